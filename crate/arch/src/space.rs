@@ -1,0 +1,251 @@
+//! The search space: how many operation strings it has, and uniform draws from them.
+//!
+//! A string has a fixed number of positions, each connect, combine, aggregate, sample, pool or communicate (GCoDE's six
+//! operations; edge convolution and join stand beside the space). Most of the 6^12 strings are not valid, so a draw
+//! counts the valid completions of every prefix and picks a string by its rank instead of trying and refusing.
+
+use crate::architecture::Architecture;
+use crate::codec::LinkCodec;
+use crate::op::Op;
+use crate::plan::{MAX_CUTS, Plan};
+use crate::rng::SplitMix64;
+
+/// Positions of the published space.
+pub const POSITIONS: usize = 12;
+
+/// Operation ids of the space in rank order; 5 is communicate.
+const COMMUNICATE: usize = 5;
+const IDS: [usize; 6] = [0, 1, 2, 3, 4, COMMUNICATE];
+
+/// Which functions a draw chooses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Functions {
+    /// GCoDE's: identity, seven widths, twelve aggregates, kNN, six pools.
+    Gcode,
+    /// Those and HGNAS's: skip, min and three more messages, random sampling.
+    All,
+}
+
+impl Functions {
+    /// How many functions operation `id` (0 to 4) has; a communicate has one.
+    pub fn count(self, id: usize) -> usize {
+        match (id, self) {
+            (0, Self::Gcode) | (3, Self::Gcode) => 1,
+            (0 | 3, Self::All) => 2,
+            (1, _) => 7,
+            (2, Self::Gcode) => 12,
+            (2, Self::All) => 28,
+            (4, _) => 6,
+            _ => 1,
+        }
+    }
+}
+
+/// Number of valid operation strings with `positions` positions (12: 34,303,488); exact up to 24, then saturating.
+pub fn count_valid_strings(positions: usize) -> u64 {
+    Counts::new(positions, MAX_CUTS).of(positions, Prefix::START)
+}
+
+/// A plan of [`POSITIONS`] positions, communicates counted: uniform over the valid operation strings, then uniform
+/// over all functions of each operation; the link codec is the default one.
+pub fn draw(rng: &mut SplitMix64) -> Plan {
+    draw_from(rng, Functions::All)
+}
+
+/// As [`draw`], with the functions of one published space.
+pub fn draw_from(rng: &mut SplitMix64, functions: Functions) -> Plan {
+    let (ops, cuts) = draw_ops(rng, MAX_CUTS, functions);
+    Plan::from_valid(Architecture::from_valid(ops), cuts, LinkCodec::default())
+}
+
+/// An architecture of [`POSITIONS`] operations: uniform over the valid operation strings without communicate, then
+/// uniform over all functions.
+pub fn draw_architecture(rng: &mut SplitMix64) -> Architecture {
+    draw_architecture_from(rng, Functions::All)
+}
+
+/// As [`draw_architecture`], with the functions of one published space.
+pub fn draw_architecture_from(rng: &mut SplitMix64, functions: Functions) -> Architecture {
+    Architecture::from_valid(draw_ops(rng, 0, functions).0)
+}
+
+fn draw_ops(rng: &mut SplitMix64, max_cuts: usize, functions: Functions) -> (Vec<Op>, Vec<usize>) {
+    let counts = Counts::new(POSITIONS, max_cuts);
+    let rank = rng.below_u64(counts.of(POSITIONS, Prefix::START));
+    let (mut ops, mut cuts) = (Vec::new(), Vec::new());
+    for id in counts.string(rank) {
+        match Op::from_ids(id, rng.below(functions.count(id))) {
+            Some(op) => ops.push(op),
+            None => cuts.push(ops.len()),
+        }
+    }
+    (ops, cuts)
+}
+
+/// What the rules need to know of the operations before a position.
+#[derive(Clone, Copy)]
+struct Prefix {
+    phase: Phase,
+    n_cuts: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    NoGraph,
+    Graph,
+    Pooled,
+}
+
+impl Prefix {
+    const START: Self = Self { phase: Phase::NoGraph, n_cuts: 0 };
+
+    /// The prefix with operation `id` behind it, if that is allowed.
+    fn with(self, id: usize, max_cuts: usize) -> Option<Self> {
+        let pooled = self.phase == Phase::Pooled;
+        match id {
+            0 | 1 => Some(self),
+            2 => (self.phase == Phase::Graph).then_some(self),
+            3 => (!pooled).then_some(Self { phase: Phase::Graph, ..self }),
+            4 => (!pooled).then_some(Self { phase: Phase::Pooled, ..self }),
+            _ => (self.n_cuts < max_cuts).then_some(Self { n_cuts: self.n_cuts + 1, ..self }),
+        }
+    }
+}
+
+/// Valid completions by positions left, phase and communicates used.
+struct Counts {
+    table: Vec<[[u64; MAX_CUTS + 1]; 3]>,
+    max_cuts: usize,
+}
+
+impl Counts {
+    /// `max_cuts` is at most [`MAX_CUTS`].
+    fn new(positions: usize, max_cuts: usize) -> Self {
+        let mut complete = [[0; MAX_CUTS + 1]; 3];
+        complete[Phase::Pooled as usize] = [1; MAX_CUTS + 1];
+        let mut counts = Self { table: vec![complete], max_cuts };
+        for left in 1..=positions {
+            let mut row = [[0; MAX_CUTS + 1]; 3];
+            for phase in [Phase::NoGraph, Phase::Graph, Phase::Pooled] {
+                for (n_cuts, count) in row[phase as usize].iter_mut().enumerate() {
+                    let nexts = IDS.iter().filter_map(|id| Prefix { phase, n_cuts }.with(*id, max_cuts));
+                    *count = nexts.fold(0u64, |sum, next| sum.saturating_add(counts.of(left - 1, next)));
+                }
+            }
+            counts.table.push(row);
+        }
+        counts
+    }
+
+    /// Valid completions of `prefix` by `left` more positions.
+    fn of(&self, left: usize, prefix: Prefix) -> u64 {
+        self.table[left][prefix.phase as usize][prefix.n_cuts]
+    }
+
+    /// The valid string of the given rank, in lexical order of the ids.
+    fn string(&self, mut rank: u64) -> Vec<usize> {
+        let (mut ids, mut prefix) = (Vec::new(), Prefix::START);
+        for left in (0..self.table.len() - 1).rev() {
+            for id in IDS {
+                let Some(next) = prefix.with(id, self.max_cuts) else {
+                    continue;
+                };
+                let count = self.of(left, next);
+                if rank < count {
+                    ids.push(id);
+                    prefix = next;
+                    break;
+                }
+                rank -= count;
+            }
+        }
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// All strings that the text parser accepts, found by trying every one.
+    fn tried(positions: usize) -> HashSet<Vec<usize>> {
+        let all = 6usize.pow(positions as u32);
+        let string = |n: usize| (0..positions as u32).map(|i| n / 6usize.pow(i) % 6).collect::<Vec<_>>();
+        let parses = |ids: &Vec<usize>| {
+            let words: Vec<_> = ids.iter().map(ToString::to_string).collect();
+            let text = format!("{},{}", words.join(" "), "0 ".repeat(positions));
+            text.parse::<Plan>().is_ok()
+        };
+        (0..all).map(string).filter(parses).collect()
+    }
+
+    #[test]
+    fn the_published_space_has_34_303_488_valid_strings() {
+        assert_eq!(count_valid_strings(POSITIONS), 34_303_488);
+        assert_eq!(count_valid_strings(0), 0);
+        assert_eq!(count_valid_strings(1), 1);
+        assert_eq!(count_valid_strings(200), u64::MAX);
+    }
+
+    #[test]
+    fn counting_and_ranking_agree_with_trying_every_string() {
+        for positions in 1..=5 {
+            let counts = Counts::new(positions, MAX_CUTS);
+            let ranked: Vec<_> = (0..count_valid_strings(positions)).map(|rank| counts.string(rank)).collect();
+            assert!(ranked.is_sorted());
+            let n_ranked = ranked.len();
+            assert_eq!(ranked.into_iter().collect::<HashSet<_>>(), tried(positions));
+            assert_eq!(n_ranked, tried(positions).len());
+        }
+    }
+
+    #[test]
+    fn every_draw_is_valid_and_reads_what_it_prints() {
+        let mut rng = SplitMix64::new(1);
+        for _ in 0..2_000 {
+            let plan = draw(&mut rng);
+            let text = plan.to_string();
+            assert_eq!(text.parse(), Ok(plan.clone()), "{text}");
+            assert_eq!(plan.architecture().ops().len() + plan.cuts().len(), POSITIONS, "{text}");
+            let architecture = draw_architecture(&mut rng);
+            assert_eq!(architecture.ops().len(), POSITIONS);
+            assert_eq!(architecture.to_string().parse(), Ok(architecture));
+        }
+    }
+
+    #[test]
+    fn draws_are_uniform_over_strings() {
+        // Exact share of strings whose first operation is a pool, against its share among draws.
+        let counts = Counts::new(POSITIONS, MAX_CUTS);
+        let pooled = Prefix { phase: Phase::Pooled, n_cuts: 0 };
+        let exact = counts.of(POSITIONS - 1, pooled) as f64 / counts.of(POSITIONS, Prefix::START) as f64;
+        let mut rng = SplitMix64::new(2);
+        let n_draws = 8_000;
+        let starts_with_pool = |_: &i32| draw(&mut rng).to_string().starts_with('4');
+        let drawn = (0..n_draws).filter(starts_with_pool).count() as f64 / f64::from(n_draws);
+        let deviation = (exact * (1.0 - exact) / f64::from(n_draws)).sqrt();
+        assert!((drawn - exact).abs() < 5.0 * deviation, "{drawn} drawn, {exact} exact");
+    }
+
+    #[test]
+    fn functions_are_those_of_the_published_space_and_all_are_reached() {
+        let mut rng = SplitMix64::new(3);
+        let mut reached = |functions| {
+            let ops = (0..2_000).flat_map(|_| draw_architecture_from(&mut rng, functions).ops().to_vec());
+            ops.collect::<HashSet<_>>()
+        };
+        assert_eq!(reached(Functions::Gcode).len(), 1 + 7 + 12 + 1 + 6);
+        assert_eq!(reached(Functions::All).len(), 2 + 7 + 28 + 2 + 6);
+    }
+
+    #[test]
+    fn a_draw_is_a_function_of_its_seed() {
+        let texts = |seed| {
+            let mut rng = SplitMix64::new(seed);
+            [0; 5].map(|_| draw(&mut rng).to_string())
+        };
+        assert_eq!(texts(9), texts(9));
+        assert_ne!(texts(9), texts(10));
+    }
+}
