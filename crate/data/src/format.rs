@@ -1,0 +1,148 @@
+//! One module per file format, and how to tell which one a file is.
+
+mod lines;
+mod lzf;
+mod npy;
+mod npz;
+mod obj;
+mod off;
+mod pcd;
+mod pcd_layout;
+mod ply;
+mod ply_header;
+mod scalar;
+mod text;
+mod zip;
+
+pub mod idx;
+
+pub(crate) use npy::Npy;
+pub(crate) use zip::Zip;
+
+use crate::{DataError, Geometry};
+
+/// A file format that is read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Object File Format of Geomview, as in ModelNet.
+    Off,
+    /// Wavefront OBJ.
+    Obj,
+    /// Stanford polygon format, ASCII and binary.
+    Ply,
+    /// Point Cloud Library's PCD, ASCII, binary and compressed.
+    Pcd,
+    /// Numbers in columns: XYZ, TXT, CSV, PTS, ASC.
+    Text,
+    /// One NumPy array.
+    Npy,
+    /// A zip of NumPy arrays.
+    Npz,
+    /// The images and labels of MNIST and its kin; not a geometry.
+    Idx,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Off => "OFF",
+            Format::Obj => "OBJ",
+            Format::Ply => "PLY",
+            Format::Pcd => "PCD",
+            Format::Text => "text points",
+            Format::Npy => "NPY",
+            Format::Npz => "NPZ",
+            Format::Idx => "IDX",
+        })
+    }
+}
+
+impl Format {
+    /// The format that the content shows beyond doubt, else the one of the extension, else the one that the text
+    /// resembles.
+    pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
+        by_magic(bytes).or_else(|| by_extension(name)).or_else(|| by_first_line(bytes))
+    }
+
+    /// Reads the bytes as this format, without the checks of [`Geometry::checked`].
+    pub(crate) fn parse(self, bytes: &[u8]) -> Result<Geometry, DataError> {
+        match self {
+            Format::Off => off::read(&lines::text(bytes)),
+            Format::Obj => obj::read(&lines::text(bytes)),
+            Format::Ply => ply::read(bytes),
+            Format::Pcd => pcd::read(bytes),
+            Format::Text => text::read(&lines::text(bytes)),
+            Format::Npy => npy::read(bytes),
+            Format::Npz => npz::read(bytes),
+            Format::Idx => Err(DataError::Unsupported {
+                format: self,
+                what: "a file of images or labels".into(),
+                instead: "give a point cloud or a mesh",
+            }),
+        }
+    }
+}
+
+fn by_magic(bytes: &[u8]) -> Option<Format> {
+    const IDX_UNSIGNED_BYTES: [u8; 3] = [0, 0, 8];
+    let begins = |magic: &[u8]| bytes.starts_with(magic);
+    if begins(b"ply\n") || begins(b"ply\r") {
+        Some(Format::Ply)
+    } else if begins(npy::MAGIC) {
+        Some(Format::Npy)
+    } else if begins(zip::MAGIC) {
+        Some(Format::Npz)
+    } else if begins(&IDX_UNSIGNED_BYTES) {
+        Some(Format::Idx)
+    } else {
+        by_keyword(bytes)
+    }
+}
+
+/// The keyword that opens a text format, after comments.
+fn by_keyword(bytes: &[u8]) -> Option<Format> {
+    if bytes.starts_with(b"# .PCD") {
+        return Some(Format::Pcd);
+    }
+    let line = first_line(bytes)?;
+    let word = line.split_whitespace().next()?;
+    if off::keyword(word).is_some() {
+        return Some(Format::Off);
+    }
+    match word {
+        "VERSION" | "FIELDS" => Some(Format::Pcd),
+        "v" | "vn" | "vt" | "f" | "o" | "g" | "mtllib" | "usemtl" => Some(Format::Obj),
+        _ => None,
+    }
+}
+
+fn by_extension(name: &str) -> Option<Format> {
+    let (_, extension) = name.rsplit_once('.')?;
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "off" => Format::Off,
+        "obj" => Format::Obj,
+        "ply" => Format::Ply,
+        "pcd" => Format::Pcd,
+        "xyz" | "txt" | "csv" | "pts" | "asc" | "tsv" => Format::Text,
+        "npy" => Format::Npy,
+        "npz" => Format::Npz,
+        _ => return None,
+    })
+}
+
+/// Text whose first line is numbers, or names of columns, is points.
+fn by_first_line(bytes: &[u8]) -> Option<Format> {
+    text::resembles_points(&first_line(bytes)?).then_some(Format::Text)
+}
+
+/// The first line with content, if the beginning of the file is text at all.
+fn first_line(bytes: &[u8]) -> Option<String> {
+    const LOOKED_AT: usize = 4096;
+    let start = &bytes[..bytes.len().min(LOOKED_AT)];
+    let control = |b: &u8| *b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0c);
+    if start.iter().any(control) && !start.contains(&b'\n') {
+        return None;
+    }
+    let line = lines::text(start).lines().map(str::trim).find(|line| !lines::is_comment(line))?.to_owned();
+    (!line.bytes().any(|b| control(&b))).then_some(line)
+}

@@ -1,0 +1,71 @@
+//! A set of labelled clouds in one NPZ: `points` int16 `[n, n_points, 3]` in units of 1 / 32767, `labels` u8 `[n]`,
+//! `classes` text. The form in which training and evaluation get ModelNet10; the data itself is never ours to ship.
+
+use crate::format::{Npy, Zip};
+use crate::{DataError, Format, Place};
+
+/// Labelled clouds of one size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Flat `[n, n_points, 3]`: centred, radius one.
+    pub points: Vec<f32>,
+    /// Index into `classes` for each cloud.
+    pub labels: Vec<u8>,
+    /// Points of one cloud.
+    pub n_points: usize,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+}
+
+impl Dataset {
+    /// Number of clouds.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no cloud.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Points of cloud `index`, flat `[n_points, 3]`; `None` beyond the last.
+    pub fn cloud(&self, index: usize) -> Option<&[f32]> {
+        self.points.chunks_exact((self.n_points * 3).max(1)).nth(index)
+    }
+}
+
+/// Full scale of the stored coordinates.
+const SCALE: f32 = 32767.0;
+
+/// Decodes the set from the bytes of the NPZ.
+///
+/// # Errors
+/// A damaged zip, an array that is missing or has another shape, a label without a class.
+pub fn decode(bytes: &[u8]) -> Result<Dataset, DataError> {
+    let zip = Zip::open(bytes)?;
+    let [points, labels, classes] = ["points", "labels", "classes"].map(|name| member(&zip, name));
+    let (points, labels, classes) = (points?, labels?, classes?);
+    let points = Npy::parse(&points)?;
+    let labels: Vec<u8> = Npy::parse(&labels)?.numbers()?.map(|label| label as u8).collect();
+    let classes = Npy::parse(&classes)?.strings()?;
+    let n_points = match points.shape[..] {
+        [n, n_points, 3] if n == labels.len() => n_points,
+        _ => return Err(bad(format!("points of shape {:?}", points.shape), format!("[{}, n, 3]", labels.len()))),
+    };
+    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes.len()) {
+        return Err(bad(format!("the label {label}"), format!("labels below {}", classes.len())));
+    }
+    let points = points.numbers()?.map(|value| value as f32 / SCALE).collect();
+    Ok(Dataset { points, labels, n_points, classes })
+}
+
+fn member(zip: &Zip, name: &str) -> Result<Vec<u8>, DataError> {
+    let found = zip.find(&format!("{name}.npy"));
+    let names = || zip.members().iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
+    let missing = || bad(format!("the arrays [{}]", names()), format!("an array {name} among them"));
+    zip.unpack(found.ok_or_else(missing)?)
+}
+
+fn bad(found: String, expected: String) -> DataError {
+    DataError::Malformed { format: Format::Npz, place: Place::Header, found, expected }
+}

@@ -1,0 +1,468 @@
+//! The device's connection: opening, greeting, deploying, pinging, failing and coming back.
+
+use cleave_wire::{LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, WireError};
+use thiserror::Error;
+
+use super::peer::{Deployed, Up};
+use super::upload::Upload;
+use super::{Deployment, DeviceConfig, DeviceEffect, Effects};
+use crate::backoff::Backoff;
+use crate::clock::ClockEstimate;
+use crate::edge::MAX_DEPLOYMENTS;
+use crate::ledger::LocalReason;
+use crate::shaper::Shaper;
+use crate::time::Micros;
+
+/// State of the link, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkStatus {
+    /// No edge is wanted.
+    Off,
+    /// A socket is being opened, or the edge's welcome is awaited.
+    Connecting {
+        /// Failures since it last worked.
+        attempt: u32,
+    },
+    /// Connected; the plan is being made ready there.
+    Deploying {
+        /// What the edge calls itself.
+        name: String,
+        /// Bytes of the model that it has received in this session; 0 of 0 if it needs none.
+        sent: u64,
+        /// Bytes of the model file.
+        total: u64,
+    },
+    /// The edge computes.
+    Ready {
+        /// What the edge calls itself.
+        name: String,
+        /// Its program version.
+        version: String,
+        /// Its threads.
+        threads: u16,
+    },
+    /// Connected, but the edge refused the plan: frames run on the device.
+    Refused {
+        /// What the edge calls itself.
+        name: String,
+        /// What was wrong and what would be right.
+        refusal: Refusal,
+    },
+    /// It failed and will be tried again.
+    Lost {
+        /// What was seen.
+        why: String,
+        /// When.
+        retry_at: Micros,
+    },
+    /// It failed in a way that trying again does not mend; [`crate::DeviceEvent::Connect`] tries anyway.
+    Stopped(StopReason),
+}
+
+/// Why the machine does not try again by itself.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum StopReason {
+    /// The edge refused the session: wrong token or version.
+    #[error("the edge refused the session: {0}")]
+    Refused(Refusal),
+    /// The edge's messages are in another version.
+    #[error("{0}")]
+    Version(WireError),
+}
+
+#[derive(Debug)]
+enum Phase {
+    Off,
+    Waiting { why: String, until: Micros },
+    Opening { until: Micros },
+    Greeting { until: Micros },
+    Up(Box<Up>),
+    Stopped(StopReason),
+}
+
+/// What a message means for frames.
+pub(super) enum News {
+    Result { order: u64, timing: Timing, tensors: Packed },
+    FrameRefused(Refusal),
+}
+
+/// A frame's message before it is encoded.
+pub(super) struct Outgoing {
+    pub(super) message: ToEdge,
+    /// Time that packing took.
+    pub(super) encode: Micros,
+}
+
+/// A frame's message on its way.
+pub(super) struct Sent {
+    pub(super) handed: Micros,
+    pub(super) bytes: usize,
+    pub(super) encode: Micros,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    config: DeviceConfig,
+    phase: Phase,
+    connection: u32,
+    backoff: Backoff,
+    shaper: Shaper,
+    down: LinkShape,
+    status: LinkStatus,
+}
+
+impl Link {
+    pub(super) fn new(config: &DeviceConfig) -> Self {
+        Self {
+            config: config.clone(),
+            phase: Phase::Off,
+            connection: 0,
+            backoff: Backoff::new(config.first_retry, config.longest_retry, config.seed),
+            shaper: Shaper::new(LinkShape::UNSHAPED, config.seed),
+            down: LinkShape::UNSHAPED,
+            status: LinkStatus::Off,
+        }
+    }
+
+    pub(super) fn status(&self) -> &LinkStatus {
+        &self.status
+    }
+
+    pub(super) fn clock(&self) -> Option<&ClockEstimate> {
+        self.up().map(|up| &up.clock)
+    }
+
+    fn up(&self) -> Option<&Up> {
+        match &self.phase {
+            Phase::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    fn up_mut(&mut self) -> Option<&mut Up> {
+        match &mut self.phase {
+            Phase::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    // ---- wishes
+
+    pub(super) fn want(&mut self, now: Micros, fx: &mut Effects) {
+        if matches!(self.phase, Phase::Off | Phase::Stopped(_) | Phase::Waiting { .. }) {
+            self.backoff.reset();
+            self.open(now, fx);
+        }
+    }
+
+    pub(super) fn unwant(&mut self, now: Micros, fx: &mut Effects) {
+        if self.up().is_some() {
+            self.write(&ToEdge::Close, now, fx);
+        }
+        self.hang_up(fx);
+        self.phase = Phase::Off;
+        self.announce(fx);
+    }
+
+    pub(super) fn shape(&mut self, up: LinkShape, down: LinkShape, now: Micros, fx: &mut Effects) {
+        self.shaper.reshape(up);
+        self.down = down;
+        if self.up().is_some() {
+            self.write(&ToEdge::Shape(down), now, fx);
+        }
+    }
+
+    // ---- what the socket says
+
+    pub(super) fn opened(&mut self, connection: u32, now: Micros, fx: &mut Effects) {
+        if connection == self.connection && matches!(self.phase, Phase::Opening { .. }) {
+            self.phase = Phase::Greeting { until: now + self.config.handshake_timeout };
+            let hello = ToEdge::Hello { token: self.config.token.clone(), name: self.config.name.clone() };
+            self.write(&hello, now, fx);
+        }
+    }
+
+    pub(super) fn closed(&mut self, connection: u32, why: String, now: Micros, fx: &mut Effects) {
+        if connection == self.connection && self.has_socket() {
+            self.wait(why, now, fx);
+        }
+    }
+
+    pub(super) fn received(&mut self, connection: u32, bytes: &[u8], now: Micros, fx: &mut Effects) -> Option<News> {
+        if connection != self.connection || !self.has_socket() {
+            return None;
+        }
+        match ToDevice::decode(bytes, &self.config.limits) {
+            Ok(message) => self.message(message, now, fx),
+            Err(error @ WireError::Version { .. }) => {
+                self.stop(StopReason::Version(error), fx);
+                None
+            }
+            Err(error) => {
+                self.lose(format!("the edge sent what cannot be read: {error}"), now, fx);
+                None
+            }
+        }
+    }
+
+    fn message(&mut self, message: ToDevice, now: Micros, fx: &mut Effects) -> Option<News> {
+        if let Some(up) = self.up_mut() {
+            up.last_heard = now;
+        }
+        match message {
+            ToDevice::Welcome { version, name, threads, limits, credit } => {
+                self.welcomed(Up::new(version, name, threads, limits, credit, now), now, fx);
+            }
+            ToDevice::NeedWeights { model } => self.start_upload(model, now, fx),
+            ToDevice::WeightsProgress { model, received, .. } => self.progress(model, received, now, fx),
+            ToDevice::Deployed { deployment } => self.set_deployed(deployment, Deployed::Ready, fx),
+            ToDevice::Pong { id, received_micros, sent_micros, .. } => {
+                if let Some(up) = self.up_mut() {
+                    up.pong(id, received_micros, sent_micros, now);
+                }
+            }
+            ToDevice::Credit { n } => {
+                let most = self.config.max_frames as u32;
+                if let Some(up) = self.up_mut() {
+                    up.credit = up.credit.saturating_add(n.into()).min(most.max(up.credit));
+                }
+            }
+            ToDevice::Result { id, timing, tensors } => return Some(News::Result { order: id, timing, tensors }),
+            ToDevice::Refused(refusal) => return self.refused(refusal, now, fx),
+        }
+        None
+    }
+
+    fn welcomed(&mut self, up: Up, now: Micros, fx: &mut Effects) {
+        if !matches!(self.phase, Phase::Greeting { .. }) {
+            return;
+        }
+        self.phase = Phase::Up(Box::new(up));
+        if self.down != LinkShape::UNSHAPED {
+            let down = self.down;
+            self.write(&ToEdge::Shape(down), now, fx);
+        }
+        self.ping(now, fx);
+        self.announce(fx);
+    }
+
+    fn refused(&mut self, refusal: Refusal, now: Micros, fx: &mut Effects) -> Option<News> {
+        match refusal.subject {
+            Subject::Frame(_) => return Some(News::FrameRefused(refusal)),
+            Subject::Deployment(id) => self.set_deployed(id, Deployed::Refused(refusal), fx),
+            Subject::Session => match refusal.code {
+                RefusalCode::BadToken | RefusalCode::WrongVersion => self.stop(StopReason::Refused(refusal), fx),
+                _ => self.lose(refusal.to_string(), now, fx),
+            },
+        }
+        None
+    }
+
+    // ---- deployment
+
+    /// Asks for `deployment` if it needs the edge and was not asked for on this connection.
+    pub(super) fn deploy(&mut self, deployment: &Deployment, now: Micros, fx: &mut Effects) {
+        let Some(up) = self.up_mut() else { return };
+        if !deployment.work.needs_edge() || up.deployments.contains_key(&deployment.id) {
+            return;
+        }
+        up.deployments.insert(deployment.id, (deployment.work.clone(), Deployed::Asked));
+        while up.deployments.len() > MAX_DEPLOYMENTS {
+            up.deployments.pop_first();
+        }
+        let work = &deployment.work;
+        let message = ToEdge::Deploy {
+            deployment: deployment.id,
+            plan: work.plan().to_string(),
+            task: *work.task(),
+            model: work.model().hash,
+            codec: work.plan().codec(),
+        };
+        self.write(&message, now, fx);
+        self.announce(fx);
+    }
+
+    fn set_deployed(&mut self, id: u32, deployed: Deployed, fx: &mut Effects) {
+        let Some(up) = self.up_mut() else { return };
+        if let Some((work, state)) = up.deployments.get_mut(&id) {
+            *state = deployed;
+            if up.upload.as_ref().is_some_and(|upload| upload.model() == work.model().hash) {
+                up.upload = None;
+            }
+        }
+        self.announce(fx);
+    }
+
+    fn start_upload(&mut self, model: ModelHash, now: Micros, fx: &mut Effects) {
+        let Some(up) = self.up_mut() else { return };
+        let mut works = up.deployments.values().rev().map(|(work, _)| work);
+        let Some(work) = works.find(|work| work.model().hash == model).cloned() else { return };
+        match up.too_large(&work) {
+            Some(refusal) => up.refuse_all(model, &refusal),
+            None => up.upload = Some(Upload::new(work)),
+        }
+        self.continue_upload(now, fx);
+    }
+
+    fn progress(&mut self, model: ModelHash, received: u64, now: Micros, fx: &mut Effects) {
+        let upload = self.up_mut().and_then(|up| up.upload.as_mut());
+        if let Some(upload) = upload.filter(|upload| upload.model() == model) {
+            upload.acknowledge(received);
+            self.continue_upload(now, fx);
+        }
+    }
+
+    fn continue_upload(&mut self, now: Micros, fx: &mut Effects) {
+        while let Some(message) = self.up_mut().and_then(|up| up.upload.as_mut()).and_then(Upload::next) {
+            self.write(&message, now, fx);
+        }
+        self.announce(fx);
+    }
+
+    // ---- frames
+
+    /// Whether the edge can run a frame of this deployment now.
+    pub(super) fn serves(&self, deployment: &Deployment) -> Result<(), LocalReason> {
+        match &self.phase {
+            Phase::Off => Err(LocalReason::NoEdge),
+            Phase::Opening { .. } | Phase::Greeting { .. } => Err(LocalReason::Connecting),
+            Phase::Waiting { why, .. } => Err(LocalReason::LinkLost { why: why.clone() }),
+            Phase::Stopped(reason) => Err(LocalReason::LinkLost { why: reason.to_string() }),
+            Phase::Up(up) => match up.deployments.get(&deployment.id) {
+                Some((_, Deployed::Ready)) => Ok(()),
+                Some((_, Deployed::Refused(refusal))) => Err(LocalReason::Refused(refusal.clone())),
+                Some((_, Deployed::Asked)) | None => Err(LocalReason::Deploying),
+            },
+        }
+    }
+
+    pub(super) fn has_credit(&self) -> bool {
+        self.up().is_some_and(|up| up.credit > 0)
+    }
+
+    /// Spends one credit. An error says why the edge would not take the message.
+    pub(super) fn send_frame(&mut self, frame: Outgoing, now: Micros, fx: &mut Effects) -> Result<Sent, String> {
+        let stopwatch = self.config.stopwatch;
+        let Some(up) = self.up_mut() else { return Err("the link is down".to_owned()) };
+        let (bytes, writing) = crate::time::measured(stopwatch, || frame.message.encode());
+        if bytes.len() as u64 > u64::from(up.limits.max_frame_bytes) {
+            let (is, limit) = (bytes.len(), up.limits.max_frame_bytes);
+            return Err(format!("its message has {is} bytes, the edge takes at most {limit}"));
+        }
+        up.credit = up.credit.saturating_sub(1);
+        let encode = frame.encode + writing;
+        let (handed, len) = (now + encode, bytes.len());
+        self.push(bytes, handed, fx);
+        Ok(Sent { handed, bytes: len, encode })
+    }
+
+    pub(super) fn cancel(&mut self, order: u64, now: Micros, fx: &mut Effects) {
+        if self.up().is_some() {
+            self.write(&ToEdge::Cancel { id: order }, now, fx);
+        }
+    }
+
+    // ---- time
+
+    pub(super) fn next_wake(&self) -> Option<Micros> {
+        match &self.phase {
+            Phase::Off | Phase::Stopped(_) => None,
+            Phase::Waiting { until, .. } | Phase::Opening { until } | Phase::Greeting { until } => Some(*until),
+            Phase::Up(up) => Some(up.next_ping.min(up.last_heard + self.config.silence_limit)),
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Micros, fx: &mut Effects) {
+        match &self.phase {
+            Phase::Waiting { until, .. } if now >= *until => self.open(now, fx),
+            Phase::Opening { until } if now >= *until => {
+                self.lose(self.overdue("did not open the connection"), now, fx);
+            }
+            Phase::Greeting { until } if now >= *until => self.lose(self.overdue("did not answer"), now, fx),
+            Phase::Up(up) if now >= up.last_heard + self.config.silence_limit => {
+                self.lose(format!("nothing was heard for {}", self.config.silence_limit), now, fx);
+            }
+            Phase::Up(up) if now >= up.next_ping => self.ping(now, fx),
+            _ => {}
+        }
+    }
+
+    fn overdue(&self, what: &str) -> String {
+        format!("the edge {what} within {}", self.config.handshake_timeout)
+    }
+
+    fn ping(&mut self, now: Micros, fx: &mut Effects) {
+        let interval = self.config.ping_interval;
+        if let Some(id) = self.up_mut().map(|up| up.next_ping(now, interval)) {
+            self.write(&ToEdge::Ping { id, device_micros: now.0 }, now, fx);
+        }
+    }
+
+    // ---- connection
+
+    fn has_socket(&self) -> bool {
+        matches!(self.phase, Phase::Opening { .. } | Phase::Greeting { .. } | Phase::Up(_))
+    }
+
+    fn open(&mut self, now: Micros, fx: &mut Effects) {
+        self.connection = self.connection.wrapping_add(1);
+        self.shaper.restart();
+        self.phase = Phase::Opening { until: now + self.config.handshake_timeout };
+        fx.push(DeviceEffect::Connect { connection: self.connection });
+        self.announce(fx);
+    }
+
+    fn hang_up(&mut self, fx: &mut Effects) {
+        if self.has_socket() {
+            fx.push(DeviceEffect::Disconnect { connection: self.connection });
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason, fx: &mut Effects) {
+        self.hang_up(fx);
+        self.phase = Phase::Stopped(reason);
+        self.announce(fx);
+    }
+
+    /// This side gives the connection up.
+    fn lose(&mut self, why: String, now: Micros, fx: &mut Effects) {
+        self.hang_up(fx);
+        self.wait(why, now, fx);
+    }
+
+    /// An edge that welcomes and closes at once is no success: waits grow until a connection has lasted.
+    fn wait(&mut self, why: String, now: Micros, fx: &mut Effects) {
+        let lasted = self.up().is_some_and(|up| now - up.since >= self.config.longest_retry);
+        if lasted {
+            self.backoff.reset();
+        }
+        self.phase = Phase::Waiting { why, until: now + self.backoff.next() };
+        self.announce(fx);
+    }
+
+    fn write(&mut self, message: &ToEdge, now: Micros, fx: &mut Effects) {
+        self.push(message.encode(), now, fx);
+    }
+
+    fn push(&mut self, bytes: Vec<u8>, now: Micros, fx: &mut Effects) {
+        let at = self.shaper.send(bytes.len(), now);
+        fx.push(DeviceEffect::Send { connection: self.connection, bytes, at });
+    }
+
+    /// Tells the state if it changed.
+    fn announce(&mut self, fx: &mut Effects) {
+        let status = match &self.phase {
+            Phase::Off => LinkStatus::Off,
+            Phase::Opening { .. } | Phase::Greeting { .. } => {
+                LinkStatus::Connecting { attempt: self.backoff.attempts() }
+            }
+            Phase::Waiting { why, until } => LinkStatus::Lost { why: why.clone(), retry_at: *until },
+            Phase::Stopped(reason) => LinkStatus::Stopped(reason.clone()),
+            Phase::Up(up) => up.status(),
+        };
+        if status != self.status {
+            self.status = status.clone();
+            fx.push(DeviceEffect::Status(status));
+        }
+    }
+}

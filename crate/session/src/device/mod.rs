@@ -1,0 +1,296 @@
+//! The device's half: walks frames through their plan, over a link that may fail at any moment.
+//!
+//! Three parts: `link` is the connection (handshake, deployment, weights, credit, pings, coming back), `frames` the
+//! frames under way and their order, and this file joins them. After every event `settle` brings
+//! everything to where it should be *now*, so that no event needs to know what else it might set in motion.
+
+mod config;
+mod frames;
+mod link;
+mod peer;
+mod upload;
+
+use std::sync::Arc;
+
+use cleave_arch::array::Array;
+use cleave_arch::{Segment, Tier};
+use cleave_wire::{LinkShape, Subject};
+
+use crate::clock::ClockEstimate;
+use crate::ledger::{FrameError, FrameReport, LocalReason};
+use crate::time::Micros;
+use crate::work::Work;
+pub use config::DeviceConfig;
+use frames::{Frames, Stage};
+use link::{Link, News};
+pub use link::{LinkStatus, StopReason};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum DeviceEvent {
+    /// An edge is wanted from now on.
+    Connect,
+    /// No edge is wanted any more.
+    Disconnect,
+    /// The socket of this connection is open.
+    Opened {
+        /// The number of [`DeviceEffect::Connect`].
+        connection: u32,
+    },
+    /// It is closed, or could not be opened.
+    Closed {
+        /// The number of [`DeviceEffect::Connect`].
+        connection: u32,
+        /// What the socket said.
+        why: String,
+    },
+    /// A message came.
+    Received {
+        /// The number of [`DeviceEffect::Connect`].
+        connection: u32,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+    /// A frame is to be answered.
+    Submit {
+        /// The caller's number; unique among the frames under way.
+        frame: u64,
+        /// Values before the first operation, as `live_before(0)`: the input `[n_points, in_channels]`.
+        input: Vec<Array>,
+        /// When the answer is worthless, on the clock of `now`.
+        deadline: Micros,
+    },
+    /// Nobody wants this frame any more.
+    Cancel {
+        /// The caller's number.
+        frame: u64,
+    },
+    /// A compute effect is done.
+    Computed {
+        /// Its number.
+        job: u64,
+        /// Values behind its segment, or what the engine said.
+        result: Result<Vec<Array>, String>,
+    },
+    /// Frames submitted from now on run this. Those under way keep theirs.
+    Replan(Arc<Work>),
+    /// Conditions of both directions from now on.
+    Shape {
+        /// Device → edge.
+        up: LinkShape,
+        /// Edge → device; the edge is asked to shape what it sends.
+        down: LinkShape,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum DeviceEffect {
+    /// Open a socket; answer with `Opened` or `Closed` of this number.
+    Connect {
+        /// Number of the connection.
+        connection: u32,
+    },
+    /// Close the socket. No answer is needed, and none does harm.
+    Disconnect {
+        /// Number of the connection.
+        connection: u32,
+    },
+    /// Write one message to the socket.
+    Send {
+        /// Number of the connection.
+        connection: u32,
+        /// The whole message.
+        bytes: Vec<u8>,
+        /// Not before this moment; never earlier than that of the message before. Unshaped: now.
+        at: Micros,
+    },
+    /// Run a segment; answer with exactly one `Computed` of this number. There is one at a time.
+    Compute {
+        /// Number of the job.
+        job: u64,
+        /// The caller's number of the frame.
+        frame: u64,
+        /// The network; equal models and architectures may share an engine.
+        work: Arc<Work>,
+        /// Operations to run.
+        segment: Segment,
+        /// Values before them, as `live_before(segment.ops.start)`.
+        input: Vec<Array>,
+    },
+    /// A frame has ended. Each submitted frame is reported exactly once.
+    Report(Box<FrameReport>),
+    /// The link's state changed.
+    Status(LinkStatus),
+}
+
+/// The machine. See the crate's documentation for how to drive it.
+#[derive(Debug)]
+pub struct DeviceSession {
+    config: DeviceConfig,
+    link: Link,
+    frames: Frames,
+    current: Arc<Deployment>,
+}
+
+/// One work with the number under which the edge knows it.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) id: u32,
+    pub(crate) work: Arc<Work>,
+}
+
+pub(crate) type Effects = Vec<DeviceEffect>;
+
+impl DeviceSession {
+    /// A machine without a connection: every frame runs on the device until [`DeviceEvent::Connect`].
+    pub fn new(config: DeviceConfig, work: Arc<Work>) -> Self {
+        let current = Arc::new(Deployment { id: 1, work });
+        let link = Link::new(&config);
+        let frames = Frames::new(config.max_frames, config.stopwatch);
+        Self { config, link, frames, current }
+    }
+
+    /// Takes one event at the moment `now` and says what is to be done. `now` must not run backwards.
+    pub fn handle(&mut self, event: DeviceEvent, now: Micros) -> Vec<DeviceEffect> {
+        let mut fx = Vec::new();
+        self.apply(event, now, &mut fx);
+        self.settle(now, &mut fx);
+        fx
+    }
+
+    /// When [`DeviceEvent::Tick`] must come at the latest if nothing else happens; `None`: never.
+    pub fn next_wake(&self) -> Option<Micros> {
+        self.link.next_wake().into_iter().chain(self.frames.next_wake()).min()
+    }
+
+    /// Frames that were submitted and not yet reported.
+    pub fn frames_under_way(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// What pings have told, while connected.
+    pub fn clock(&self) -> Option<&ClockEstimate> {
+        self.link.clock()
+    }
+
+    /// The link's state.
+    pub fn status(&self) -> &LinkStatus {
+        self.link.status()
+    }
+
+    /// What newly submitted frames run.
+    pub fn work(&self) -> &Arc<Work> {
+        &self.current.work
+    }
+
+    fn apply(&mut self, event: DeviceEvent, now: Micros, fx: &mut Effects) {
+        match event {
+            DeviceEvent::Connect => self.link.want(now, fx),
+            DeviceEvent::Disconnect => self.link.unwant(now, fx),
+            DeviceEvent::Opened { connection } => self.link.opened(connection, now, fx),
+            DeviceEvent::Closed { connection, why } => self.link.closed(connection, why, now, fx),
+            DeviceEvent::Received { connection, bytes } => self.received(connection, &bytes, now, fx),
+            DeviceEvent::Submit { frame, input, deadline } => self.submit(frame, input, deadline, now, fx),
+            DeviceEvent::Cancel { frame } => self.cancel(frame, now, fx),
+            DeviceEvent::Computed { job, result } => self.frames.computed(job, result, now, fx),
+            DeviceEvent::Replan(work) => {
+                self.current = Arc::new(Deployment { id: self.current.id.wrapping_add(1), work });
+            }
+            DeviceEvent::Shape { up, down } => self.link.shape(up, down, now, fx),
+            DeviceEvent::Tick => {}
+        }
+    }
+
+    fn submit(&mut self, frame: u64, input: Vec<Array>, deadline: Micros, now: Micros, fx: &mut Effects) {
+        self.frames.submit(frame, &self.current, input, deadline, now, fx);
+    }
+
+    fn cancel(&mut self, frame: u64, now: Micros, fx: &mut Effects) {
+        if let Some(order) = self.frames.order_of(frame) {
+            self.tell_edge_to_drop(order, now, fx);
+            self.frames.fail(order, FrameError::Cancelled, now, fx);
+        }
+    }
+
+    fn received(&mut self, connection: u32, bytes: &[u8], now: Micros, fx: &mut Effects) {
+        match self.link.received(connection, bytes, now, fx) {
+            Some(News::Result { order, timing, tensors }) => {
+                let offset = self.link.clock().and_then(ClockEstimate::offset_micros);
+                let arrival = frames::Arrival { timing, tensors, bytes: bytes.len(), offset, now };
+                self.frames.arrived(order, arrival, &self.config.limits, fx);
+            }
+            Some(News::FrameRefused(refusal)) => {
+                if let Subject::Frame(order) = refusal.subject {
+                    self.frames.recall(order, LocalReason::Refused(refusal));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Brings everything to where it should be now.
+    fn settle(&mut self, now: Micros, fx: &mut Effects) {
+        self.link.tick(now, fx);
+        self.link.deploy(&self.current, now, fx);
+        self.expire(now, fx);
+        self.recall(now, fx);
+        self.send(now, fx);
+        self.recall(now, fx);
+        self.frames.compute(now, fx);
+    }
+
+    fn expire(&mut self, now: Micros, fx: &mut Effects) {
+        for order in self.frames.expired(now) {
+            self.tell_edge_to_drop(order, now, fx);
+            self.frames.expire(order, now, fx);
+        }
+    }
+
+    /// Frames whose edge cannot or did not serve them in time go on here. Each adds to the device's backlog, which may
+    /// make it time for an older one, so it is looked again until nothing moves.
+    fn recall(&mut self, now: Micros, fx: &mut Effects) {
+        while let Some((order, reason)) = self.next_recall(now) {
+            self.tell_edge_to_drop(order, now, fx);
+            self.frames.recall(order, reason);
+        }
+    }
+
+    fn next_recall(&self, now: Micros) -> Option<(u64, LocalReason)> {
+        self.frames.with_edge().find_map(|(order, frame)| match self.link.serves(&frame.deployment) {
+            Err(reason) => Some((order, reason)),
+            Ok(()) if now >= self.frames.recall_at(frame) => Some((order, LocalReason::DeadlineNear)),
+            Ok(()) => None,
+        })
+    }
+
+    fn tell_edge_to_drop(&mut self, order: u64, now: Micros, fx: &mut Effects) {
+        if self.frames.get(order).is_some_and(|frame| matches!(frame.stage, Stage::Edge { .. })) {
+            self.link.cancel(order, now, fx);
+        }
+    }
+
+    /// Sends waiting frames, oldest first, as far as credit reaches.
+    fn send(&mut self, now: Micros, fx: &mut Effects) {
+        for order in self.frames.waiting_for_credit() {
+            if !self.link.has_credit() {
+                return;
+            }
+            let packed = self.frames.pack(order, now);
+            let sent = packed.and_then(|message| self.link.send_frame(message, now, fx));
+            match sent {
+                Ok(sent) => self.frames.handed_over(order, sent),
+                Err(why) => self.frames.recall(order, LocalReason::CannotSend { why }),
+            }
+        }
+    }
+}
+
+impl Deployment {
+    /// Tier of segment `index`; behind the last there is none.
+    pub(crate) fn tier(&self, index: usize) -> Option<Tier> {
+        self.work.segments().get(index).map(|segment| segment.tier)
+    }
+}

@@ -1,0 +1,11 @@
+//! Whole sessions: both machines joined by a virtual network on a virtual clock, with a toy engine whose answer depends
+//! on every operation and every value that crosses.
+
+#![allow(clippy::unwrap_used)]
+
+mod failures;
+mod pipeline;
+mod plans;
+mod refusals;
+mod sim;
+mod toy;

@@ -1,0 +1,281 @@
+//! What must be refused is refused in words, on both sides, and only what deserves it ends the session.
+
+use cleave_arch::array::Array;
+use cleave_session::{
+    DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, LinkStatus, LocalReason,
+    Micros, Outcome, StopReason, TokenCheck,
+};
+use cleave_wire::{Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
+
+use crate::sim::{Settings, World};
+use crate::toy;
+
+const SECOND: Micros = Micros::from_millis(1_000);
+const NOW: Micros = Micros(1_000);
+
+#[test]
+fn a_wrong_token_stops_and_says_so() {
+    let mut settings = Settings::default();
+    settings.device.token = "wrong".into();
+    let mut world = World::new(toy::work(&[4], "f32"), settings);
+    world.device(DeviceEvent::Connect);
+    world.submit(1, SECOND);
+    world.run_for(Micros::from_millis(60_000));
+    assert_eq!(world.connects.len(), 1, "trying again would not help");
+    let LinkStatus::Stopped(StopReason::Refused(refusal)) = world.device.status() else { panic!("not stopped") };
+    assert_eq!(refusal.code, RefusalCode::BadToken);
+    assert!(refusal.to_string().contains("URL"), "{refusal}");
+    world.check(|report| matches!(report.outcome, Outcome::Local { .. }));
+}
+
+#[test]
+fn a_device_told_in_another_version_stops() {
+    let work = toy::work(&[4], "f32");
+    let mut device = DeviceSession::new(Default::default(), work);
+    device.handle(DeviceEvent::Connect, NOW);
+    device.handle(DeviceEvent::Opened { connection: 1 }, NOW);
+    let mut bytes = ToDevice::Credit { n: 1 }.encode();
+    bytes[4] = 77;
+    device.handle(DeviceEvent::Received { connection: 1, bytes }, NOW);
+    let LinkStatus::Stopped(StopReason::Version(error)) = device.status() else { panic!("not stopped") };
+    assert_eq!(*error, WireError::Version { theirs: 77, ours: cleave_wire::PROTOCOL_VERSION });
+    assert_eq!(device.next_wake(), None);
+}
+
+#[test]
+fn a_model_too_large_for_the_edge_leaves_the_device_alone_with_its_frames() {
+    let mut settings = Settings::default();
+    settings.edge.limits.max_model_bytes = 1_000;
+    let mut world = World::new(toy::work(&[4], "f32"), settings);
+    world.device(DeviceEvent::Connect);
+    world.run_for(SECOND);
+    world.submit(1, SECOND);
+    world.run_for(SECOND);
+    world.check(|report| matches!(report.outcome, Outcome::Local { why: LocalReason::Refused(_) }));
+    let LinkStatus::Refused { refusal, .. } = world.device.status() else { panic!("{:?}", world.device.status()) };
+    assert_eq!(refusal.code, RefusalCode::ModelTooLarge);
+    assert_eq!(world.connects.len(), 1);
+}
+
+#[test]
+fn a_network_too_large_for_the_edge_is_refused_with_both_numbers() {
+    let mut settings = Settings::default();
+    settings.edge.max_peak_bytes = 1_000_000;
+    let mut world = World::new(toy::work(&[4], "f32"), settings);
+    world.device(DeviceEvent::Connect);
+    world.run_for(SECOND);
+    let LinkStatus::Refused { refusal, .. } = world.device.status() else { panic!("not refused") };
+    assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::BadPlan));
+    assert!(refusal.right.contains("1000000"), "{refusal}");
+}
+
+#[test]
+fn a_frame_too_large_for_the_edge_is_run_here() {
+    let mut settings = Settings::default();
+    settings.edge.limits.max_frame_bytes = 301_000;
+    let mut world = World::connected(toy::work(&[0], "f32"), settings);
+    world.submit(1, SECOND);
+    world.run_for(SECOND);
+    assert_eq!(world.outcomes(), [1, 0, 0]);
+
+    let mut settings = Settings::default();
+    settings.edge.limits.max_frame_bytes = 200;
+    let mut world = World::connected(toy::work_with(&[4], "f32", 100), settings);
+    world.submit(1, SECOND);
+    world.run_for(SECOND);
+    let Outcome::Local { why: LocalReason::CannotSend { why } } = &world.reports[0].outcome else { panic!() };
+    assert!(why.contains("at most 200"), "{why}");
+    assert!(world.is_ready());
+}
+
+#[test]
+fn an_input_of_another_shape_is_an_error() {
+    let mut world = World::connected(toy::work(&[4], "f32"), Settings::default());
+    let input = vec![Array::f32(vec![2, 3], vec![0.0; 6]).unwrap()];
+    let deadline = world.now + SECOND;
+    world.device(DeviceEvent::Submit { frame: 1, input, deadline });
+    let Outcome::Failed(FrameError::BadInput { why }) = &world.reports[0].outcome else { panic!() };
+    assert!(why.contains("[2, 3]") && why.contains("[4, 3]"), "{why}");
+}
+
+// ---- the edge against clients that do not keep to the protocol
+
+struct Client {
+    edge: EdgeSession,
+    said: Vec<ToDevice>,
+    others: Vec<EdgeEffect>,
+}
+
+impl Client {
+    fn new() -> Self {
+        let edge = EdgeSession::new(EdgeConfig::new(TokenCheck::new(|token| token == "right")), NOW);
+        Self { edge, said: Vec::new(), others: Vec::new() }
+    }
+
+    fn greeted() -> Self {
+        let mut client = Self::new();
+        client.send(&ToEdge::Hello { token: "right".into(), name: String::new() });
+        assert!(matches!(client.said.pop(), Some(ToDevice::Welcome { .. })));
+        client
+    }
+
+    fn deployed() -> Self {
+        let (mut client, work) = (Self::greeted(), toy::work(&[4], "f32"));
+        let (plan, task, codec) = (work.plan().to_string(), *work.task(), work.plan().codec());
+        client.send(&ToEdge::Deploy { deployment: 1, plan, task, model: work.model().hash, codec });
+        client.event(EdgeEvent::ModelReady { deployment: 1 });
+        assert!(matches!(client.said.pop(), Some(ToDevice::Deployed { deployment: 1 })));
+        client.others.clear();
+        client
+    }
+
+    fn send(&mut self, message: &ToEdge) {
+        self.event(EdgeEvent::Received(message.encode()));
+    }
+
+    fn frame(&mut self, deployment: u32, segment: u8, arrays: &[Array]) {
+        let tensors = Packed::pack(arrays, Default::default()).unwrap();
+        self.send(&ToEdge::Frame { id: 9, deployment, segment, deadline_millis: 1_000, tensors });
+    }
+
+    fn event(&mut self, event: EdgeEvent) {
+        for effect in self.edge.handle(event, NOW) {
+            match effect {
+                EdgeEffect::Send { bytes, .. } => {
+                    self.said.push(ToDevice::decode(&bytes, &Limits::DEFAULT).unwrap());
+                }
+                other => self.others.push(other),
+            }
+        }
+    }
+
+    fn closed(&self) -> bool {
+        !self.edge.is_open() && self.others.iter().any(|effect| matches!(effect, EdgeEffect::Close { .. }))
+    }
+
+    #[track_caller]
+    fn refusal(&mut self) -> Refusal {
+        match self.said.remove(0) {
+            ToDevice::Refused(refusal) => {
+                assert!(!refusal.wrong.is_empty() && !refusal.right.is_empty());
+                refusal
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_old_client_is_answered_in_its_own_version() {
+    let mut edge = EdgeSession::new(EdgeConfig::new(TokenCheck::open()), NOW);
+    let mut bytes = ToEdge::Hello { token: String::new(), name: String::new() }.encode();
+    bytes[4] = 0;
+    let effects = edge.handle(EdgeEvent::Received(bytes), NOW);
+    let [EdgeEffect::Send { bytes, .. }, EdgeEffect::Close { .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(Header::read(bytes).unwrap().version, 0);
+    let mut bytes = bytes.clone();
+    bytes[4] = cleave_wire::PROTOCOL_VERSION;
+    let Ok(ToDevice::Refused(refusal)) = ToDevice::decode(&bytes, &Limits::DEFAULT) else { panic!() };
+    assert_eq!(refusal.code, RefusalCode::WrongVersion);
+    assert!(refusal.wrong.contains("version 0") && refusal.wrong.contains("version 1"), "{refusal}");
+}
+
+#[test]
+fn whatever_breaks_the_protocol_ends_the_session() {
+    let close = |mut client: Client, break_it: &dyn Fn(&mut Client), code| {
+        break_it(&mut client);
+        let refusal = client.refusal();
+        assert_eq!((refusal.subject, refusal.code), (Subject::Session, code));
+        assert!(client.closed());
+        assert!(client.edge.handle(EdgeEvent::Tick, NOW + Micros(1 << 40)).is_empty(), "closed stays closed");
+    };
+    let ping = ToEdge::Ping { id: 1, device_micros: 0 };
+    let hello = ToEdge::Hello { token: "right".into(), name: String::new() };
+    close(Client::new(), &|client| client.send(&ping), RefusalCode::NotGreeted);
+    close(Client::greeted(), &|client| client.send(&hello), RefusalCode::Malformed);
+    close(Client::greeted(), &|client| client.event(EdgeEvent::Received(vec![1, 2, 3])), RefusalCode::Malformed);
+    close(Client::greeted(), &|client| client.event(EdgeEvent::Shutdown), RefusalCode::ShuttingDown);
+    let features = toy::work(&[4], "f32").trace().live_before(4).to_vec();
+    let arrays: Vec<Array> = features
+        .iter()
+        .map(|live| Array::f32(vec![live.rows, live.cols], vec![0.0; live.rows * live.cols]).unwrap())
+        .collect();
+    let flood = |client: &mut Client| (0..5).for_each(|_| client.frame(1, 1, &arrays));
+    close(Client::deployed(), &flood, RefusalCode::CreditExceeded);
+}
+
+#[test]
+fn silence_ends_the_session() {
+    for (client, wait) in [(Client::new(), 5_000), (Client::greeted(), 30_000)] {
+        let (mut client, wait) = (client, Micros::from_millis(wait));
+        assert_eq!(client.edge.next_wake(), Some(NOW + wait));
+        assert!(client.edge.handle(EdgeEvent::Tick, NOW + wait - Micros(1)).is_empty());
+        assert!(!client.edge.handle(EdgeEvent::Tick, NOW + wait).is_empty());
+        client.event(EdgeEvent::Tick);
+        assert!(!client.edge.is_open());
+    }
+}
+
+#[test]
+fn a_bad_frame_is_refused_and_its_credit_returned() {
+    let graph = |index| Array::u16(vec![4, 2], vec![index; 8]).unwrap();
+    let features = |rows: usize, value| Array::f32(vec![rows, 3], vec![value; rows * 3]).unwrap();
+    let cases: [(u32, u8, Vec<Array>, RefusalCode); 5] = [
+        (2, 1, vec![], RefusalCode::UnknownDeployment),
+        (1, 0, vec![features(4, 0.0)], RefusalCode::BadTensors),
+        (1, 200, vec![features(4, 0.0)], RefusalCode::BadTensors),
+        (1, 1, vec![features(5, 0.0)], RefusalCode::BadTensors),
+        (1, 1, vec![graph(0)], RefusalCode::BadTensors),
+    ];
+    let mut client = Client::deployed();
+    for (deployment, segment, arrays, code) in cases {
+        client.frame(deployment, segment, &arrays);
+        let refusal = client.refusal();
+        assert_eq!((refusal.subject, refusal.code), (Subject::Frame(9), code), "{refusal}");
+        assert_eq!(client.said.remove(0), ToDevice::Credit { n: 1 });
+        assert!(client.others.is_empty() && client.edge.is_open());
+    }
+}
+
+#[test]
+fn a_bad_plan_is_refused_alone() {
+    let work = toy::work(&[4], "f32");
+    let deploy = |client: &mut Client, deployment, plan: &str| {
+        let (task, codec) = (*work.task(), work.plan().codec());
+        client.send(&ToEdge::Deploy { deployment, plan: plan.into(), task, model: work.model().hash, codec });
+    };
+    let mut client = Client::greeted();
+    deploy(&mut client, 1, "9 9,9 9");
+    let refusal = client.refusal();
+    assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::BadPlan));
+    deploy(&mut client, 2, &work.plan().to_string());
+    assert!(matches!(client.others[..], [EdgeEffect::NeedModel { deployment: 2, .. }]));
+    deploy(&mut client, 2, &work.plan().to_string());
+    assert_eq!(client.refusal().code, RefusalCode::BadPlan);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let (mut client, work) = (Client::greeted(), toy::work(&[4], "f32"));
+    let (plan, task, codec, model) = (work.plan().to_string(), *work.task(), work.plan().codec(), work.model().hash);
+    client.send(&ToEdge::Deploy { deployment: 1, plan, task, model, codec });
+    client.event(EdgeEvent::ModelMissing { deployment: 1 });
+    assert_eq!(client.said.remove(0), ToDevice::NeedWeights { model });
+    let piece = |offset, chunk: &[u8]| ToEdge::Weights { model, offset, total: 6, chunk: chunk.to_vec() };
+    client.send(&piece(0, &[1, 2, 3]));
+    assert_eq!(client.said.remove(0), ToDevice::WeightsProgress { model, received: 3, total: 6 });
+    client.send(&piece(3, &[4, 5, 6]));
+    client.said.clear();
+    client.event(EdgeEvent::ModelRejected { model, why: "its hash is another".into() });
+    let refusal = client.refusal();
+    assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::ModelInvalid));
+    assert!(client.edge.is_open());
+
+    let mut client = Client::greeted();
+    client.send(&ToEdge::Deploy { deployment: 1, plan: work.plan().to_string(), task, model, codec });
+    client.event(EdgeEvent::ModelMissing { deployment: 1 });
+    client.said.clear();
+    client.send(&piece(2, &[1]));
+    assert_eq!(client.refusal().code, RefusalCode::BadWeights);
+    assert!(client.closed());
+}

@@ -1,0 +1,422 @@
+//! The in-memory twin of a leaf: sockets, clocks, engines and processes that fail, all on a virtual clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cleave_arch::array::Array;
+use cleave_session::{
+    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
+    FrameReport, Lane, LinkStatus, Micros, Outcome, TokenCheck, Work,
+};
+use cleave_wire::ModelHash;
+
+use crate::toy;
+
+/// The edge's clock is ahead by this much: a translation that is forgotten cannot hide.
+pub const EDGE_AHEAD: Micros = Micros(7_000_000_000);
+/// From a connect to its outcome.
+const SOCKET: Micros = Micros(1_000);
+
+pub struct Settings {
+    pub device: DeviceConfig,
+    pub edge: EdgeConfig,
+    /// What one operation takes; the classifier counts as one.
+    pub device_op: Micros,
+    pub edge_op: Micros,
+    /// One-way delay of the network below the shapers.
+    pub delay: Micros,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let device = DeviceConfig { token: "right".into(), ..DeviceConfig::default() };
+        let edge = EdgeConfig::new(TokenCheck::new(|token| token == "right"));
+        Self { device, edge, device_op: Micros(1_000), edge_op: Micros(200), delay: Micros(300) }
+    }
+}
+
+enum Happening {
+    Opened { connection: u32 },
+    Closed { connection: u32, why: &'static str },
+    AtEdge { connection: u32, bytes: Vec<u8> },
+    AtDevice { connection: u32, bytes: Vec<u8> },
+    DeviceComputed { job: u64, output: Vec<Array> },
+    EdgeComputed { connection: u32, job: u64, output: Result<Vec<Array>, String>, times: [Micros; 2] },
+    ModelStored { connection: u32, model: ModelHash },
+    Submit { frame: u64, deadline: Micros },
+    Fate(Fate),
+}
+
+/// What befalls the edge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    /// Its process dies: the socket closes, the cache is lost, connecting fails.
+    Kill,
+    /// It starts again.
+    Revive,
+    /// It computes no more, but its socket lives.
+    StallEngine,
+    /// The network swallows everything in both directions without a word.
+    Blackhole,
+    /// The network works again.
+    Restore,
+}
+
+struct Served {
+    connection: u32,
+    session: EdgeSession,
+    works: BTreeMap<u32, Arc<Work>>,
+}
+
+/// Frames one after another with `depth` under way.
+struct Stream {
+    next: u64,
+    end: u64,
+    patience: Micros,
+}
+
+pub struct World {
+    pub now: Micros,
+    pub device: DeviceSession,
+    pub reports: Vec<FrameReport>,
+    pub statuses: Vec<(Micros, LinkStatus)>,
+    pub connects: Vec<Micros>,
+    /// Models that the edge was sent, in order.
+    pub stored: Vec<ModelHash>,
+    pub most_edge_jobs: usize,
+    settings: Settings,
+    happenings: BTreeMap<(Micros, u64), Happening>,
+    next_number: u64,
+    served: Option<Served>,
+    cache: BTreeMap<ModelHash, usize>,
+    alive: bool,
+    stalled: bool,
+    blackhole: bool,
+    edge_free_at: Vec<Micros>,
+    device_busy: bool,
+    deadlines: BTreeMap<u64, Micros>,
+    stream: Option<Stream>,
+    last_sends: [Micros; 2],
+}
+
+impl World {
+    pub fn new(work: Arc<Work>, settings: Settings) -> Self {
+        let threads = usize::from(settings.edge.threads);
+        Self {
+            now: Micros(50_000),
+            device: DeviceSession::new(settings.device.clone(), work),
+            reports: Vec::new(),
+            statuses: Vec::new(),
+            connects: Vec::new(),
+            stored: Vec::new(),
+            most_edge_jobs: 0,
+            settings,
+            happenings: BTreeMap::new(),
+            next_number: 0,
+            served: None,
+            cache: BTreeMap::new(),
+            alive: true,
+            stalled: false,
+            blackhole: false,
+            edge_free_at: vec![Micros(0); threads],
+            device_busy: false,
+            deadlines: BTreeMap::new(),
+            stream: None,
+            last_sends: [Micros(0); 2],
+        }
+    }
+
+    /// A world whose link is ready.
+    pub fn connected(work: Arc<Work>, settings: Settings) -> Self {
+        let mut world = Self::new(work, settings);
+        world.device(DeviceEvent::Connect);
+        world.run_for(Micros::from_millis(5_000));
+        assert!(world.is_ready(), "{:?}", world.device.status());
+        world
+    }
+
+    pub fn is_ready(&self) -> bool {
+        matches!(self.device.status(), LinkStatus::Ready { .. })
+    }
+
+    // ---- what tests do
+
+    pub fn device(&mut self, event: DeviceEvent) {
+        let effects = self.device.handle(event, self.now);
+        effects.into_iter().for_each(|effect| self.device_effect(effect));
+    }
+
+    pub fn submit(&mut self, frame: u64, patience: Micros) {
+        let deadline = self.now + patience;
+        assert!(self.deadlines.insert(frame, deadline).is_none(), "test: frame {frame} twice");
+        self.device(DeviceEvent::Submit { frame, input: toy::input(frame), deadline });
+    }
+
+    pub fn submit_after(&mut self, wait: Micros, frame: u64, patience: Micros) {
+        let deadline = self.now + wait + patience;
+        self.later(wait, Happening::Submit { frame, deadline });
+    }
+
+    pub fn stream(&mut self, frames: u64, depth: u64, patience: Micros) {
+        self.stream = Some(Stream { next: depth, end: frames, patience });
+        (0..depth.min(frames)).for_each(|frame| self.submit(frame, patience));
+    }
+
+    pub fn fate_after(&mut self, wait: Micros, fate: Fate) {
+        self.later(wait, Happening::Fate(fate));
+    }
+
+    pub fn run_for(&mut self, span: Micros) {
+        let end = self.now + span;
+        for step in 0.. {
+            assert!(step < 2_000_000, "the machines keep each other busy without getting on");
+            let Some(next) = self.next_moment().filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Every submitted frame was reported once, in time, with the right answer or an error that `allowed` accepts.
+    pub fn check(&self, allowed: impl Fn(&FrameReport) -> bool) {
+        let reported: BTreeSet<u64> = self.reports.iter().map(|report| report.id).collect();
+        assert_eq!(reported.len(), self.reports.len(), "a frame was reported twice");
+        assert_eq!(reported, self.deadlines.keys().copied().collect(), "a frame was lost");
+        self.reports.iter().for_each(|report| check_report(report, self.deadlines[&report.id], &allowed));
+        assert!(self.most_edge_jobs <= usize::from(self.settings.edge.credit));
+    }
+
+    pub fn outcomes(&self) -> [usize; 3] {
+        self.reports.iter().fold([0; 3], |mut count, report| {
+            let kind = match report.outcome {
+                Outcome::AsPlanned => 0,
+                Outcome::Local { .. } => 1,
+                Outcome::Failed(_) => 2,
+            };
+            count[kind] += 1;
+            count
+        })
+    }
+
+    // ---- the clock
+
+    fn later(&mut self, wait: Micros, happening: Happening) {
+        self.at(self.now + wait, happening);
+    }
+
+    fn at(&mut self, moment: Micros, happening: Happening) {
+        self.next_number += 1;
+        self.happenings.insert((moment, self.next_number), happening);
+    }
+
+    fn next_moment(&self) -> Option<Micros> {
+        let first = self.happenings.keys().next().map(|(moment, _)| *moment);
+        let edge = self.served.as_ref().and_then(|served| served.session.next_wake()).map(|at| at - EDGE_AHEAD);
+        first.into_iter().chain(self.device.next_wake()).chain(edge).min()
+    }
+
+    fn step(&mut self) {
+        while let Some(entry) = self.happenings.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            let happening = entry.remove();
+            self.happen(happening);
+        }
+        if self.device.next_wake().is_some_and(|wake| wake <= self.now) {
+            self.device(DeviceEvent::Tick);
+            assert!(self.device.next_wake().is_none_or(|wake| wake > self.now), "a tick must move the wake on");
+        }
+        let edge_now = self.now + EDGE_AHEAD;
+        if self.served.as_ref().and_then(|served| served.session.next_wake()).is_some_and(|at| at <= edge_now) {
+            self.edge(EdgeEvent::Tick);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Opened { connection } => self.device(DeviceEvent::Opened { connection }),
+            Happening::Closed { connection, why } => {
+                self.device(DeviceEvent::Closed { connection, why: why.to_owned() });
+            }
+            Happening::AtEdge { connection, bytes } if self.carries(connection) => {
+                self.edge(EdgeEvent::Received(bytes));
+            }
+            Happening::AtDevice { connection, bytes } if !self.blackhole => {
+                self.device(DeviceEvent::Received { connection, bytes });
+            }
+            Happening::DeviceComputed { job, output } => {
+                self.device_busy = false;
+                self.device(DeviceEvent::Computed { job, result: Ok(output) });
+            }
+            Happening::EdgeComputed { connection, job, output, times } if self.serves(connection) => {
+                let [started, finished] = times.map(|at| at + EDGE_AHEAD);
+                self.edge(EdgeEvent::Computed { job, result: output, started, finished });
+            }
+            Happening::ModelStored { connection, model } if self.serves(connection) => {
+                self.edge(EdgeEvent::ModelStored { model });
+            }
+            Happening::Submit { frame, deadline } => self.submit(frame, deadline - self.now),
+            Happening::Fate(fate) => self.befall(fate),
+            _ => {}
+        }
+    }
+
+    fn serves(&self, connection: u32) -> bool {
+        self.served.as_ref().is_some_and(|served| served.connection == connection)
+    }
+
+    fn carries(&self, connection: u32) -> bool {
+        self.serves(connection) && !self.blackhole
+    }
+
+    fn befall(&mut self, fate: Fate) {
+        match fate {
+            Fate::Kill => {
+                self.alive = false;
+                self.cache.clear();
+                if let Some(served) = self.served.take() {
+                    let connection = served.connection;
+                    self.happenings.retain(|_, happening| {
+                        !matches!(happening, Happening::AtDevice { connection: other, .. } if *other == connection)
+                    });
+                    self.later(SOCKET, Happening::Closed { connection, why: "connection reset" });
+                }
+            }
+            Fate::Revive => {
+                self.alive = true;
+                self.edge_free_at.iter_mut().for_each(|free| *free = self.now);
+            }
+            Fate::StallEngine => self.stalled = true,
+            Fate::Blackhole => self.blackhole = true,
+            Fate::Restore => (self.blackhole, self.stalled) = (false, false),
+        }
+    }
+
+    // ---- the device's leaf
+
+    fn device_effect(&mut self, effect: DeviceEffect) {
+        match effect {
+            DeviceEffect::Connect { connection } => self.open(connection),
+            DeviceEffect::Disconnect { connection } => {
+                if self.serves(connection) {
+                    self.edge(EdgeEvent::Closed);
+                    self.served = None;
+                }
+            }
+            DeviceEffect::Send { connection, bytes, at } => {
+                assert!(at >= self.now && at >= self.last_sends[0], "sends keep their order");
+                self.last_sends[0] = at;
+                self.at(at + self.settings.delay, Happening::AtEdge { connection, bytes });
+            }
+            DeviceEffect::Compute { job, work, segment, input, .. } => {
+                assert!(!std::mem::replace(&mut self.device_busy, true), "one job at a time");
+                let n = segment.ops.len() as u64 + u64::from(segment.classifier);
+                let output = toy::run(work.trace(), &segment, &input);
+                let took = Micros(self.settings.device_op.0 * n);
+                self.later(took, Happening::DeviceComputed { job, output });
+            }
+            DeviceEffect::Report(report) => self.reported(*report),
+            DeviceEffect::Status(status) => self.statuses.push((self.now, status)),
+        }
+    }
+
+    fn open(&mut self, connection: u32) {
+        self.connects.push(self.now);
+        self.last_sends = [Micros(0); 2];
+        if self.blackhole {
+            return;
+        }
+        if !self.alive {
+            return self.later(SOCKET, Happening::Closed { connection, why: "connection refused" });
+        }
+        let session = EdgeSession::new(self.settings.edge.clone(), self.now + EDGE_AHEAD);
+        self.served = Some(Served { connection, session, works: BTreeMap::new() });
+        self.later(SOCKET, Happening::Opened { connection });
+    }
+
+    fn reported(&mut self, report: FrameReport) {
+        self.reports.push(report);
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.next < stream.end) {
+            let (frame, patience) = (stream.next, stream.patience);
+            stream.next += 1;
+            self.submit_after(Micros(0), frame, patience);
+        }
+    }
+
+    // ---- the edge's leaf
+
+    fn edge(&mut self, event: EdgeEvent) {
+        let edge_now = self.now + EDGE_AHEAD;
+        let Some(served) = &mut self.served else { return };
+        let effects = served.session.handle(event, edge_now);
+        self.most_edge_jobs = self.most_edge_jobs.max(served.session.jobs_under_way());
+        effects.into_iter().for_each(|effect| self.edge_effect(effect));
+    }
+
+    fn edge_effect(&mut self, effect: EdgeEffect) {
+        let Some(served) = &mut self.served else { return };
+        let connection = served.connection;
+        match effect {
+            EdgeEffect::Send { bytes, at } => {
+                let at = at - EDGE_AHEAD;
+                assert!(at >= self.now && at >= self.last_sends[1], "sends keep their order");
+                self.last_sends[1] = at;
+                self.at(at + self.settings.delay, Happening::AtDevice { connection, bytes });
+            }
+            EdgeEffect::Close { .. } => {
+                let wait = self.last_sends[1].max(self.now) - self.now + self.settings.delay + Micros(1);
+                self.served = None;
+                self.later(wait, Happening::Closed { connection, why: "closed by the edge" });
+            }
+            EdgeEffect::NeedModel { deployment, model, plan, task } => {
+                let model = cleave_session::Model { hash: model, bytes: Vec::new().into() };
+                let known = self.cache.contains_key(&model.hash);
+                served.works.insert(deployment, Arc::new(Work::new(plan.as_ref().clone(), task, model)));
+                match known {
+                    true => self.edge(EdgeEvent::ModelReady { deployment }),
+                    false => self.edge(EdgeEvent::ModelMissing { deployment }),
+                }
+            }
+            EdgeEffect::StoreModel { model, bytes } => {
+                assert_eq!(toy::hash(&bytes), model, "the file came over whole");
+                self.cache.insert(model, bytes.len());
+                self.stored.push(model);
+                self.later(Micros(500), Happening::ModelStored { connection, model });
+            }
+            EdgeEffect::DropDeployment { deployment } => {
+                served.works.remove(&deployment);
+            }
+            EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
+                let output = Ok(toy::run(served.works[&deployment].trace(), &segment, &tensors));
+                let n = segment.ops.len() as u64 + u64::from(segment.classifier);
+                let free = self.edge_free_at.iter_mut().min().unwrap();
+                let started = self.now.max(*free);
+                let finished = started + Micros(self.settings.edge_op.0 * n);
+                *free = finished;
+                if !self.stalled {
+                    let times = [started, finished];
+                    self.at(finished, Happening::EdgeComputed { connection, job, output, times });
+                }
+            }
+            EdgeEffect::Cancel { .. } => {}
+        }
+    }
+}
+
+fn check_report(report: &FrameReport, deadline: Micros, allowed: &impl Fn(&FrameReport) -> bool) {
+    assert!(report.ended <= deadline, "frame {} ended after its deadline: {:?}", report.id, report.outcome);
+    match &report.output {
+        Some(output) => assert_eq!(*output, toy::answer(report.id), "frame {}: {:?}", report.id, report.outcome),
+        None => assert!(matches!(report.outcome, Outcome::Failed(_))),
+    }
+    assert!(allowed(report), "frame {}: {:?}", report.id, report.outcome);
+    let mut at = report.submitted;
+    for span in &report.spans {
+        assert!(span.start >= at && span.end >= span.start, "spans of frame {}: {:?}", report.id, report.spans);
+        at = span.end;
+    }
+    assert!(at <= report.ended, "frame {}: {:?}", report.id, report.spans);
+    let visits = report.spans.iter().filter(|span| span.lane == Lane::Edge).count();
+    assert!(visits <= 1 && (visits == 1) == (report.bytes_down > 0));
+}

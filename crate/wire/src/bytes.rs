@@ -1,0 +1,112 @@
+//! Little-endian reading and writing. The reader never reserves memory for a length that it has not seen bytes for.
+
+use crate::error::WireError;
+use crate::limits::Limits;
+
+/// Appends fields.
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+    pub(crate) fn u16(&mut self, value: u16) {
+        self.raw(&value.to_le_bytes());
+    }
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.raw(&value.to_le_bytes());
+    }
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.raw(&value.to_le_bytes());
+    }
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+    /// A text with its length as u16; cut at a character where it exceeds [`Limits::MAX_TEXT_BYTES`].
+    pub(crate) fn text(&mut self, text: &str) {
+        let mut end = text.len().min(Limits::MAX_TEXT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.u16(end as u16);
+        self.raw(&text.as_bytes()[..end]);
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// Overwrites four bytes that were written before.
+    pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
+        self.0[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Takes fields off the front.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    last: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, last: "header" }
+    }
+    pub(crate) fn raw(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], WireError> {
+        self.last = field;
+        let short = WireError::Short { field, needed: len, present: self.rest.len() };
+        let (front, rest) = self.rest.split_at_checked(len).ok_or(short)?;
+        self.rest = rest;
+        Ok(front)
+    }
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.raw(field, N)?);
+        Ok(out)
+    }
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
+        Ok(self.array::<1>(field)?[0])
+    }
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, WireError> {
+        Ok(u16::from_le_bytes(self.array(field)?))
+    }
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
+        Ok(u32::from_le_bytes(self.array(field)?))
+    }
+    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, WireError> {
+        Ok(u64::from_le_bytes(self.array(field)?))
+    }
+    pub(crate) fn hash(&mut self, field: &'static str) -> Result<[u8; 32], WireError> {
+        self.array(field)
+    }
+    pub(crate) fn text(&mut self, field: &'static str) -> Result<String, WireError> {
+        let len = usize::from(self.u16(field)?);
+        check_limit(field, len as u64, Limits::MAX_TEXT_BYTES as u64, "bytes")?;
+        let bytes = self.raw(field, len)?;
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| WireError::Text { field })
+    }
+    /// Everything that is left.
+    pub(crate) fn tail(&mut self, field: &'static str) -> &'a [u8] {
+        self.last = field;
+        std::mem::take(&mut self.rest)
+    }
+    /// Nothing may be left over.
+    pub(crate) fn finish(self) -> Result<(), WireError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            bytes => Err(WireError::Trailing { bytes, after: self.last }),
+        }
+    }
+}
+
+/// `value` must not exceed `limit`.
+pub(crate) fn check_limit(field: &'static str, value: u64, limit: u64, unit: &'static str) -> Result<(), WireError> {
+    if value > limit {
+        return Err(WireError::Limit { field, value, limit, unit });
+    }
+    Ok(())
+}

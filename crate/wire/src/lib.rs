@@ -1,0 +1,29 @@
+//! Frames to bytes and back: the protocol between device and edge, and the messages between page and worker.
+//!
+//! One message is one binary WebSocket message: a 10-byte header ([`header`]) and a body, little-endian throughout.
+//! Every claimed length is checked against the bytes that are really there and against [`Limits`] before anything is
+//! allocated, so that bytes from outside cannot panic this crate or make it reserve more than the limits say.
+//!
+//! The direction is in the type: [`ToEdge`] is what a device says, [`ToDevice`] what an edge says. Tensors travel as
+//! [`Packed`] bytes inside a message, so that packing and unpacking can be timed apart from the rest.
+//!
+//! This crate knows no socket, no clock and no tensor library.
+
+mod bytes;
+pub mod error;
+pub mod header;
+pub mod limits;
+pub mod tensor;
+pub mod to_device;
+pub mod to_edge;
+pub mod types;
+#[allow(missing_docs)] // the names of a message's fields are their documentation
+pub mod ui;
+
+pub use error::WireError;
+pub use header::{Header, PROTOCOL_VERSION};
+pub use limits::Limits;
+pub use tensor::Packed;
+pub use to_device::ToDevice;
+pub use to_edge::ToEdge;
+pub use types::{LinkShape, ModelHash, Refusal, RefusalCode, Subject, Timing};

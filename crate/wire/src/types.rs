@@ -1,0 +1,297 @@
+//! The parts that messages are made of, and how each is written.
+
+use std::fmt;
+
+use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
+
+use crate::bytes::{Reader, Writer, check_limit};
+use crate::error::WireError;
+use crate::limits::Limits;
+
+/// SHA-256 of a model file: what it is called on the wire and in the edge's cache.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelHash(pub [u8; 32]);
+
+impl fmt::Display for ModelHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ModelHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModelHash({self})")
+    }
+}
+
+/// Conditions that one side imposes on what it sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkShape {
+    /// Bits per second; 0 is unshaped.
+    pub bits_per_second: u64,
+    /// Added one-way delay in microseconds.
+    pub delay_micros: u32,
+    /// Largest random extra delay in microseconds, drawn uniformly.
+    pub jitter_micros: u32,
+}
+
+impl LinkShape {
+    /// Ten seconds: a longer delay would only look like a broken link.
+    pub const MAX_DELAY_MICROS: u32 = 10_000_000;
+    /// As it is: no limit, no delay.
+    pub const UNSHAPED: LinkShape = LinkShape { bits_per_second: 0, delay_micros: 0, jitter_micros: 0 };
+
+    pub(crate) fn write(self, writer: &mut Writer) {
+        writer.u64(self.bits_per_second);
+        writer.u32(self.delay_micros);
+        writer.u32(self.jitter_micros);
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let shape = LinkShape {
+            bits_per_second: reader.u64("bits per second")?,
+            delay_micros: reader.u32("delay")?,
+            jitter_micros: reader.u32("jitter")?,
+        };
+        let most = u64::from(Self::MAX_DELAY_MICROS);
+        check_limit("delay", shape.delay_micros.into(), most, "microseconds")?;
+        check_limit("jitter", shape.jitter_micros.into(), most, "microseconds")?;
+        Ok(shape)
+    }
+}
+
+/// When a frame passed through the edge, in microseconds of the edge's own clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// The frame's last byte had arrived.
+    pub received_micros: u64,
+    /// Computing began.
+    pub started_micros: u64,
+    /// Computing ended.
+    pub finished_micros: u64,
+    /// The result was handed to the link.
+    pub sent_micros: u64,
+}
+
+impl Timing {
+    pub(crate) fn write(self, writer: &mut Writer) {
+        for micros in [self.received_micros, self.started_micros, self.finished_micros, self.sent_micros] {
+            writer.u64(micros);
+        }
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Timing {
+            received_micros: reader.u64("received")?,
+            started_micros: reader.u64("started")?,
+            finished_micros: reader.u64("finished")?,
+            sent_micros: reader.u64("sent")?,
+        })
+    }
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The whole session; the edge closes it.
+    Session,
+    /// One frame.
+    Frame(u64),
+    /// One deployment; the session goes on.
+    Deployment(u32),
+}
+
+macro_rules! refusal_codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// Why the edge refused. A number that this build does not know stays readable as [`RefusalCode::Unknown`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RefusalCode {
+            $($(#[$doc])* $name,)*
+            /// From a newer edge.
+            Unknown(u8),
+        }
+        impl RefusalCode {
+            /// Number on the wire.
+            pub fn number(self) -> u8 {
+                match self {
+                    $(Self::$name => $number,)*
+                    Self::Unknown(number) => number,
+                }
+            }
+            /// The code with this number.
+            pub fn from_number(number: u8) -> Self {
+                match number {
+                    $($number => Self::$name,)*
+                    other => Self::Unknown(other),
+                }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// The token is not the edge's.
+    BadToken = 1,
+    /// The client speaks another version.
+    WrongVersion = 2,
+    /// A message could not be read.
+    Malformed = 3,
+    /// Something else came before the greeting.
+    NotGreeted = 4,
+    /// The edge has no room for another connection.
+    Busy = 5,
+    /// The plan is not one that this edge can run.
+    BadPlan = 6,
+    /// The model file is larger than the edge takes.
+    ModelTooLarge = 7,
+    /// The model file does not fit its hash or its plan.
+    ModelInvalid = 8,
+    /// No such deployment here (any more).
+    UnknownDeployment = 9,
+    /// The tensors are not those that the segment needs.
+    BadTensors = 10,
+    /// More frames than the edge gave credit for.
+    CreditExceeded = 11,
+    /// Computing failed.
+    ComputeFailed = 12,
+    /// The frame's deadline passed on the edge.
+    DeadlinePassed = 13,
+    /// Weights that nobody asked for, or out of order.
+    BadWeights = 14,
+    /// Nothing was heard for too long.
+    TimedOut = 15,
+    /// The edge is going away.
+    ShuttingDown = 16,
+}
+
+/// What was wrong and what would be right. Its layout never changes, as the header's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is about.
+    pub subject: Subject,
+    /// Why, for programs.
+    pub code: RefusalCode,
+    /// What was wrong, for people.
+    pub wrong: String,
+    /// What would be right, for people.
+    pub right: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.wrong, self.right)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        let (tag, id) = match self.subject {
+            Subject::Session => (0, 0),
+            Subject::Frame(id) => (1, id),
+            Subject::Deployment(id) => (2, u64::from(id)),
+        };
+        writer.u8(tag);
+        writer.u64(id);
+        writer.u8(self.code.number());
+        writer.text(&self.wrong);
+        writer.text(&self.right);
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let (tag, id) = (reader.u8("subject")?, reader.u64("subject id")?);
+        let right = "a deployment number below 2^32";
+        let wide = WireError::Value { field: "subject id", found: id, right };
+        let subject = match tag {
+            0 => Subject::Session,
+            1 => Subject::Frame(id),
+            2 => Subject::Deployment(u32::try_from(id).map_err(|_| wide)?),
+            found => return Err(bad_tag("subject", found, "0 (session), 1 (frame) or 2 (deployment)")),
+        };
+        let code = RefusalCode::from_number(reader.u8("code")?);
+        Ok(Refusal { subject, code, wrong: reader.text("wrong")?, right: reader.text("right")? })
+    }
+}
+
+impl Limits {
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.u32(self.max_frame_bytes);
+        writer.u64(self.max_model_bytes);
+        writer.u64(self.max_tensor_bytes);
+        writer.u16(self.max_tensors);
+        writer.u8(self.max_rank);
+        writer.u32(self.max_points);
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Limits {
+            max_frame_bytes: reader.u32("max frame bytes")?,
+            max_model_bytes: reader.u64("max model bytes")?,
+            max_tensor_bytes: reader.u64("max tensor bytes")?,
+            max_tensors: reader.u16("max tensors")?,
+            max_rank: reader.u8("max rank")?,
+            max_points: reader.u32("max points")?,
+        })
+    }
+}
+
+pub(crate) fn write_task(task: &Task, writer: &mut Writer) {
+    for number in [task.n_points, task.in_channels, task.k, task.n_classes] {
+        writer.u32(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    writer.u8(match task.graph {
+        GraphSource::Sampled => 0,
+        GraphSource::Given => 1,
+    });
+}
+
+/// A task whose numbers are at least 1 and within the limits; `k` is at most the number of points.
+pub(crate) fn read_task(reader: &mut Reader<'_>, limits: &Limits) -> Result<Task, WireError> {
+    /// 4096 channels or classes: the widest linear layer is 1024.
+    const MOST: u64 = 4096;
+    let n_points = read_count(reader, "points", limits.max_points.into())?;
+    let in_channels = read_count(reader, "input channels", MOST)?;
+    let k = read_count(reader, "neighbours", n_points as u64)?;
+    let n_classes = read_count(reader, "classes", MOST)?;
+    let graph = match reader.u8("graph source")? {
+        0 => GraphSource::Sampled,
+        1 => GraphSource::Given,
+        found => return Err(bad_tag("graph source", found, "0 (sampled) or 1 (given)")),
+    };
+    Ok(Task { n_points, in_channels, k, n_classes, graph })
+}
+
+fn read_count(reader: &mut Reader<'_>, field: &'static str, limit: u64) -> Result<usize, WireError> {
+    let value = reader.u32(field)?;
+    if value == 0 {
+        return Err(WireError::Value { field, found: 0, right: "at least 1" });
+    }
+    check_limit(field, value.into(), limit, "")?;
+    Ok(value as usize)
+}
+
+pub(crate) fn write_codec(codec: LinkCodec, writer: &mut Writer) {
+    writer.u8(match codec.codec {
+        Codec::F32 => 0,
+        Codec::F16 => 1,
+        Codec::I8 => 2,
+    });
+    writer.u8(match codec.compression {
+        Compression::None => 0,
+        Compression::Lz4 => 1,
+    });
+}
+
+pub(crate) fn read_codec(reader: &mut Reader<'_>) -> Result<LinkCodec, WireError> {
+    let codec = match reader.u8("codec")? {
+        0 => Codec::F32,
+        1 => Codec::F16,
+        2 => Codec::I8,
+        found => return Err(bad_tag("codec", found, "0 (f32), 1 (f16) or 2 (i8)")),
+    };
+    let compression = match reader.u8("compression")? {
+        0 => Compression::None,
+        1 => Compression::Lz4,
+        found => return Err(bad_tag("compression", found, "0 (none) or 1 (LZ4)")),
+    };
+    Ok(LinkCodec { codec, compression })
+}
+
+fn bad_tag(field: &'static str, found: u8, right: &'static str) -> WireError {
+    WireError::Value { field, found: found.into(), right }
+}

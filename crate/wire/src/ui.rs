@@ -1,0 +1,178 @@
+//! What the page and its worker say to each other. The page holds no tensor and the worker no DOM:
+//! everything between them is one [`Intent`] or one [`Event`], carried by `postMessage`.
+
+use serde::{Deserialize, Serialize};
+
+/// Which engine computes the device tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backend {
+    /// burn-flex compiled to WebAssembly with 128-bit SIMD, one thread.
+    Wasm,
+    /// WebGPU through wgpu and CubeCL.
+    WebGpu,
+}
+
+/// What the person wants of the back-end choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Preference {
+    /// The faster one, by measurement.
+    #[default]
+    Auto,
+    /// Always this one.
+    Only(Backend),
+}
+
+/// The conditions that are imposed on the link in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Megabits per second; `f64::INFINITY` is not representable in every format, so 0 means unshaped.
+    pub mbps: f64,
+    /// Added one-way delay.
+    pub delay_millis: f64,
+    /// Largest random extra delay, uniformly drawn.
+    pub jitter_millis: f64,
+}
+
+/// Page → worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Intent {
+    /// First message. `origin` is where model files are fetched from (the page's own base URL).
+    Start { base_url: String, preference: Preference, edge: Option<EdgeAddress>, link: Link },
+    /// Measure and choose the engine again.
+    Prefer(Preference),
+    /// Use a real edge.
+    Connect(EdgeAddress),
+    /// Run the edge half in this tab, behind a simulated link.
+    Simulate,
+    /// Shape the link.
+    Shape(Link),
+    /// Make a seeded shape of one class of the gallery.
+    Generate { class: usize, seed: u64 },
+    /// Read a point cloud or mesh; the format is told from name and content.
+    Open { name: String, #[serde(with = "serde_bytes")] bytes: Vec<u8> },
+    /// Load a network: `dgcnn`, a name from `model/index.json`, or a text form (seeded random weights).
+    Network(String),
+    /// Who runs what, as the text form with communicates, and the codec (`f32`, `f16+lz4`, …).
+    Plan { plan: String, codec: String },
+    /// One frame now; the unsplit answer is computed too and compared.
+    RunOnce,
+    /// Frames one after another with this many in flight, until `Stop`.
+    RunStream { in_flight: usize },
+    /// Ends a stream, or whatever long work is under way.
+    Stop,
+}
+
+/// Where an edge listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeAddress { pub url: String, pub token: String }
+
+/// Worker → page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The worker listens. Sent once, before anything else: an intent sent earlier would be lost.
+    Ready { version: String },
+    /// Long work: `what` is a phrase, `done` of `total` (total 0: not known).
+    Progress { what: String, done: u64, total: u64 },
+    /// The engine in use and why.
+    Engine { backend: Backend, reason: String, measured: Vec<EngineTime> },
+    /// The edge's state.
+    Edge(EdgeStatus),
+    /// The input now held.
+    Cloud(Cloud),
+    /// Small previews of generated shapes, one per class.
+    Gallery(Vec<Cloud>),
+    /// The network now held. The page derives shapes, cuts and bytes from `plan` and `task` itself.
+    Network(Network),
+    /// A frame has ended.
+    Frame(Frame),
+    /// A stream's running figures, about twice a second, and once more when it has ended.
+    Stream(Stream),
+    /// Something went wrong; what was held before is still held.
+    Failed { what: String, why: String, remedy: String },
+}
+
+/// One measured candidate engine; `millis` is absent where it does not run, and `note` says why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EngineTime { pub backend: Backend, pub millis: Option<f64>, pub note: String }
+
+/// Where the edge half runs now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum EdgeStatus {
+    /// In this tab, behind a simulated link.
+    Simulated,
+    /// Trying.
+    Connecting { url: String },
+    /// A native edge answers.
+    Connected { url: String, name: String, threads: usize, rtt_millis: f64 },
+    /// It went away; frames are finished locally until it is back.
+    Lost { url: String, why: String, retry_millis: f64 },
+}
+
+/// A point cloud: `points` holds x, y, z of every point, normalised to the unit sphere, z up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cloud { pub name: String, pub class: Option<String>, pub points: Vec<f32> }
+
+/// The network held by the worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Network {
+    pub name: String,
+    /// Text form, with communicates if the file carries a mapping.
+    pub plan: String,
+    pub n_points: usize,
+    pub in_channels: usize,
+    pub k: usize,
+    pub classes: Vec<String>,
+    /// Test accuracy from the model card in 0..=1; absent for random weights, whose answers mean nothing.
+    pub accuracy: Option<f64>,
+    pub params: usize,
+}
+
+/// How a frame ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// As planned.
+    AsPlanned,
+    /// The edge did not answer; the device finished the frame itself.
+    Local { why: String },
+    /// No answer.
+    Failed { why: String },
+}
+
+/// One frame's ledger. Spans are in milliseconds since the frame was submitted, on the device's clock
+/// (the edge's are translated with the estimated clock offset).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    pub id: u64,
+    /// When the frame was submitted, in milliseconds since the worker started: places frames of a stream beside each other.
+    pub submitted_millis: f64,
+    pub outcome: Outcome,
+    pub spans: Vec<Span>,
+    pub total_millis: f64,
+    pub bytes_up: usize,
+    pub bytes_down: usize,
+    /// Softmax of the logits, in the order of the network's classes.
+    pub probabilities: Vec<f32>,
+    /// Largest |Δlogit| against the unsplit run on the device, where that was computed.
+    pub delta: Option<f32>,
+    pub plan: String,
+    pub codec: String,
+}
+
+/// A stage of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Span { pub lane: Lane, pub start_millis: f64, pub end_millis: f64 }
+
+/// Who was busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lane { Device, Uplink, Edge, Downlink }
+
+/// A running stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stream {
+    pub running: bool,
+    pub frames: u64,
+    pub frames_per_second: f64,
+    pub mean_millis: f64,
+    pub local: u64,
+    pub failed: u64,
+}

@@ -1,0 +1,79 @@
+//! One sample of every message kind, with values that make each field visible in its bytes.
+
+use cleave_arch::array::Array;
+use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
+use cleave_wire::{
+    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, limits::Limits,
+};
+
+pub fn codec(codec: Codec, compression: Compression) -> LinkCodec {
+    LinkCodec { codec, compression }
+}
+
+pub fn hash() -> ModelHash {
+    let mut bytes = [0; 32];
+    bytes.iter_mut().enumerate().for_each(|(i, b)| *b = i as u8);
+    ModelHash(bytes)
+}
+
+pub fn tensors(codec: LinkCodec) -> Packed {
+    let features = Array::f32(vec![2, 3], vec![1.0, -2.0, 0.0, 0.5, 4.0, 0.0]).unwrap();
+    let graph = Array::u16(vec![2, 2], vec![0, 1, 1, 0x0102]).unwrap();
+    Packed::pack(&[features, graph], codec).unwrap()
+}
+
+pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
+    let task = Task { n_points: 1024, in_channels: 3, k: 20, n_classes: 10, graph: GraphSource::Sampled };
+    let frame =
+        |codec| ToEdge::Frame { id: 7, deployment: 2, segment: 1, deadline_millis: 500, tensors: tensors(codec) };
+    vec![
+        ("hello", ToEdge::Hello { token: "s3cret".into(), name: "tab é".into() }),
+        (
+            "deploy",
+            ToEdge::Deploy {
+                deployment: 2,
+                plan: "3 6 5 4,0 0 0 0".into(),
+                task,
+                model: hash(),
+                codec: codec(Codec::I8, Compression::Lz4),
+            },
+        ),
+        ("weights", ToEdge::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] }),
+        ("frame-f32", frame(codec(Codec::F32, Compression::None))),
+        ("frame-f16", frame(codec(Codec::F16, Compression::None))),
+        ("frame-i8", frame(codec(Codec::I8, Compression::None))),
+        ("frame-f32-lz4", frame(codec(Codec::F32, Compression::Lz4))),
+        ("cancel", ToEdge::Cancel { id: 7 }),
+        ("ping", ToEdge::Ping { id: 3, device_micros: 1_000_000 }),
+        ("shape", ToEdge::Shape(LinkShape { bits_per_second: 40_000_000, delay_micros: 2000, jitter_micros: 300 })),
+        ("close", ToEdge::Close),
+    ]
+}
+
+pub fn to_device() -> Vec<(&'static str, ToDevice)> {
+    let timing = Timing { received_micros: 10, started_micros: 11, finished_micros: 12, sent_micros: 13 };
+    let refusal = |subject, code| {
+        ToDevice::Refused(Refusal { subject, code, wrong: "token is wrong".into(), right: "use the URL".into() })
+    };
+    vec![
+        (
+            "welcome",
+            ToDevice::Welcome {
+                version: "0.1.0".into(),
+                name: "edge".into(),
+                threads: 2,
+                limits: Limits::DEFAULT,
+                credit: 4,
+            },
+        ),
+        ("need-weights", ToDevice::NeedWeights { model: hash() }),
+        ("weights-progress", ToDevice::WeightsProgress { model: hash(), received: 256, total: 260 }),
+        ("deployed", ToDevice::Deployed { deployment: 2 }),
+        ("result", ToDevice::Result { id: 7, timing, tensors: tensors(codec(Codec::F32, Compression::None)) }),
+        ("pong", ToDevice::Pong { id: 3, device_micros: 1_000_000, received_micros: 20, sent_micros: 21 }),
+        ("credit", ToDevice::Credit { n: 1 }),
+        ("refused-session", refusal(Subject::Session, RefusalCode::BadToken)),
+        ("refused-frame", refusal(Subject::Frame(7), RefusalCode::BadTensors)),
+        ("refused-deployment", refusal(Subject::Deployment(2), RefusalCode::Unknown(200))),
+    ]
+}

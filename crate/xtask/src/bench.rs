@@ -1,0 +1,173 @@
+//! Measurements for people to read and compare; nothing here is asserted. `browser` runs a network inside the
+//! shipped worker in headless Chromium; `native` and `loopback` are the `cleave` command's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::browser::Browser;
+use crate::serve::{self, Report};
+use crate::shell::{Shell, run as run_command};
+use crate::stages::build_page;
+use crate::tools::{self, say};
+
+/// `cargo xtask bench`
+#[derive(clap::Args)]
+pub struct Options {
+    /// What to measure; everything if it is left out.
+    what: Option<What>,
+    /// One JSON line per measurement.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    page: PageOptions,
+}
+
+/// How the browser's part is measured.
+#[derive(clap::Args)]
+#[command(next_help_heading = "browser")]
+struct PageOptions {
+    /// The network, as the worker knows it.
+    #[arg(long, default_value = "dgcnn")]
+    name: String,
+    /// Only this engine.
+    #[arg(long)]
+    backend: Option<Backend>,
+    /// Timed runs; 10 on wasm, 1 on WebGPU, which is software in most headless browsers.
+    #[arg(long)]
+    runs: Option<u32>,
+    /// Runs before those; 3 on wasm, 1 on WebGPU.
+    #[arg(long)]
+    warm: Option<u32>,
+    /// Give up after so many seconds.
+    #[arg(long, default_value_t = 600)]
+    timeout: u64,
+    /// Measure dist/ as it is.
+    #[arg(long)]
+    no_build: bool,
+    /// The built page.
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Browser,
+    Loopback,
+    Native,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Wasm,
+    #[value(name = "webgpu")]
+    WebGpu,
+}
+
+/// Measures what is asked for.
+pub fn run(shell: &Shell, options: &Options) -> Result<()> {
+    let wanted = |what| options.what.is_none_or(|only| only == what);
+    if wanted(What::Native) {
+        command(shell, options, &[])?;
+    }
+    if wanted(What::Loopback) {
+        command(shell, options, &["loopback"])?;
+    }
+    if wanted(What::Browser) {
+        browser(shell, options)?;
+    }
+    Ok(())
+}
+
+fn command(shell: &Shell, options: &Options, words: &[&str]) -> Result<()> {
+    let mut command = shell.cargo("run --quiet --release --package cleave-cli --bin cleave -- bench");
+    command.args(words).args(options.json.then_some("--json"));
+    run_command(&mut command)
+}
+
+fn browser(shell: &Shell, options: &Options) -> Result<()> {
+    let page = &options.page;
+    tools::chromium(shell)?;
+    if !page.no_build {
+        say("building the page (about 9 min the first time)");
+        build_page(shell)?;
+    }
+    let dist = page.dist.clone().unwrap_or_else(|| shell.dist());
+    require_worker(&dist)?;
+    let both = [Backend::Wasm, Backend::WebGpu];
+    for backend in both.into_iter().filter(|backend| page.backend.is_none_or(|only| only == *backend)) {
+        let (address, reports) = serve::start(vec![dist.clone(), shell.root().join("www")])?;
+        let url = format!("http://{address}/bench.html{}", fragment(page, backend));
+        let result = wait(&mut Browser::open(shell, &url)?, &reports, Duration::from_secs(page.timeout))
+            .with_context(|| format!("no measurement of {} on {backend:?}", page.name))?;
+        print(&result, options.json)?;
+    }
+    Ok(())
+}
+
+/// What the page is to do, in its own address.
+fn fragment(page: &PageOptions, backend: Backend) -> String {
+    let (runs, warm) = match backend {
+        Backend::Wasm => (10, 3),
+        Backend::WebGpu => (1, 1),
+    };
+    let (runs, warm) = (page.runs.unwrap_or(runs), page.warm.unwrap_or(warm));
+    format!("#name={}&backend={backend:?}&runs={runs}&warm={warm}", page.name)
+}
+
+/// The page of the benchmark starts the worker as the real page does: by these two files.
+fn require_worker(dist: &Path) -> Result<()> {
+    match ["worker.js", "device_bg.wasm"].into_iter().find(|name| !dist.join(name).is_file()) {
+        Some(missing) => bail!("{} holds no {missing}; leave --no-build out", dist.display()),
+        None => Ok(()),
+    }
+}
+
+fn wait(browser: &mut Browser, reports: &Receiver<Report>, limit: Duration) -> Result<String> {
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        match reports.recv_timeout(Duration::from_millis(500)) {
+            Ok(Report::Result(json)) => return Ok(json),
+            Ok(Report::Failure(why)) => bail!("the page said: {why}"),
+            Err(RecvTimeoutError::Timeout) if browser.runs() => {}
+            Err(RecvTimeoutError::Timeout) => bail!("the browser ended by itself"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the server ended"),
+        }
+    }
+    bail!("nothing came within {} s; --timeout gives it longer", limit.as_secs())
+}
+
+/// One line for programs, one figure a line for people.
+fn print(result: &str, json: bool) -> Result<()> {
+    let value: serde_json::Value =
+        serde_json::from_str(result).with_context(|| format!("the worker answered no JSON: {result}"))?;
+    match value.as_object() {
+        Some(figures) if !json => figures.iter().for_each(|(name, figure)| println!("{name:<20} {figure}")),
+        _ => println!("{value}"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_told_everything_in_its_address() {
+        let page = PageOptions {
+            name: "dgcnn".into(),
+            backend: None,
+            runs: None,
+            warm: Some(2),
+            timeout: 1,
+            no_build: true,
+            dist: None,
+        };
+        let wasm = fragment(&page, Backend::Wasm);
+        assert_eq!(wasm, "#name=dgcnn&backend=Wasm&runs=10&warm=2");
+        assert!(fragment(&page, Backend::WebGpu).contains("backend=WebGpu&runs=1&warm=2"));
+    }
+}
