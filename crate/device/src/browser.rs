@@ -1,0 +1,60 @@
+//! The few things that the worker needs of the browser: its clock, a timer, fetching, and messages.
+
+use js_sys::{Function, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, Response};
+
+/// This worker's global scope.
+pub fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+/// Microseconds since the worker was started: monotonic.
+pub fn now_micros() -> u64 {
+    let performance = scope().performance();
+    performance.map_or(0, |performance| (performance.now() * 1000.0) as u64)
+}
+
+/// Milliseconds as a fraction, for measurements.
+pub fn now_millis() -> f64 {
+    scope().performance().map_or(0.0, |performance| performance.now())
+}
+
+/// Calls `callback` once, `millis` from now.
+pub fn after(millis: f64, callback: impl FnOnce() + 'static) {
+    let callback = Closure::once_into_js(callback);
+    let callback: &Function = callback.unchecked_ref();
+    // A delay beyond i32 milliseconds is 24 days.
+    let _ = scope().set_timeout_with_callback_and_timeout_and_arguments_0(callback, millis.ceil() as i32);
+}
+
+/// Lets the browser deliver what has come in. A message channel has no minimal delay; a timer has 4 ms.
+pub async fn turn() {
+    let Ok(channel) = MessageChannel::new() else { return };
+    let promise = Promise::new(&mut |resolve, _| {
+        channel.port1().set_onmessage(Some(&resolve));
+    });
+    if channel.port2().post_message(&JsValue::NULL).is_ok() {
+        let _ = JsFuture::from(promise).await;
+    }
+    channel.port1().close();
+}
+
+/// Fetches a file of the page.
+pub async fn fetch(url: &str) -> Result<Vec<u8>, String> {
+    let response = JsFuture::from(scope().fetch_with_str(url)).await.map_err(|why| describe(&why))?;
+    let response: Response = response.unchecked_into();
+    if !response.ok() {
+        return Err(format!("the server answered {} for {url}", response.status()));
+    }
+    let buffer = response.array_buffer().map_err(|why| describe(&why))?;
+    let buffer = JsFuture::from(buffer).await.map_err(|why| describe(&why))?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
+/// A JavaScript error in words.
+pub fn describe(value: &JsValue) -> String {
+    let message = Reflect::get(value, &"message".into()).ok().and_then(|message| message.as_string());
+    message.or_else(|| value.as_string()).unwrap_or_else(|| format!("{value:?}"))
+}

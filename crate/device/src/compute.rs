@@ -1,0 +1,135 @@
+//! The engine's queue: one piece of work at a time, whoever asked for it. Device, simulated edge and
+//! the comparison with the unsplit run share one thread, and taking turns keeps their times honest.
+
+use crate::browser::now_micros;
+use crate::library::Loaded;
+use crate::mailbox::Mailbox;
+use crate::simulated::EdgeJob;
+use crate::worker::Input;
+use cleave_arch::array::Array;
+use cleave_arch::{Segment, Tier};
+use cleave_session::FrameReport;
+use cleave_wire::ModelHash;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Values after a segment, or why there are none.
+pub type Computed = Result<Vec<Array>, String>;
+
+/// Work that is done.
+pub enum Finished {
+    /// For the device's session.
+    Device {
+        /// Number of the job.
+        job: u64,
+        /// Its result.
+        result: Computed,
+    },
+    /// For the simulated edge.
+    Edge {
+        /// Number of the job.
+        job: u64,
+        /// Its result.
+        result: Computed,
+        /// Start and end in microseconds.
+        span: (u64, u64),
+    },
+    /// The unsplit answer for a frame that has ended.
+    Unsplit {
+        /// The frame.
+        report: Box<FrameReport>,
+        /// The answer.
+        result: Computed,
+    },
+}
+
+enum Owner {
+    Device { job: u64, model: ModelHash },
+    Edge { job: u64 },
+    Unsplit { report: Box<FrameReport> },
+}
+
+struct Job {
+    owner: Owner,
+    segment: Option<Segment>,
+    input: Vec<Array>,
+}
+
+/// The queue.
+pub struct Jobs {
+    queue: VecDeque<Job>,
+    is_running: Rc<std::cell::Cell<bool>>,
+    mailbox: Mailbox<Input>,
+}
+
+impl Jobs {
+    /// An empty queue that reports to `mailbox`.
+    pub fn new(mailbox: Mailbox<Input>) -> Self {
+        Self { queue: VecDeque::new(), is_running: Rc::default(), mailbox }
+    }
+
+    /// Work of the device's session.
+    pub fn add_device(&mut self, job: u64, model: ModelHash, segment: Segment, input: Vec<Array>) {
+        self.queue.push_back(Job { owner: Owner::Device { job, model }, segment: Some(segment), input });
+    }
+
+    /// Work of the simulated edge.
+    pub fn add_edge(&mut self, jobs: Vec<EdgeJob>) {
+        for EdgeJob { job, segment, input } in jobs {
+            self.queue.push_back(Job { owner: Owner::Edge { job }, segment: Some(segment), input });
+        }
+    }
+
+    /// The whole network on a frame's input.
+    pub fn add_unsplit(&mut self, report: FrameReport, input: Vec<Array>) {
+        self.queue.push_back(Job { owner: Owner::Unsplit { report: Box::new(report) }, segment: None, input });
+    }
+
+    /// Starts the oldest piece of work if none is running; true if it did.
+    pub fn start_next(&mut self, network: Option<&Rc<Loaded>>) -> bool {
+        if self.is_running.get() {
+            return false;
+        }
+        let Some(job) = self.queue.pop_front() else { return false };
+        self.is_running.set(true);
+        let (network, mailbox, is_running) = (network.cloned(), self.mailbox.clone(), Rc::clone(&self.is_running));
+        wasm_bindgen_futures::spawn_local(async move {
+            let started = now_micros();
+            let result = match network.filter(|network| job.is_of(network)) {
+                Some(network) => compute(&network, job.segment, &job.input).await,
+                None => Err("the network was replaced".into()),
+            };
+            is_running.set(false);
+            mailbox.put(Input::Finished(job.owner.finished(result, (started, now_micros()))));
+        });
+        true
+    }
+}
+
+impl Job {
+    fn is_of(&self, network: &Loaded) -> bool {
+        match &self.owner {
+            Owner::Device { model, .. } => *model == network.hash,
+            Owner::Unsplit { report } => report.work.model().hash == network.hash,
+            Owner::Edge { .. } => true,
+        }
+    }
+}
+
+impl Owner {
+    fn finished(self, result: Computed, span: (u64, u64)) -> Finished {
+        match self {
+            Owner::Device { job, .. } => Finished::Device { job, result },
+            Owner::Edge { job } => Finished::Edge { job, result, span },
+            Owner::Unsplit { report } => Finished::Unsplit { report, result },
+        }
+    }
+}
+
+async fn compute(network: &Loaded, segment: Option<Segment>, input: &[Array]) -> Computed {
+    let gnn = &network.gnn;
+    let whole = || Segment { tier: Tier::Device, ops: 0..gnn.architecture().ops().len(), classifier: true };
+    let segment = segment.unwrap_or_else(whole);
+    let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
+    gnn.run(&segment, state).download().await.map_err(|why| why.to_string())
+}

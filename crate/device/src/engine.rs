@@ -1,0 +1,170 @@
+//! The two engines of the device tier and the choice between them: by measurement, never by name.
+//! A software WebGPU adapter is an order of magnitude slower than wasm SIMD; a real one is faster.
+
+use crate::browser::{describe, now_millis};
+use burn::tensor::{Device, Tensor, TensorData};
+use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
+use cleave_model::{Gnn, Weights};
+use cleave_wire::ui::{Backend, EngineTime, Preference};
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// A WebGPU device and its adapter's name, or why there is none.
+pub type Gpu = Result<(Device, String), String>;
+
+/// What was chosen and why.
+#[derive(Clone)]
+pub struct Choice {
+    /// The engine in use.
+    pub backend: Backend,
+    /// Its device.
+    pub device: Device,
+    /// One sentence.
+    pub reason: String,
+    /// Both candidates.
+    pub measured: Vec<EngineTime>,
+}
+
+/// Measures both engines on one small network and takes the faster, or the one that is asked for.
+pub async fn choose(gpu: &Gpu, preference: Preference) -> Choice {
+    let wasm = Device::flex();
+    let measured = vec![measure_wasm(&wasm).await, measure_gpu(gpu).await];
+    let runs_on_gpu = measured[1].millis.is_some();
+    let gpu_is_faster = matches!((measured[0].millis, measured[1].millis), (Some(wasm), Some(gpu)) if gpu < wasm);
+    let backend = match preference {
+        Preference::Only(Backend::WebGpu) if runs_on_gpu => Backend::WebGpu,
+        Preference::Auto if gpu_is_faster => Backend::WebGpu,
+        _ => Backend::Wasm,
+    };
+    let (device, adapter) = match (backend, gpu) {
+        (Backend::WebGpu, Ok((device, adapter))) => (device.clone(), adapter.as_str()),
+        (_, Ok((_, adapter))) => (wasm, adapter.as_str()),
+        _ => (wasm, ""),
+    };
+    Choice { backend, device, reason: reason(preference, backend, &measured, adapter), measured }
+}
+
+/// The choice before WebGPU has been looked for.
+pub fn first_choice() -> Choice {
+    let reason = "ready at once; WebGPU is being looked for and measured".into();
+    Choice { backend: Backend::Wasm, device: Device::flex(), reason, measured: Vec::new() }
+}
+
+async fn measure_wasm(device: &Device) -> EngineTime {
+    to_time(Backend::Wasm, probe(device).await, "128-bit SIMD, one thread")
+}
+
+async fn measure_gpu(gpu: &Gpu) -> EngineTime {
+    match gpu {
+        Ok((device, adapter)) => to_time(Backend::WebGpu, probe(device).await, adapter),
+        Err(why) => to_time(Backend::WebGpu, Err(why.clone()), ""),
+    }
+}
+
+fn to_time(backend: Backend, millis: Result<f64, String>, note: &str) -> EngineTime {
+    match millis {
+        Ok(millis) => EngineTime { backend, millis: Some(millis), note: note.into() },
+        Err(why) => EngineTime { backend, millis: None, note: why },
+    }
+}
+
+fn reason(preference: Preference, chosen: Backend, measured: &[EngineTime], adapter: &str) -> String {
+    let name = |backend| if backend == Backend::Wasm { "wasm SIMD" } else { "WebGPU" };
+    let other = &measured[if chosen == Backend::Wasm { 1 } else { 0 }];
+    let own = &measured[if chosen == Backend::Wasm { 0 } else { 1 }];
+    let asked = match preference {
+        Preference::Only(asked) if asked != chosen => format!("{} was asked for but does not run here; ", name(asked)),
+        Preference::Only(_) => "as asked; ".into(),
+        Preference::Auto => String::new(),
+    };
+    match (own.millis, other.millis) {
+        (Some(own), Some(theirs)) if own <= theirs => {
+            let software = if chosen == Backend::Wasm && is_software(adapter) { ", a software adapter," } else { "" };
+            format!("{asked}{:.1}× faster than {}{software} on a probe", theirs / own, name(other.backend))
+        }
+        (Some(own), Some(theirs)) => {
+            format!("{asked}{:.1}× slower than {} on a probe", own / theirs, name(other.backend))
+        }
+        _ => format!("{asked}{}: {}", name(other.backend), other.note),
+    }
+}
+
+fn is_software(adapter: &str) -> bool {
+    let adapter = adapter.to_lowercase();
+    ["swiftshader", "llvmpipe", "software", "fallback"].iter().any(|word| adapter.contains(word))
+}
+
+/// Median milliseconds of a small edge-convolution network, after one run to warm up.
+async fn probe(device: &Device) -> Result<f64, String> {
+    let architecture = probe_architecture()?;
+    let task = Task { n_points: 256, in_channels: 3, k: 10, n_classes: 10, graph: GraphSource::Sampled };
+    let weights = Weights::random(&architecture, &task, 1);
+    let gnn = Gnn::new(&architecture, &task, &weights, device).map_err(|why| why.to_string())?;
+    measure_forward(&gnn, 1, 3).await.map(|times| times[times.len() / 2])
+}
+
+fn probe_architecture() -> Result<Architecture, String> {
+    let plan: Plan = "3 6 3 6 7 1 4,0 3 0 3 0 4 3".parse().map_err(|why| format!("{why}"))?;
+    Ok(plan.architecture().clone())
+}
+
+/// Milliseconds of `runs` forward passes on a seeded cloud, ascending, after `warm` unmeasured ones.
+/// Each waits for its logits.
+pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize) -> Result<Vec<f64>, String> {
+    let task = gnn.task();
+    let mut rng = SplitMix64::new(7);
+    let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
+    let points = TensorData::new(points, [1, task.n_points, task.in_channels]);
+    let points = Tensor::<3>::from_data(points, gnn.device());
+    let mut times = Vec::new();
+    for run in 0..warm + runs {
+        let start = now_millis();
+        let logits = gnn.forward(points.clone()).into_data_async().await;
+        logits.map_err(|why| format!("{why:?}"))?;
+        if run >= warm {
+            times.push(now_millis() - start);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+/// Looks for a WebGPU adapter and checks that it computes rightly.
+pub async fn open_gpu() -> Gpu {
+    let adapter = request_adapter().await?;
+    let features = Reflect::get(&adapter, &"features".into()).map_err(|why| describe(&why))?;
+    let has = Reflect::get(&features, &"has".into()).map_err(|why| describe(&why))?;
+    let has: Function = has.dyn_into().map_err(|why| describe(&why))?;
+    let timestamps = has.call1(&features, &"timestamp-query".into()).map_err(|why| describe(&why))?;
+    if !timestamps.is_truthy() {
+        return Err("the adapter has no timestamp-query feature, which CubeCL needs".into());
+    }
+    let device = Device::wgpu_options().init_async().await.map_err(|why| format!("{why}"))?;
+    cleave_model::self_check(&device).await.map_err(|why| format!("WebGPU answers wrongly: {why}"))?;
+    Ok((device, adapter_name(&adapter)))
+}
+
+async fn request_adapter() -> Result<JsValue, String> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).map_err(|why| describe(&why))?;
+    let gpu = Reflect::get(&navigator, &"gpu".into()).map_err(|why| describe(&why))?;
+    if gpu.is_undefined() {
+        return Err("this browser has no WebGPU".into());
+    }
+    let request = Reflect::get(&gpu, &"requestAdapter".into()).map_err(|why| describe(&why))?;
+    let request: Function = request.dyn_into().map_err(|why| describe(&why))?;
+    let promise: Promise = request.call0(&gpu).map_err(|why| describe(&why))?.unchecked_into();
+    let adapter = JsFuture::from(promise).await.map_err(|why| describe(&why))?;
+    if adapter.is_null() { Err("WebGPU finds no adapter".into()) } else { Ok(adapter) }
+}
+
+fn adapter_name(adapter: &JsValue) -> String {
+    let info = Reflect::get(adapter, &"info".into()).unwrap_or(JsValue::UNDEFINED);
+    let field = |key: &str| {
+        let value = Reflect::get(&info, &key.into()).ok().and_then(|value| value.as_string());
+        value.filter(|text| !text.is_empty())
+    };
+    let parts: Vec<String> =
+        ["vendor", "architecture", "device", "description"].iter().filter_map(|key| field(key)).collect();
+    if parts.is_empty() { "WebGPU adapter".into() } else { parts.join(" ") }
+}

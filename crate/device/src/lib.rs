@@ -1,0 +1,27 @@
+//! The device tier in a dedicated worker: it chooses an engine, holds a network and an input, and
+//! drives the session machines over a socket or, with no edge, over a simulated link in this tab.
+//!
+//! One loop takes one [`Input`](worker::Input) after another from one mailbox; everything that the
+//! browser calls back (messages, the socket, timers, finished work) only puts an input there.
+
+pub mod bench;
+pub mod browser;
+pub mod compute;
+pub mod engine;
+pub mod library;
+mod link;
+pub mod mailbox;
+mod outbox;
+pub mod port;
+mod report;
+mod samples;
+pub mod simulated;
+pub mod socket;
+mod stream;
+pub mod worker;
+
+/// Starts the worker: called once, by the module's entry.
+pub fn start() {
+    console_error_panic_hook::set_once();
+    wasm_bindgen_futures::spawn_local(worker::run());
+}

@@ -1,0 +1,49 @@
+//! What is on its way: messages that leave at their time, in order. A browser's timers have no order
+//! between them, so the queue keeps it and a timer only says that something may be due.
+
+use crate::browser::{after, now_micros};
+use crate::mailbox::Mailbox;
+use crate::worker::Input;
+use cleave_session::Micros;
+use std::collections::VecDeque;
+
+/// Messages in order of their times.
+pub struct Outbox<T> {
+    queue: VecDeque<(Micros, T)>,
+}
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new() }
+    }
+}
+
+impl<T> Outbox<T> {
+    /// Adds a message that leaves at `at`, and asks for a look at that time.
+    pub fn put(&mut self, at: Micros, message: T, mailbox: &Mailbox<Input>) {
+        self.queue.push_back((at, message));
+        look_at(at, mailbox);
+    }
+
+    /// The next message whose time has come.
+    pub fn due(&mut self) -> Option<T> {
+        let due = self.queue.front().is_some_and(|(at, _)| at.0 <= now_micros());
+        if due { self.queue.pop_front().map(|(_, message)| message) } else { None }
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+/// Puts a tick into the mailbox at that time, or now if it has passed.
+pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
+    let wait = at.0.saturating_sub(now_micros()) as f64 / 1000.0;
+    if wait <= 0.0 {
+        mailbox.put(Input::Tick);
+        return;
+    }
+    let mailbox = mailbox.clone();
+    after(wait, move || mailbox.put(Input::Tick));
+}

@@ -1,0 +1,96 @@
+//! The way to the page: intents in, events out, as structured clones. Points travel as typed arrays,
+//! transferred instead of copied.
+
+use crate::bench::BenchRequest;
+use crate::browser::scope;
+use crate::mailbox::Mailbox;
+use crate::worker::Input;
+use cleave_wire::ui::{Cloud, Event, Intent};
+use js_sys::{Array, Float32Array, Reflect};
+use serde::Serialize;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use web_sys::MessageEvent;
+
+/// Where events go: the page, or a test's list.
+#[derive(Clone)]
+pub struct Page(Rc<dyn Fn(Event)>);
+
+impl Page {
+    /// Events go to `sink`.
+    pub fn new(sink: impl Fn(Event) + 'static) -> Self {
+        Self(Rc::new(sink))
+    }
+
+    /// Tells the page something.
+    pub fn post(&self, event: Event) {
+        (self.0)(event);
+    }
+
+    /// Tells the page of an error, in the form that every error has there.
+    pub fn fail(&self, what: &str, why: &str, remedy: &str) {
+        self.post(Event::Failed { what: what.into(), why: why.into(), remedy: remedy.into() });
+    }
+}
+
+/// Listens for intents (and, from the benchmark page, for requests to measure).
+pub fn listen(mailbox: Mailbox<Input>) {
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let data = event.data();
+        if let Ok(request) = serde_wasm_bindgen::from_value::<BenchRequest>(data.clone()) {
+            mailbox.put(Input::Bench(request));
+            return;
+        }
+        match serde_wasm_bindgen::from_value::<Intent>(data) {
+            Ok(intent) => mailbox.put(Input::Intent(intent)),
+            Err(why) => post(Event::Failed {
+                what: "The worker did not understand a message of the page".into(),
+                why: why.to_string(),
+                remedy: "Reload the page: its parts may be of different versions.".into(),
+            }),
+        }
+    });
+    scope().set_onmessage(Some(on_message.into_js_value().unchecked_ref()));
+}
+
+/// Sends an event to the page that started this worker.
+pub fn post(event: Event) {
+    let (light, points) = without_points(event);
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    let Ok(message) = light.serialize(&serializer) else { return };
+    let transfer = Array::new();
+    let variant = |name: &str| Reflect::get(&message, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    match light {
+        Event::Cloud(_) => attach(&variant("Cloud"), &points[0], &transfer),
+        Event::Gallery(_) => {
+            let clouds: Array = variant("Gallery").unchecked_into();
+            points.iter().zip(clouds.iter()).for_each(|(points, cloud)| attach(&cloud, points, &transfer));
+        }
+        _ => {}
+    }
+    // The page is gone if this fails, and with it this worker.
+    let _ = scope().post_message_with_transfer(&message, &transfer);
+}
+
+/// Sends what no event describes, to the benchmark page.
+pub fn post_value(value: &impl Serialize) {
+    if let Ok(message) = value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()) {
+        let _ = scope().post_message(&message);
+    }
+}
+
+fn without_points(mut event: Event) -> (Event, Vec<Vec<f32>>) {
+    let take = |cloud: &mut Cloud| std::mem::take(&mut cloud.points);
+    let points = match &mut event {
+        Event::Cloud(cloud) => vec![take(cloud)],
+        Event::Gallery(clouds) => clouds.iter_mut().map(take).collect(),
+        _ => Vec::new(),
+    };
+    (event, points)
+}
+
+fn attach(cloud: &JsValue, points: &[f32], transfer: &Array) {
+    let points = Float32Array::from(points);
+    transfer.push(&points.buffer());
+    let _ = Reflect::set(cloud, &"points".into(), &points);
+}

@@ -1,0 +1,60 @@
+//! From the session's ledger to what the page shows.
+
+use cleave_session::{FrameReport, Micros, Outcome};
+use cleave_wire::ui;
+
+/// A finished frame for the page; `delta` is the difference to the unsplit answer, where it was computed.
+pub fn frame(report: &FrameReport, delta: Option<f32>) -> ui::Frame {
+    let since = |at: Micros| (at - report.submitted).as_millis();
+    let spans = report.spans.iter().map(|span| ui::Span {
+        lane: lane(span.lane),
+        start_millis: since(span.start),
+        end_millis: since(span.end),
+    });
+    ui::Frame {
+        id: report.id,
+        outcome: outcome(&report.outcome),
+        spans: spans.collect(),
+        total_millis: since(report.ended),
+        bytes_up: report.bytes_up,
+        bytes_down: report.bytes_down,
+        probabilities: logits(report).map(softmax).unwrap_or_default(),
+        delta,
+        plan: report.work.plan().to_string(),
+        codec: report.work.plan().codec().to_string(),
+    }
+}
+
+/// The frame's logits, if it has an answer.
+pub fn logits(report: &FrameReport) -> Option<&[f32]> {
+    report.output.as_ref().and_then(|output| output.as_f32().ok())
+}
+
+/// The largest |Δ| between two answers.
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn lane(lane: cleave_session::Lane) -> ui::Lane {
+    match lane {
+        cleave_session::Lane::Device => ui::Lane::Device,
+        cleave_session::Lane::Uplink => ui::Lane::Uplink,
+        cleave_session::Lane::Edge => ui::Lane::Edge,
+        cleave_session::Lane::Downlink => ui::Lane::Downlink,
+    }
+}
+
+fn outcome(outcome: &Outcome) -> ui::Outcome {
+    match outcome {
+        Outcome::AsPlanned => ui::Outcome::AsPlanned,
+        Outcome::Local { why } => ui::Outcome::Local { why: why.to_string() },
+        Outcome::Failed(why) => ui::Outcome::Failed { why: why.to_string() },
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = logits.iter().map(|v| (v - most).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.iter().map(|e| e / sum).collect()
+}

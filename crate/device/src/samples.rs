@@ -1,0 +1,64 @@
+//! Inputs: generated furniture and opened files, as clouds of the size that the network reads.
+
+use cleave_data::{furniture, sample};
+use cleave_wire::ui::Cloud;
+
+/// Points of a preview.
+const PREVIEW_POINTS: usize = 256;
+
+/// One shape of every class, small.
+pub fn gallery(seed: u64) -> Result<Vec<Cloud>, String> {
+    (0..furniture::CLASSES.len()).map(|class| generate(class, PREVIEW_POINTS, seed)).collect()
+}
+
+/// Where an input comes from; it is made anew when another network reads another number of points.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Generated furniture.
+    Furniture {
+        /// Position in [`furniture::CLASSES`].
+        class: usize,
+        /// Its seed.
+        seed: u64,
+    },
+    /// A file that somebody opened.
+    File {
+        /// Its name.
+        name: String,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Source {
+    /// The input as a cloud of so many points.
+    pub fn cloud(&self, n_points: usize) -> Result<Cloud, String> {
+        match self {
+            Self::Furniture { class, seed } => generate(*class, n_points, *seed),
+            Self::File { name, bytes } => open(name, bytes, n_points),
+        }
+    }
+
+    /// What is said when there is no cloud: what failed, and the remedy.
+    pub fn complaint(&self) -> (String, &'static str) {
+        match self {
+            Self::Furniture { .. } => ("The shape could not be made".into(), "Choose another class."),
+            Self::File { name, .. } => (
+                format!("{name} could not be read"),
+                "Open an OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ file with a point cloud or mesh.",
+            ),
+        }
+    }
+}
+
+fn generate(class: usize, n_points: usize, seed: u64) -> Result<Cloud, String> {
+    let points = furniture::generate(class, n_points, seed).map_err(|why| why.to_string())?;
+    let name = furniture::CLASSES[class];
+    Ok(Cloud { name: format!("{name} {seed}"), class: Some(name.into()), points })
+}
+
+fn open(name: &str, bytes: &[u8], n_points: usize) -> Result<Cloud, String> {
+    let geometry = cleave_data::read(name, bytes).map_err(|why| why.to_string())?;
+    let points = sample::to_cloud(&geometry, n_points, 0).map_err(|why| why.to_string())?;
+    Ok(Cloud { name: name.into(), class: None, points })
+}

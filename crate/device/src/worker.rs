@@ -1,0 +1,373 @@
+//! The worker's loop: one input at a time changes the state and tells the page.
+
+use crate::bench::{self, BenchRequest};
+use crate::browser::{now_micros, turn};
+use crate::compute::{Finished, Jobs};
+use crate::engine::{self, Choice, Gpu};
+use crate::library::Loaded;
+use crate::link::Link;
+use crate::mailbox::Mailbox;
+use crate::port::{self, Page};
+use crate::report;
+use crate::samples::{self, Source};
+use crate::socket::SocketEvent;
+use crate::stream::Stream;
+use cleave_arch::array::Array;
+use cleave_arch::{LinkCodec, Plan, Task};
+use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros};
+use cleave_wire::ui::{self, Cloud, Event, Intent, Preference};
+use std::rc::Rc;
+
+/// A frame's time to live: long enough for a software adapter.
+const DEADLINE: Micros = Micros::from_millis(60_000);
+/// Seed of the gallery's shapes.
+const GALLERY_SEED: u64 = 1;
+
+/// What can happen to the worker.
+pub enum Input {
+    /// The page wants something.
+    Intent(Intent),
+    /// The benchmark page wants a measurement.
+    Bench(BenchRequest),
+    /// A socket's callback.
+    Socket(u32, SocketEvent),
+    /// Work of the engine is done.
+    Finished(Finished),
+    /// WebGPU has been looked for, and both engines have been measured.
+    Chosen(Box<(Gpu, Choice)>),
+    /// A network has been loaded, or not.
+    Loaded(u32, Box<Result<Loaded, String>>),
+    /// Something may be due.
+    Tick,
+}
+
+/// The worker behind a page: runs until the page closes it.
+pub async fn run() {
+    let mailbox = Mailbox::default();
+    port::listen(mailbox.clone());
+    serve(mailbox, Page::new(port::post)).await;
+}
+
+/// The loop, with any source of inputs and any sink of events.
+pub async fn serve(mailbox: Mailbox<Input>, page: Page) {
+    page.post(Event::Ready { version: env!("CARGO_PKG_VERSION").into() });
+    let mut worker = Worker::new(mailbox.clone(), page);
+    loop {
+        let input = mailbox.take().await;
+        worker.handle(input).await;
+    }
+}
+
+struct Worker {
+    mailbox: Mailbox<Input>,
+    page: Page,
+    base_url: String,
+    preference: Preference,
+    gpu: Option<Gpu>,
+    engine: Choice,
+    network: Option<Rc<Loaded>>,
+    /// Number of the latest load: an earlier one that ends later is stale.
+    loading: u32,
+    input: Option<(Source, Cloud)>,
+    link: Link,
+    jobs: Jobs,
+    stream: Option<Stream>,
+    next_frame: u64,
+    /// The frame whose answer is to be compared with the unsplit one.
+    compare: Option<u64>,
+}
+
+impl Worker {
+    fn new(mailbox: Mailbox<Input>, page: Page) -> Self {
+        Self {
+            link: Link::new(mailbox.clone(), page.clone()),
+            jobs: Jobs::new(mailbox.clone()),
+            mailbox,
+            page,
+            base_url: String::new(),
+            preference: Preference::Auto,
+            gpu: None,
+            engine: engine::first_choice(),
+            network: None,
+            loading: 0,
+            input: None,
+            stream: None,
+            next_frame: 1,
+            compare: None,
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        match input {
+            Input::Intent(intent) => self.intend(intent),
+            Input::Bench(request) => self.bench(request).await,
+            Input::Socket(connection, event) => {
+                let effects = self.link.socket(connection, event);
+                self.perform(effects);
+            }
+            Input::Finished(finished) => self.finished(finished),
+            Input::Chosen(chosen) => self.chosen(*chosen),
+            Input::Loaded(number, loaded) if number == self.loading => self.loaded(*loaded),
+            Input::Loaded(..) => {}
+            Input::Tick => {}
+        }
+        self.pump();
+        // Between two pieces of work the browser delivers what has come in: a stop, a message.
+        if self.jobs.start_next(self.network.as_ref()) {
+            turn().await;
+        }
+    }
+
+    fn intend(&mut self, intent: Intent) {
+        match intent {
+            Intent::Start { base_url, preference, edge, link } => {
+                self.base_url = base_url;
+                self.link.reshape(link);
+                self.link.use_edge(edge);
+                self.tell_engine();
+                self.prefer(preference);
+                self.tell_gallery();
+            }
+            Intent::Prefer(preference) => self.prefer(preference),
+            Intent::Connect(edge) => self.use_edge(Some(edge)),
+            Intent::Simulate => self.use_edge(None),
+            Intent::Shape(shape) => {
+                let effects = self.link.reshape(shape);
+                self.perform(effects);
+            }
+            Intent::Generate { class, seed } => self.take(Source::Furniture { class, seed }),
+            Intent::Open { name, bytes } => self.take(Source::File { name, bytes }),
+            Intent::Network(name) => self.load(name),
+            Intent::Plan { plan, codec } => self.plan(&plan, &codec),
+            Intent::RunOnce => self.run_once(),
+            Intent::RunStream { in_flight } => self.run_stream(in_flight),
+            Intent::Stop => self.stop(),
+        }
+    }
+
+    fn prefer(&mut self, preference: Preference) {
+        self.preference = preference;
+        let (mailbox, known) = (self.mailbox.clone(), self.gpu.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            let gpu = match known {
+                Some(gpu) => gpu,
+                None => engine::open_gpu().await,
+            };
+            let choice = engine::choose(&gpu, preference).await;
+            mailbox.put(Input::Chosen(Box::new((gpu, choice))));
+        });
+    }
+
+    fn chosen(&mut self, (gpu, choice): (Gpu, Choice)) {
+        let moved = choice.backend != self.engine.backend;
+        (self.gpu, self.engine) = (Some(gpu), choice);
+        self.tell_engine();
+        let Some(network) = self.network.clone().filter(|_| moved) else { return };
+        match network.on(&self.engine.device) {
+            Ok(network) => self.network = Some(Rc::new(network)),
+            Err(why) => self.page.fail(
+                "The network could not be moved to the other engine",
+                &why,
+                "Choose the other engine again.",
+            ),
+        }
+    }
+
+    fn load(&mut self, name: String) {
+        self.loading += 1;
+        let (number, mailbox) = (self.loading, self.mailbox.clone());
+        let (base_url, device) = (self.base_url.clone(), self.engine.device.clone());
+        self.page.post(Event::Progress { what: "Loading the network".into(), done: 0, total: 0 });
+        wasm_bindgen_futures::spawn_local(async move {
+            let loaded = Loaded::open(&name, &base_url, &device).await;
+            mailbox.put(Input::Loaded(number, Box::new(loaded)));
+        });
+    }
+
+    fn loaded(&mut self, loaded: Result<Loaded, String>) {
+        self.page.post(Event::Progress { what: "Loading the network".into(), done: 1, total: 1 });
+        let loaded = match loaded {
+            Ok(loaded) => Rc::new(loaded),
+            Err(why) => {
+                return self.page.fail(
+                    "The network could not be loaded",
+                    &why,
+                    "Choose another network; the one before is still here.",
+                );
+            }
+        };
+        self.stop();
+        self.page.post(Event::Network(loaded.view()));
+        let effects = self.link.work(loaded.work(loaded.card.plan.clone()));
+        let resized = self.n_points() != loaded.card.task.n_points;
+        self.network = Some(loaded);
+        self.perform(effects);
+        if let Some((source, _)) = self.input.take_if(|_| resized) {
+            self.take(source);
+        }
+    }
+
+    fn plan(&mut self, plan: &str, codec: &str) {
+        let Some(network) = self.network.clone() else { return };
+        let remedy = "Move the cut to an operation boundary of this network.";
+        let parsed = plan.parse::<Plan>().map_err(|why| why.to_string()).and_then(|plan| {
+            let codec = codec.parse::<LinkCodec>().map_err(|why| why.to_string())?;
+            if plan.architecture() == network.card.plan.architecture() {
+                Ok(plan.with_codec(codec))
+            } else {
+                Err(format!("the plan is of another network; this one is `{}`", network.card.plan.architecture()))
+            }
+        });
+        match parsed {
+            Ok(plan) => {
+                let effects = self.link.work(network.work(plan));
+                self.perform(effects);
+            }
+            Err(why) => self.page.fail("The plan cannot be used", &why, remedy),
+        }
+    }
+
+    fn run_once(&mut self) {
+        self.compare = Some(self.next_frame);
+        self.submit();
+    }
+
+    fn run_stream(&mut self, in_flight: usize) {
+        let in_flight = in_flight.clamp(1, 8);
+        self.stream = Some(Stream::new(in_flight));
+        for _ in 0..in_flight {
+            self.submit();
+        }
+    }
+
+    fn submit(&mut self) {
+        let input = match self.arrays() {
+            Ok(input) => input,
+            Err(why) => {
+                self.stop();
+                return self.page.fail("The run did not start", &why, "Choose a network and a shape, then run again.");
+            }
+        };
+        let deadline = Micros(now_micros()) + DEADLINE;
+        let effects = self.link.device(DeviceEvent::Submit { frame: self.next_frame, input, deadline });
+        self.next_frame += 1;
+        self.perform(effects);
+    }
+
+    fn stop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.page.post(Event::Stream(stream.view(false)));
+        }
+    }
+
+    /// Delivers what is due on the link, until nothing is.
+    fn pump(&mut self) {
+        let (effects, jobs) = self.link.pump();
+        self.jobs.add_edge(jobs);
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<DeviceEffect>) {
+        for effect in effects {
+            match effect {
+                DeviceEffect::Compute { job, work, segment, input, .. } => {
+                    self.jobs.add_device(job, work.model().hash, segment, input);
+                }
+                DeviceEffect::Report(report) => self.report(*report),
+                DeviceEffect::Status(status) => self.link.tell(&status),
+                // The link has done these itself.
+                DeviceEffect::Connect { .. } | DeviceEffect::Disconnect { .. } | DeviceEffect::Send { .. } => {}
+            }
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Device { job, result } => {
+                let effects = self.link.device(DeviceEvent::Computed { job, result });
+                self.perform(effects);
+            }
+            Finished::Edge { job, result, span } => {
+                let jobs = self.link.edge_computed(job, result, span);
+                self.jobs.add_edge(jobs);
+            }
+            Finished::Unsplit { report, result } => {
+                let whole = result.ok().and_then(|arrays| arrays.into_iter().next());
+                let whole = whole.as_ref().and_then(|array| array.as_f32().ok());
+                let delta = whole.zip(report::logits(&report)).map(|(a, b)| report::largest_difference(a, b));
+                self.page.post(Event::Frame(report::frame(&report, delta)));
+            }
+        }
+    }
+
+    fn report(&mut self, report: FrameReport) {
+        if self.compare == Some(report.id) {
+            self.compare = None;
+            if let Ok(input) = self.arrays() {
+                return self.jobs.add_unsplit(report, input);
+            }
+        }
+        self.page.post(Event::Frame(report::frame(&report, None)));
+        let Some(stream) = &mut self.stream else { return };
+        if stream.count(&report) {
+            self.page.post(Event::Stream(stream.view(true)));
+        }
+        if self.link.frames_under_way() < stream.in_flight {
+            self.submit();
+        }
+    }
+
+    fn n_points(&self) -> usize {
+        self.network.as_ref().map_or(1024, |network| network.card.task.n_points)
+    }
+
+    fn take(&mut self, source: Source) {
+        match source.cloud(self.n_points()) {
+            Ok(cloud) => {
+                self.page.post(Event::Cloud(cloud.clone()));
+                self.input = Some((source, cloud));
+            }
+            Err(why) => {
+                let (what, remedy) = source.complaint();
+                self.page.fail(&what, &why, remedy);
+            }
+        }
+    }
+
+    /// The input as the session takes it.
+    fn arrays(&self) -> Result<Vec<Array>, String> {
+        let network = self.network.as_ref().ok_or("no network is loaded")?;
+        let (_, cloud) = self.input.as_ref().ok_or("no input is loaded")?;
+        let Task { n_points, in_channels, .. } = network.card.task;
+        let points = Array::f32([n_points, in_channels], cloud.points.clone());
+        Ok(vec![points.map_err(|why| format!("the input does not fit this network: {why}"))?])
+    }
+
+    fn use_edge(&mut self, edge: Option<ui::EdgeAddress>) {
+        let effects = self.link.use_edge(edge);
+        self.perform(effects);
+    }
+
+    fn tell_engine(&self) {
+        let Choice { backend, reason, measured, .. } = self.engine.clone();
+        self.page.post(Event::Engine { backend, reason, measured });
+    }
+
+    fn tell_gallery(&self) {
+        match samples::gallery(GALLERY_SEED) {
+            Ok(gallery) => self.page.post(Event::Gallery(gallery)),
+            Err(why) => self.page.fail("The gallery could not be made", &why, "Open a file instead."),
+        }
+    }
+
+    async fn bench(&mut self, request: BenchRequest) {
+        if self.gpu.is_none() && request.needs_gpu() {
+            self.gpu = Some(engine::open_gpu().await);
+        }
+        let gpu = self.gpu.clone().unwrap_or_else(|| Err("WebGPU was not looked for".into()));
+        match bench::run(&request, &gpu, &self.base_url).await {
+            Ok(answer) => port::post_value(&answer),
+            Err(why) => self.page.fail("The measurement failed", &why, "Choose the other engine or another network."),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The worker in a browser, driven as the page drives it: intents in, events out. The same bodies run
+//! on wasm SIMD and, where the browser has an adapter, on WebGPU.
+
+use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
+use cleave_device::browser::turn;
+use cleave_device::mailbox::Mailbox;
+use cleave_device::port::Page;
+use cleave_device::worker::{Input, serve};
+use cleave_wire::ui::{Backend, Event, Frame, Intent, Link, Outcome, Preference};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// The largest difference that f32 may make between the split and the unsplit answer on one engine,
+/// relative to the largest logit where that is above 1; the networks here have logits of order 1.
+const F32: f32 = 1e-4;
+/// Half precision on the link moves features by up to 2⁻¹¹ of their size, int8 by 1/254 of a column's
+/// largest: with cuts behind the last neighbour search the logits follow smoothly.
+const F16: f32 = 2e-2;
+const I8: f32 = 2e-1;
+
+const UNSHAPED: Link = Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
+
+/// A page without a face.
+struct Visitor {
+    mailbox: Mailbox<Input>,
+    events: Rc<RefCell<VecDeque<Event>>>,
+}
+
+impl Visitor {
+    async fn start(preference: Preference) -> Self {
+        let (mailbox, events) = (Mailbox::default(), Rc::new(RefCell::new(VecDeque::new())));
+        let sink = Rc::clone(&events);
+        let page = Page::new(move |event| sink.borrow_mut().push_back(event));
+        wasm_bindgen_futures::spawn_local(serve(mailbox.clone(), page));
+        let visitor = Self { mailbox, events };
+        visitor.until(|event| matches!(event, Event::Ready { .. }).then_some(())).await;
+        visitor.say(Intent::Start { base_url: "./".into(), preference, edge: None, link: UNSHAPED });
+        visitor
+    }
+
+    fn say(&self, intent: Intent) {
+        self.mailbox.put(Input::Intent(intent));
+    }
+
+    /// Waits for the event that `wanted` takes; those before it are gone.
+    async fn until<T>(&self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            while let Some(event) = self.events.borrow_mut().pop_front() {
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+            turn().await;
+        }
+    }
+
+    /// The engine that was measured and chosen, once it has been.
+    async fn engine(&self) -> (Backend, String) {
+        let chosen = |event: &Event| match event {
+            Event::Engine { backend, reason, measured } if !measured.is_empty() => Some((*backend, reason.clone())),
+            _ => None,
+        };
+        self.until(chosen).await
+    }
+
+    async fn hold(&self, network: &str) {
+        self.say(Intent::Network(network.into()));
+        self.until(|event| matches!(event, Event::Network(_)).then_some(())).await;
+        self.say(Intent::Generate { class: 2, seed: 3 });
+        self.until(|event| matches!(event, Event::Cloud(_)).then_some(())).await;
+    }
+
+    async fn run(&self, plan: &Plan, codec: Codec) -> Frame {
+        let codec = LinkCodec { codec, ..LinkCodec::default() };
+        self.say(Intent::Plan { plan: plan.to_string(), codec: codec.to_string() });
+        self.say(Intent::RunOnce);
+        let ended = |event: &Event| match event {
+            Event::Frame(frame) => Some(Ok(frame.clone())),
+            Event::Failed { what, why, .. } => Some(Err(format!("{what}: {why}"))),
+            _ => None,
+        };
+        self.until(ended).await.unwrap()
+    }
+
+    async fn failure(&self) -> String {
+        let failed = |event: &Event| match event {
+            Event::Failed { what, why, remedy } => Some(format!("{what}: {why} {remedy}")),
+            _ => None,
+        };
+        self.until(failed).await
+    }
+}
+
+fn assert_equal(frame: &Frame, bound: f32) {
+    assert_eq!(frame.outcome, Outcome::AsPlanned, "{}", frame.plan);
+    let delta = frame.delta.unwrap();
+    assert!(delta <= bound, "{}: |Δlogit| {delta} > {bound} with {}", frame.plan, frame.codec);
+}
+
+/// Every cut of one network, and both other codecs behind its pool.
+async fn every_cut(visitor: &Visitor, network: &str) {
+    visitor.hold(network).await;
+    let plan: Plan = network.parse().unwrap();
+    let n_ops = plan.architecture().ops().len();
+    for cut in 0..=n_ops {
+        assert_equal(&visitor.run(&plan.with_cuts(vec![cut]).unwrap(), Codec::F32).await, F32);
+    }
+    let behind_pool = plan.with_cuts(vec![n_ops]).unwrap();
+    assert_equal(&visitor.run(&behind_pool, Codec::F16).await, F16);
+    assert_equal(&visitor.run(&behind_pool, Codec::I8).await, I8);
+}
+
+const SMALL: &str = "3 2 1 3 2 1 4,0 6 2 0 6 3 3";
+const DGCNN: &str = "3 6 3 6 3 6 3 6 7 1 4,0 3 0 3 0 4 0 5 0 7 3";
+
+#[wasm_bindgen_test]
+async fn split_equals_whole_on_wasm_simd() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    assert_eq!(visitor.engine().await.0, Backend::Wasm);
+    every_cut(&visitor, SMALL).await;
+    every_cut(&visitor, DGCNN).await;
+    let mut rng = SplitMix64::new(21);
+    for _ in 0..20 {
+        let architecture = space::draw_architecture(&mut rng);
+        visitor.hold(&architecture.to_string()).await;
+        let cut = rng.below(architecture.ops().len() + 1);
+        let plan = Plan::new(architecture, vec![cut], LinkCodec::default()).unwrap();
+        let frame = visitor.run(&plan, Codec::F32).await;
+        assert_eq!(frame.outcome, Outcome::AsPlanned);
+        // Untrained stacks of `add` make logits of any size: compare the answers, which are bounded.
+        assert!(frame.delta.is_some() && frame.probabilities.iter().all(|p| p.is_finite()), "{plan}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn split_equals_whole_on_webgpu() {
+    let visitor = Visitor::start(Preference::Only(Backend::WebGpu)).await;
+    let (backend, reason) = visitor.engine().await;
+    assert_eq!(backend, Backend::WebGpu, "no WebGPU in this browser: {reason}");
+    visitor.hold(SMALL).await;
+    let plan: Plan = SMALL.parse().unwrap();
+    for cut in [0, 2, 4, 7] {
+        assert_equal(&visitor.run(&plan.with_cuts(vec![cut]).unwrap(), Codec::F32).await, F32);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_stream_runs_over_a_shaped_link_until_it_is_stopped() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.hold(SMALL).await;
+    let plan: Plan = SMALL.parse().unwrap();
+    visitor.say(Intent::Shape(Link { mbps: 40.0, delay_millis: 2.0, jitter_millis: 1.0 }));
+    let plan = plan.with_cuts(vec![7]).unwrap();
+    visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
+    visitor.say(Intent::RunStream { in_flight: 3 });
+    for _ in 0..6 {
+        let frame =
+            visitor.until(|event| if let Event::Frame(frame) = event { Some(frame.clone()) } else { None }).await;
+        assert_eq!(frame.outcome, Outcome::AsPlanned);
+        assert!(frame.total_millis >= 4.0, "two one-way delays of 2 ms are in every frame: {}", frame.total_millis);
+        assert!(frame.bytes_up > 64 * 4);
+    }
+    visitor.say(Intent::Stop);
+    let frames = |event: &Event| match event {
+        Event::Stream(stream) if !stream.running => Some(stream.frames),
+        _ => None,
+    };
+    assert!(visitor.until(frames).await >= 6);
+}
+
+#[wasm_bindgen_test]
+async fn bad_input_is_named_and_changes_nothing() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.say(Intent::RunOnce);
+    assert!(visitor.failure().await.contains("no network is loaded"));
+    visitor.hold(SMALL).await;
+    visitor.say(Intent::Network("9 4,0 0".into()));
+    let why = visitor.failure().await;
+    assert!(why.contains('9'), "{why}");
+    visitor
+        .say(Intent::Open { name: "chair.ply".into(), bytes: b"ply\nformat ascii 1.0\nelement vertex 9\n".to_vec() });
+    let why = visitor.failure().await;
+    assert!(why.contains("chair.ply"), "{why}");
+    visitor.say(Intent::Plan { plan: DGCNN.into(), codec: "f32".into() });
+    let why = visitor.failure().await;
+    assert!(why.contains("another network"), "{why}");
+    assert_equal(&visitor.run(&SMALL.parse().unwrap(), Codec::F32).await, F32);
+}

@@ -1,0 +1,92 @@
+//! What can be wrong with weights and inputs, each with what would be right.
+
+use thiserror::Error;
+
+/// Errors of this crate.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum ModelError {
+    /// The file is no safetensors file.
+    #[error("the weights are not a safetensors file: {why}")]
+    NotSafetensors {
+        /// The parser's own words.
+        why: String,
+    },
+    /// A tensor has an element type that weights cannot have.
+    #[error("weight `{name}` has element type {found}; F32, F16 or BF16 is expected")]
+    WrongType {
+        /// Tensor name.
+        name: String,
+        /// Type in the file.
+        found: String,
+    },
+    /// A tensor is missing.
+    #[error("weight `{name}` of shape {expected:?} is missing")]
+    Missing {
+        /// Tensor name.
+        name: String,
+        /// Shape that the architecture needs.
+        expected: Vec<usize>,
+    },
+    /// A tensor has another shape than the architecture needs.
+    #[error("weight `{name}` has shape {found:?}; this architecture needs {expected:?}")]
+    WrongShape {
+        /// Tensor name.
+        name: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape that the architecture needs.
+        expected: Vec<usize>,
+    },
+    /// The file has a tensor that the architecture does not use.
+    #[error("weight `{name}` belongs to no operation of this architecture; is this another network's file?")]
+    Unknown {
+        /// Tensor name.
+        name: String,
+    },
+    /// A weight is NaN or infinite, or a variance negative.
+    #[error(
+        "weight `{name}` holds {value} at position {position}; finite values (and variances of at least 0) are expected"
+    )]
+    NotFinite {
+        /// Tensor name.
+        name: String,
+        /// Flat position.
+        position: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The file does not say which network it belongs to, or says it wrongly.
+    #[error("the weights' metadata entry `{key}` {why}")]
+    Metadata {
+        /// Key.
+        key: String,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// The values handed in are not those that the segment reads.
+    #[error("operation {op} reads {expected}, but {found} was given")]
+    WrongInput {
+        /// Position of the segment's first operation.
+        op: usize,
+        /// Slots and shapes expected.
+        expected: String,
+        /// Shapes given.
+        found: String,
+    },
+    /// Reading tensors back from the device failed.
+    #[error("reading the result back from the device failed: {why}")]
+    ReadBack {
+        /// The backend's words.
+        why: String,
+    },
+    /// A device computes something else than the CPU.
+    #[error("the device computes a wrong {operation}: {found} where the CPU has {expected}; it cannot be used")]
+    Deviates {
+        /// The operation.
+        operation: String,
+        /// The CPU's value.
+        expected: f32,
+        /// The device's value.
+        found: f32,
+    },
+}

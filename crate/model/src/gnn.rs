@@ -1,0 +1,244 @@
+//! A graph network that runs: any architecture, any segment of it, on any burn device.
+//!
+//! Parameters are folded once at load: BatchNorm into the linear layer before it, and an edge
+//! convolution's weight into a part per neighbour and a part per centre, so that
+//! z_ij = W₁(x_j − x_i) + W₂ x_i + b = W₁ x_j + ((W₂ − W₁) x_i + b)
+//! costs two products per node instead of one per edge. Folding makes the normalisation's scale part
+//! of W₁, so max over j of act(z_ij) is act(max_j W₁ x_j + …) for any sign of that scale.
+
+use crate::functional::{aggregate, pool, random_indexes, skip};
+use crate::ops::{edge_max, knn, linear};
+use crate::state::State;
+use crate::{ModelError, Weights};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use cleave_arch::{Architecture, Connect, Op, Reducer, Sampler, Segment, Task, Trace};
+
+/// Slope of every LeakyReLU (DGCNN's).
+pub const SLOPE: f32 = 0.2;
+/// BatchNorm's ε (PyTorch's and burn's default).
+pub const EPSILON: f32 = 1e-5;
+
+/// A loaded network.
+#[derive(Clone)]
+pub struct Gnn {
+    architecture: Architecture,
+    task: Task,
+    trace: Trace,
+    device: Device,
+    layers: Vec<Layer>,
+    classifier: Vec<Linear>,
+}
+
+#[derive(Clone)]
+enum Layer {
+    /// Its result is never read, or it is the identity.
+    Nothing,
+    Skip,
+    Combine(Linear),
+    Aggregate(cleave_arch::Message, Reducer),
+    Knn,
+    Random(Tensor<3, Int>),
+    Pool(cleave_arch::Pool),
+    EdgeConv {
+        neighbour: Linear,
+        centre: Linear,
+    },
+    Join,
+}
+
+/// `weight [1, in, out]`, `bias [1, 1, out]`.
+#[derive(Clone)]
+struct Linear {
+    weight: Tensor<3>,
+    bias: Tensor<3>,
+    slope: f32,
+}
+
+impl Linear {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        linear(x, self.weight.clone(), self.bias.clone(), self.slope)
+    }
+}
+
+impl Gnn {
+    /// Checks the weights and loads them onto the device.
+    pub fn new(
+        architecture: &Architecture,
+        task: &Task,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        weights.check(architecture, task)?;
+        let trace = architecture.trace(task);
+        let loader = Loader { weights, device };
+        let ops = architecture.ops().iter().enumerate();
+        let layers = ops.map(|(at, op)| loader.layer(at, op, &trace, task)).collect::<Result<_, _>>()?;
+        let classifier = loader.classifier(&trace)?;
+        let (architecture, task, device) = (architecture.clone(), *task, device.clone());
+        Ok(Self { architecture, task, trace, device, layers, classifier })
+    }
+
+    /// The network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Its task.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Its shapes and sizes.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Runs the operations of a segment, and the classifier if the segment has it. Work is queued
+    /// where the device works asynchronously; [`State::download`] waits for it.
+    pub fn run(&self, segment: &Segment, mut state: State) -> State {
+        for at in segment.ops.clone() {
+            state = self.step(at, state);
+            state.keep_only(self.trace.live_before(at + 1));
+        }
+        if segment.classifier {
+            state.features = self.classifier.iter().fold(state.features, |x, layer| layer.forward(x));
+            state.is_answer = true;
+        }
+        state
+    }
+
+    /// The whole network: `points [b, n, channels]` → logits `[b, classes]`.
+    pub fn forward(&self, points: Tensor<3>) -> Tensor<2> {
+        let whole = Segment { tier: cleave_arch::Tier::Device, ops: 0..self.layers.len(), classifier: true };
+        let logits = self.run(&whole, State::input(points)).features;
+        let [batch, _, classes] = logits.dims();
+        logits.reshape([batch, classes])
+    }
+
+    fn step(&self, at: usize, mut state: State) -> State {
+        let x = state.features.clone();
+        let input = x.clone();
+        state.features = match (&self.layers[at], &state.graph) {
+            (Layer::Nothing, _) => return state,
+            (Layer::Knn, _) => {
+                state.graph = Some(knn(x, self.task.k));
+                return state;
+            }
+            (Layer::Random(indexes), _) => {
+                state.graph = Some(indexes.clone().repeat_dim(0, x.dims()[0]));
+                return state;
+            }
+            (Layer::Skip, _) => match state.skip.clone() {
+                Some(source) => skip(x, source),
+                None => x,
+            },
+            (Layer::Pool(kind), _) => {
+                state.skip = None;
+                state.joined.clear();
+                state.features = pool(x, *kind);
+                return state;
+            }
+            (Layer::Join, _) => {
+                let mut parts = std::mem::take(&mut state.joined);
+                parts.push(x);
+                Tensor::cat(parts, 2)
+            }
+            (Layer::Combine(layer), _) => {
+                state.skip = Some(input);
+                layer.forward(x)
+            }
+            (Layer::Aggregate(message, reducer), Some(graph)) => {
+                state.skip = Some(input);
+                aggregate(x, graph.clone(), *message, *reducer)
+            }
+            (Layer::EdgeConv { neighbour, centre }, Some(graph)) => {
+                let is_joined = self.architecture.ops()[..at].iter().any(|op| matches!(op, Op::EdgeConv { .. }));
+                if is_joined {
+                    state.joined.push(input.clone());
+                }
+                state.skip = Some(input);
+                edge_max(neighbour.forward(x.clone()), centre.forward(x), graph.clone(), SLOPE)
+            }
+            // An architecture is valid by construction: a graph is there when one is read.
+            (Layer::Aggregate(..) | Layer::EdgeConv { .. }, None) => x,
+        };
+        state
+    }
+}
+
+struct Loader<'a> {
+    weights: &'a Weights,
+    device: &'a Device,
+}
+
+impl Loader<'_> {
+    fn layer(&self, at: usize, op: &Op, trace: &Trace, task: &Task) -> Result<Layer, ModelError> {
+        let step = &trace.steps[at];
+        let [_, inputs] = step.input;
+        Ok(match *op {
+            _ if step.dead => Layer::Nothing,
+            Op::Connect(Connect::Identity) => Layer::Nothing,
+            Op::Connect(Connect::Skip) => Layer::Skip,
+            Op::Combine { channels } => {
+                let (weight, bias) = self.folded(&format!("op.{at}"), inputs, channels)?;
+                Layer::Combine(self.linear(weight, bias, SLOPE))
+            }
+            Op::Aggregate { message, reducer } => Layer::Aggregate(message, reducer),
+            Op::Sample(Sampler::Knn) => Layer::Knn,
+            Op::Sample(Sampler::Random) => {
+                Layer::Random(Tensor::from_data(random_indexes(at, task.n_points, task.k), self.device))
+            }
+            Op::Pool(kind) => Layer::Pool(kind),
+            Op::EdgeConv { channels } => self.edge_conv(at, inputs, channels)?,
+            Op::Join => Layer::Join,
+        })
+    }
+
+    fn edge_conv(&self, at: usize, inputs: usize, channels: usize) -> Result<Layer, ModelError> {
+        let (mut weight, bias) = self.folded(&format!("op.{at}"), 2 * inputs, channels)?;
+        let mut centre = weight.split_off(inputs * channels);
+        centre.iter_mut().zip(&weight).for_each(|(second, first)| *second -= first);
+        let neighbour = self.linear(weight, vec![0.0; channels], 1.0);
+        Ok(Layer::EdgeConv { neighbour, centre: self.linear(centre, bias, 1.0) })
+    }
+
+    fn classifier(&self, trace: &Trace) -> Result<Vec<Linear>, ModelError> {
+        let layers = &trace.classifier.layers;
+        let last = layers.len() - 1;
+        let load = |(j, (inputs, outputs)): (usize, &(usize, usize))| {
+            let name = format!("classifier.{j}");
+            if j < last {
+                let (weight, bias) = self.folded(&name, *inputs, *outputs)?;
+                return Ok(self.linear(weight, bias, SLOPE));
+            }
+            let weight = self.weights.get(&format!("{name}.weight"), &[*inputs, *outputs])?.values.clone();
+            let bias = self.weights.get(&format!("{name}.bias"), &[*outputs])?.values.clone();
+            Ok(self.linear(weight, bias, 1.0))
+        };
+        layers.iter().enumerate().map(load).collect()
+    }
+
+    /// A linear layer with the BatchNorm after it folded in: W·s and (b − μ)·s + β with s = γ/√(σ² + ε).
+    fn folded(&self, name: &str, inputs: usize, outputs: usize) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
+        let vector = |part: &str| self.weights.get(&format!("{name}.{part}"), &[outputs]).map(|w| w.values.as_slice());
+        let weight = &self.weights.get(&format!("{name}.weight"), &[inputs, outputs])?.values;
+        let (mean, var) = (vector("norm.mean")?, vector("norm.var")?);
+        let (gamma, beta, bias) = (vector("norm.weight")?, vector("norm.bias")?, vector("bias")?);
+        let scale: Vec<f32> = gamma.iter().zip(var).map(|(g, v)| g / (v + EPSILON).sqrt()).collect();
+        let bias = (0..outputs).map(|o| (bias[o] - mean[o]) * scale[o] + beta[o]).collect();
+        let weight = weight.chunks_exact(outputs).flat_map(|row| row.iter().zip(&scale).map(|(w, s)| w * s)).collect();
+        Ok((weight, bias))
+    }
+
+    fn linear(&self, weight: Vec<f32>, bias: Vec<f32>, slope: f32) -> Linear {
+        let outputs = bias.len();
+        let weight = TensorData::new(weight.clone(), [1, weight.len() / outputs, outputs]);
+        let bias = TensorData::new(bias, [1, 1, outputs]);
+        Linear { weight: Tensor::from_data(weight, self.device), bias: Tensor::from_data(bias, self.device), slope }
+    }
+}

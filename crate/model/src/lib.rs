@@ -1,0 +1,28 @@
+//! What runs: an [`Architecture`](cleave_arch::Architecture) and [`Weights`] become a [`Gnn`] on a
+//! burn device, and any segment of it maps a [`State`] to a [`State`].
+//!
+//! The crate knows tensors and nothing of where its inputs come from or its results go. It is exact:
+//! every cut of a network gives the answer of the whole, because a segment starts from precisely the
+//! values that the segment before it left. It is fast where the operations of graph networks are
+//! slow elsewhere: neighbour search never holds a distance matrix, aggregation never holds an edge
+//! tensor, and linear layers run once per node (see [`kernel`] and [`Gnn`]).
+
+#[cfg(feature = "autodiff")]
+mod autodiff;
+mod check;
+#[cfg(feature = "wgpu")]
+mod cube;
+mod error;
+mod flex;
+pub mod functional;
+mod gnn;
+pub mod kernel;
+pub mod ops;
+mod state;
+mod weights;
+
+pub use check::self_check;
+pub use error::ModelError;
+pub use gnn::{EPSILON, Gnn, SLOPE};
+pub use state::State;
+pub use weights::{Card, Storage, Weight, Weights};

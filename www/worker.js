@@ -1,0 +1,17 @@
+// Starts the worker: the page has fetched and compiled the module, its first message hands it over. What goes wrong here is
+// told in the same form as every other error of the worker.
+import init from './device.js';
+
+addEventListener('message', async ({ data }) => {
+  try {
+    await init({ module_or_path: data });
+  } catch (error) {
+    postMessage({
+      Failed: {
+        what: 'The compute engine could not be started.',
+        why: String(error?.message ?? error),
+        remedy: 'Reload the page; the browser needs WebAssembly with SIMD.',
+      },
+    });
+  }
+}, { once: true });
