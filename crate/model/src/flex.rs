@@ -73,6 +73,14 @@ impl GraphOps for Flex {
         tensor(out, [batch, nodes, outputs])
     }
 
+    fn node_reduce(x: FloatTensor<Self>, reducer: Reducer) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let extent = extent(&x, 0);
+        let mut out = vec![0.0; extent.batch * extent.channels];
+        gather::node_reduce(floats(&x), reducer, extent, &mut out);
+        tensor(out, [extent.batch, 1, extent.channels])
+    }
+
     fn edge_max(
         neighbour: FloatTensor<Self>,
         centre: FloatTensor<Self>,

@@ -1,7 +1,7 @@
 //! Operations without parameters, as functions of tensors: what inference and training share.
 //! Shapes: features `[b, n, c]`, indexes `[b, n, k]`.
 
-use crate::ops::{distance_reduce, gather_reduce};
+use crate::ops::{distance_reduce, gather_reduce, node_reduce};
 use burn::tensor::{Int, Tensor, TensorData};
 use cleave_arch::{Message, Pool, Reducer, random_neighbour};
 
@@ -34,9 +34,9 @@ pub fn aggregate(x: Tensor<3>, indexes: Tensor<3, Int>, message: Message, reduce
 
 /// Global pooling: `[b, n, c]` → `[b, 1, c]`, or `[b, 1, 2c]` for two reductions side by side.
 pub fn pool(x: Tensor<3>, pool: Pool) -> Tensor<3> {
-    let max = || x.clone().max_dim(1);
-    let mean = || x.clone().mean_dim(1);
-    let add = || x.clone().sum_dim(1);
+    let max = || node_reduce(x.clone(), Reducer::Max);
+    let mean = || node_reduce(x.clone(), Reducer::Mean);
+    let add = || node_reduce(x.clone(), Reducer::Add);
     match pool {
         Pool::Max => max(),
         Pool::Mean => mean(),

@@ -47,6 +47,16 @@ pub trait GraphOps: Backend {
         if slope < 1.0 { Self::leaky_relu(out, slope.into()) } else { out }
     }
 
+    /// `x [b, n, c]` → `[b, 1, c]`: the reduction over all nodes of a cloud.
+    fn node_reduce(x: FloatTensor<Self>, reducer: Reducer) -> FloatTensor<Self> {
+        match reducer {
+            Reducer::Max => Self::float_max_dim(x, 1),
+            Reducer::Min => Self::float_min_dim(x, 1),
+            Reducer::Add => Self::float_sum_dim(x, 1),
+            Reducer::Mean => Self::float_mean_dim(x, 1),
+        }
+    }
+
     /// `neighbour` and `centre [b, n, c]`, `indexes [b, n, k]` → `[b, n, c]`: an edge convolution's
     /// `leaky(max over j of neighbour_j + centre_i)`.
     fn edge_max(
@@ -83,6 +93,11 @@ pub fn linear(x: Tensor<3>, weight: Tensor<3>, bias: Tensor<3>, slope: f32) -> T
         bias.into_dispatch(),
         slope,
     ))
+}
+
+/// See [`GraphOps::node_reduce`].
+pub fn node_reduce(x: Tensor<3>, reducer: Reducer) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as GraphOps>::node_reduce(x.into_dispatch(), reducer))
 }
 
 /// See [`GraphOps::edge_max`].

@@ -41,11 +41,11 @@ fn graph(shape: [usize; 3], device: &Device) -> Tensor<3, Int> {
 }
 
 async fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data_async().await.expect("data").into_vec().expect("f32")
+    tensor.into_data_async().await.expect("data").try_into_vec().expect("f32")
 }
 
 async fn ints(tensor: Tensor<3, Int>) -> Vec<i32> {
-    tensor.into_data_async().await.expect("data").convert::<i32>().into_vec().expect("i32")
+    tensor.into_data_async().await.expect("data").convert::<i32>().try_into_vec().expect("i32")
 }
 
 fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {

@@ -37,8 +37,10 @@ const STAGES: [Stage; 9] = [
     Stage { name: "wasm", about: "tests in headless Chromium, on WebGPU and wasm SIMD", needs: &[], run: wasm },
 ];
 
-/// Libraries with a `tests/web.rs` that runs in the browser, and the features that it needs.
-const BROWSER_SUITES: [(&str, &str); 1] = [("model", "wgpu")];
+/// The crates with a `tests/web.rs`, in one invocation: another set of crates has other features, down to those of
+/// web-sys, and would build burn a second time.
+const BROWSER_SUITES: [&str; 5] =
+    ["--package=cleave-device", "--package=cleave-model", "--features", "cleave-model/wgpu", "--no-fail-fast"];
 
 const CHECK: [&str; 5] = ["fmt", "rules", "deny", "clippy", "clippy-wasm"];
 
@@ -153,14 +155,8 @@ fn wasm(shell: &Shell) -> Result<Count> {
     tools::wasm_target(shell)?;
     tools::wasm_bindgen(shell)?;
     tools::chromium(shell)?;
-    let document = rules::architecture(shell)?;
-    // `--tests`: unit and integration tests; documentation tests have no browser to run in.
-    let mut count = count_tests(browser_test(shell).arg("--tests").args(packages(&document.nouns(Platform::Wasm32))))?;
-    for (noun, features) in BROWSER_SUITES {
-        let mut command = browser_test(shell);
-        command.args(packages(&[noun])).args(["--features", features, "--test", "web"]);
-        count.add(count_tests(&mut command)?);
-    }
+    let mut command = browser_test(shell);
+    let count = count_tests(command.args(["--test", "web"]).args(BROWSER_SUITES))?;
     if count.passed + count.failed == 0 {
         bail!("no test ran in the browser");
     }
@@ -168,7 +164,7 @@ fn wasm(shell: &Shell) -> Result<Count> {
 }
 
 fn browser_test(shell: &Shell) -> Command {
-    let mut command = shell.cargo("test --release --no-fail-fast --target wasm32-unknown-unknown");
+    let mut command = shell.cargo("test --release --target wasm32-unknown-unknown");
     if let Some(driver) = browser::driver(shell) {
         command.env("CHROMEDRIVER", driver);
     }

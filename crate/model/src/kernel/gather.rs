@@ -35,12 +35,26 @@ pub fn edge_max(neighbour: &[f32], centre: &[f32], indexes: &[i32], slope: f32, 
     });
 }
 
+/// Writes `out[b, c] = reduce over i of x[b, i, c]`: global pooling.
+pub fn node_reduce(x: &[f32], reducer: Reducer, extent: Extent, out: &mut [f32]) {
+    let Extent { nodes, channels, .. } = extent;
+    for_each_cloud(out, channels, |cloud, out| {
+        reduce(x[cloud * nodes * channels..][..nodes * channels].chunks_exact(channels), reducer, out);
+    });
+}
+
 fn reduce_rows(x: &[f32], near: &[i32], reducer: Reducer, out: &mut [f32]) {
     let c = out.len();
-    let source = |j: i32| &x[j as usize * c..][..c];
-    out.copy_from_slice(source(near[0]));
-    for j in &near[1..] {
-        let values = out.iter_mut().zip(source(*j));
+    reduce(near.iter().map(|j| &x[*j as usize * c..][..c]), reducer, out);
+}
+
+fn reduce<'a>(mut rows: impl ExactSizeIterator<Item = &'a [f32]>, reducer: Reducer, out: &mut [f32]) {
+    let n = rows.len();
+    if let Some(first) = rows.next() {
+        out.copy_from_slice(first);
+    }
+    for row in rows {
+        let values = out.iter_mut().zip(row);
         match reducer {
             Reducer::Max => values.for_each(|(o, v)| *o = if *v > *o { *v } else { *o }),
             Reducer::Min => values.for_each(|(o, v)| *o = if *v < *o { *v } else { *o }),
@@ -48,7 +62,7 @@ fn reduce_rows(x: &[f32], near: &[i32], reducer: Reducer, out: &mut [f32]) {
         }
     }
     if reducer == Reducer::Mean {
-        let scale = 1.0 / near.len() as f32;
+        let scale = 1.0 / n as f32;
         out.iter_mut().for_each(|o| *o *= scale);
     }
 }

@@ -1,0 +1,69 @@
+//! Where a point cloud comes from: a file in any format that is read, or the seeded generator of furniture.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use cleave_arch::{Array, Task};
+use cleave_data::furniture::{self, CLASSES};
+use cleave_data::{read, sample};
+
+/// What is asked for on the command line.
+#[derive(clap::Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// A cloud or mesh: OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// A synthetic shape instead: bathtub, bed, chair, desk, dresser, monitor, night_stand, sofa, table or toilet
+    #[arg(long, value_name = "CLASS")]
+    sample: Option<String>,
+}
+
+/// A cloud as a network takes it.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where it comes from, for people.
+    pub name: String,
+    /// Features `[n, 3]`, centred, of radius one.
+    pub cloud: Array,
+}
+
+impl InputArgs {
+    /// Reads or makes the cloud that `task` wants.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no cloud, an unknown class, a task that is not about points in space.
+    pub fn load(&self, task: &Task, seed: u64) -> Result<Input> {
+        if task.in_channels != 3 {
+            bail!("this network reads {} channels per point; a point cloud has 3", task.in_channels);
+        }
+        let (name, points) = match (&self.input, &self.sample) {
+            (Some(path), _) => (path.display().to_string(), from_file(path, task.n_points, seed)?),
+            (None, Some(class)) => {
+                let class = class_index(class)?;
+                let points = furniture::generate(class, task.n_points, seed)?;
+                (format!("synthetic {}, seed {seed}", CLASSES[class]), points)
+            }
+            (None, None) => bail!("no input is named; give --input FILE or --sample CLASS"),
+        };
+        Ok(Input { name, cloud: Array::f32([task.n_points, 3], points)? })
+    }
+}
+
+fn from_file(path: &Path, n_points: usize, seed: u64) -> Result<Vec<f32>> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path).with_context(|| format!("the input {name} cannot be read"))?;
+    let geometry = read(&name, &bytes).with_context(|| format!("the input {name}"))?;
+    sample::to_cloud(&geometry, n_points, seed).with_context(|| format!("the input {name}"))
+}
+
+/// A class by name.
+///
+/// # Errors
+/// The names that exist.
+pub fn class_index(name: &str) -> Result<usize> {
+    let found = CLASSES.iter().position(|class| *class == name);
+    found.with_context(|| format!("there is no furniture class \"{name}\"; there are {}", CLASSES.join(", ")))
+}

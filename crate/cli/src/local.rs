@@ -1,0 +1,207 @@
+//! Running a network on this machine alone, whole or segment by segment.
+//!
+//! A split run here takes the same way as one over a network: between two tiers the live values are packed with the
+//! plan's codec and unpacked again, so that its answer is that of the real split.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use cleave_arch::{Array, Plan, Segment, Tier};
+use cleave_model::Gnn;
+use cleave_wire::{Limits, Packed};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// A loaded network and the threads that it runs on.
+pub struct Engine {
+    gnn: Gnn,
+    /// Its own threads, if it is not to share those of the process.
+    pool: Option<ThreadPool>,
+}
+
+/// One segment of a split run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// Who would have run it.
+    pub tier: Tier,
+    /// How long it took.
+    pub millis: f64,
+    /// Bytes of the packed values that came to it; 0 for the first segment on the device.
+    pub bytes_in: usize,
+}
+
+/// A run in this process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// One per class.
+    pub logits: Vec<f32>,
+    /// In order.
+    pub stages: Vec<Stage>,
+}
+
+impl Engine {
+    /// Takes a loaded network; it computes on the process's threads.
+    pub fn new(gnn: Gnn) -> Self {
+        Self { gnn, pool: None }
+    }
+
+    /// Computes on `n` threads of its own instead of the process's; 0 is one per core.
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub fn with_threads(self, n: usize) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new().num_threads(n).build().context("no threads can be started")?;
+        Ok(Self { pool: Some(pool), ..self })
+    }
+
+    /// How many threads compute.
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads)
+    }
+
+    /// The network.
+    pub fn gnn(&self) -> &Gnn {
+        &self.gnn
+    }
+
+    /// Runs one segment on the live values before it; logits have the shape `[n_classes]`.
+    ///
+    /// # Errors
+    /// Values that are not the segment's, or a device that fails.
+    pub fn segment(&self, segment: &Segment, input: &[Array]) -> Result<Vec<Array>> {
+        match &self.pool {
+            Some(pool) => pool.install(|| self.run(segment, input)),
+            None => self.run(segment, input),
+        }
+    }
+
+    fn run(&self, segment: &Segment, input: &[Array]) -> Result<Vec<Array>> {
+        let state = self.gnn.upload(input, segment.ops.start)?;
+        Ok(wait(self.gnn.run(segment, state).download())?)
+    }
+
+    /// The unsplit run.
+    ///
+    /// # Errors
+    /// As [`Engine::segment`].
+    pub fn whole(&self, cloud: &Array) -> Result<Vec<f32>> {
+        let n_ops = self.gnn.architecture().ops().len();
+        let whole = Segment { tier: Tier::Device, ops: 0..n_ops, classifier: true };
+        logits(self.segment(&whole, std::slice::from_ref(cloud))?)
+    }
+
+    /// The split run, both tiers here.
+    ///
+    /// # Errors
+    /// As [`Engine::segment`], or values that the codec cannot carry.
+    pub fn split(&self, plan: &Plan, cloud: &Array) -> Result<Run> {
+        let (mut values, mut stages, mut tier) = (vec![cloud.clone()], Vec::new(), Tier::Device);
+        for segment in plan.segments() {
+            let bytes_in = if segment.tier == tier { 0 } else { cross(&mut values, plan)? };
+            let start = Instant::now();
+            values = self.segment(&segment, &values)?;
+            tier = segment.tier;
+            stages.push(Stage { tier, millis: millis_since(start), bytes_in });
+        }
+        Ok(Run { logits: logits(values)?, stages })
+    }
+}
+
+/// Packs and unpacks the values; their packed size in bytes.
+fn cross(values: &mut Vec<Array>, plan: &Plan) -> Result<usize> {
+    let packed = Packed::pack(values, plan.codec())?;
+    *values = packed.unpack(&Limits::DEFAULT)?;
+    Ok(packed.len())
+}
+
+/// The device by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum DeviceChoice {
+    /// burn-flex on all cores.
+    #[default]
+    Cpu,
+    /// The GPU, if the program was built with it.
+    Wgpu,
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// A program without GPU support, or a machine without a GPU.
+    pub fn open(self) -> Result<Device> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            Self::Wgpu => open_wgpu(),
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+fn open_wgpu() -> Result<Device> {
+    wait(Device::wgpu_options().init_async()).map_err(|why| anyhow::anyhow!("no GPU can be opened: {why}"))
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn open_wgpu() -> Result<Device> {
+    anyhow::bail!("this `cleave` was built without GPU support; build it with --features wgpu, or use --device cpu")
+}
+
+fn logits(mut arrays: Vec<Array>) -> Result<Vec<f32>> {
+    let last = arrays.pop().context("the network gave no logits")?;
+    Ok(last.as_f32()?.to_vec())
+}
+
+/// Waits in this thread. The CPU's results are there at once; a GPU's driver wakes it.
+fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Milliseconds since `start`.
+pub fn millis_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// Softmax of the logits, without overflow.
+pub fn probabilities(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
+/// Largest |Δlogit|.
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_even_for_large_logits() {
+        let p = probabilities(&[1000.0, 1000.0, -1000.0]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 1.75]), 0.5);
+    }
+}

@@ -1,0 +1,239 @@
+//! Where a network comes from: a text form with seeded random weights, a weights file, or a shipped model by name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use cleave_arch::{LinkCodec, Plan, Task};
+use cleave_model::{Card, Gnn, Storage, Weights};
+use cleave_session::Model;
+use cleave_wire::ModelHash;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::arch::parse_plan;
+use crate::task::TaskArgs;
+
+/// What is asked for on the command line.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    #[command(flatten)]
+    source: Source,
+    /// Folder of the shipped models
+    #[arg(long, value_name = "DIR", default_value = "www/model")]
+    models: PathBuf,
+    /// Seed of random weights, of the surface sampling and of a synthetic shape
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Cut before operation I (two at most); without it the cuts are those of the architecture's text
+    #[arg(long = "cut", value_name = "I")]
+    cuts: Vec<usize>,
+    /// How values cross the link: f32, f16 or i8, each with or without +lz4
+    #[arg(long, default_value_t)]
+    codec: LinkCodec,
+    #[command(flatten)]
+    task: TaskArgs,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+struct Source {
+    /// The text form, or `dgcnn`; with seeded random weights unless --weights is given
+    #[arg(long, value_name = "OPS,FUNCTIONS")]
+    arch: Option<String>,
+    /// A shipped model by name
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["arch", "weights"])]
+    model: Option<String>,
+    /// A weights file; it brings its own architecture if `cleave train` wrote it
+    #[arg(long, value_name = "FILE.safetensors")]
+    weights: Option<PathBuf>,
+}
+
+/// A network that can run here and be deployed elsewhere.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Name for people.
+    pub name: String,
+    /// Architecture, cuts and codec.
+    pub plan: Plan,
+    /// Input and output sizes.
+    pub task: Task,
+    /// Its weights.
+    pub weights: Weights,
+    /// Names of the classes in the order of the logits.
+    pub classes: Vec<String>,
+    /// Where the weights come from.
+    pub origin: Origin,
+    /// The weights as a file, for an edge.
+    pub file: Arc<[u8]>,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A draw: the answers mean nothing.
+    Random {
+        /// Of the draw.
+        seed: u64,
+    },
+    /// A file.
+    File(PathBuf),
+}
+
+impl NetworkArgs {
+    /// Reads or makes the network.
+    ///
+    /// # Errors
+    /// A file that cannot be read or does not fit, an invalid architecture or cut.
+    pub fn load(&self) -> Result<Network> {
+        let network = match self.source.file(&self.models)? {
+            Some(path) => Network::from_file(path, self.source.arch.as_deref(), &self.task)?,
+            None => {
+                let text =
+                    self.source.arch.as_deref().context("no network is named; give --arch, --model or --weights")?;
+                Network::random(parse_plan(text)?, self.task.over(Task::modelnet10())?, self.seed)?
+            }
+        };
+        let plan =
+            if self.cuts.is_empty() { network.plan.clone() } else { network.plan.with_cuts(self.cuts.clone())? };
+        Ok(Network { plan: plan.with_codec(self.codec), ..network })
+    }
+}
+
+impl Source {
+    fn file(&self, models: &Path) -> Result<Option<PathBuf>> {
+        self.model.as_ref().map_or_else(|| Ok(self.weights.clone()), |name| model_path(models, name).map(Some))
+    }
+}
+
+fn model_path(models: &Path, name: &str) -> Result<PathBuf> {
+    let path = models.join(format!("{name}.safetensors"));
+    if Path::new(name).components().count() != 1 || !path.is_file() {
+        bail!("there is no model \"{name}\" in {}; it has {}", models.display(), list(&names(models)));
+    }
+    Ok(path)
+}
+
+/// The models of a folder, by name, in order.
+pub fn names(models: &Path) -> Vec<String> {
+    let entries = fs::read_dir(models).into_iter().flatten().filter_map(|entry| entry.ok());
+    let stem = |path: PathBuf| {
+        let is_model = path.extension().is_some_and(|extension| extension == "safetensors");
+        path.file_stem().filter(|_| is_model).map(|stem| stem.to_string_lossy().into_owned())
+    };
+    let mut names: Vec<String> = entries.filter_map(|entry| stem(entry.path())).collect();
+    names.sort();
+    names
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none; name the folder with --models".into() } else { names.join(", ") }
+}
+
+/// The given names if they are as many as the classes, those of the furniture if that fits, else numbers.
+fn class_names(given: Vec<String>, n_classes: usize) -> Vec<String> {
+    let furniture = cleave_data::furniture::CLASSES;
+    match n_classes {
+        n if given.len() == n => given,
+        n if furniture.len() == n => furniture.map(str::to_owned).to_vec(),
+        n => (0..n).map(|class| format!("class {class}")).collect(),
+    }
+}
+
+impl Network {
+    /// A shipped model by name, as it is.
+    ///
+    /// # Errors
+    /// The models that there are, or what is wrong with the file.
+    pub fn from_model(models: &Path, name: &str) -> Result<Self> {
+        Self::from_file(model_path(models, name)?, None, &TaskArgs::default())
+    }
+
+    /// A weights file; `arch` and `sizes` come before what the file says of itself.
+    fn from_file(path: PathBuf, arch: Option<&str>, sizes: &TaskArgs) -> Result<Self> {
+        let bytes = fs::read(&path).with_context(|| format!("the weights {} cannot be read", path.display()))?;
+        let file = || format!("the weights {}", path.display());
+        let weights = Weights::from_safetensors(&bytes).with_context(file)?;
+        let (plan, card) = match (arch, Card::from_safetensors(&bytes)) {
+            (Some(text), card) => (parse_plan(text)?, card.ok()),
+            (None, Ok(card)) => (card.plan.clone(), Some(card)),
+            (None, Err(why)) => bail!("{}: {why}; or say which network it is with --arch", file()),
+        };
+        let task = sizes.over(card.as_ref().map_or(Task::modelnet10(), |card| card.task))?;
+        weights.check(plan.architecture(), &task).with_context(file)?;
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let (name, classes) = card.map_or((stem, Vec::new()), |card| (card.name, card.classes));
+        let classes = class_names(classes, task.n_classes);
+        Ok(Self { name, plan, task, weights, classes, origin: Origin::File(path), file: bytes.into() })
+    }
+
+    /// Seeded random weights.
+    ///
+    /// # Errors
+    /// If they cannot be written as a file.
+    pub fn random(plan: Plan, task: Task, seed: u64) -> Result<Self> {
+        let weights = Weights::random(plan.architecture(), &task, seed);
+        let classes = class_names(Vec::new(), task.n_classes);
+        let name = format!("random weights, seed {seed}");
+        let card = Card { name: name.clone(), plan: plan.clone(), task, classes: classes.clone(), accuracy: None };
+        let file = weights.to_safetensors(&card, Storage::F32)?.into();
+        Ok(Self { name, plan, task, weights, classes, origin: Origin::Random { seed }, file })
+    }
+
+    /// The network loaded onto a device.
+    ///
+    /// # Errors
+    /// Weights that do not fit.
+    pub fn gnn(&self, device: &Device) -> Result<Gnn> {
+        Ok(Gnn::new(self.plan.architecture(), &self.task, &self.weights, device)?)
+    }
+
+    /// The file as a session wants it.
+    pub fn model(&self) -> Model {
+        Model { hash: ModelHash(Sha256::digest(&self.file).into()), bytes: self.file.clone() }
+    }
+
+    /// What it is, for programs.
+    pub fn to_json(&self) -> Value {
+        let (origin, seed) = match &self.origin {
+            Origin::Random { seed } => ("random".into(), json!(seed)),
+            Origin::File(path) => (path.display().to_string(), Value::Null),
+        };
+        json!({
+            "name": self.name, "weights": origin, "weights_seed": seed, "plan": self.plan.to_string(),
+            "codec": self.plan.codec().to_string(), "task": crate::task::to_json(&self.task),
+        })
+    }
+
+    /// What it is, for people.
+    pub fn to_text(&self) -> String {
+        match &self.origin {
+            Origin::Random { seed } => {
+                format!("{} with random weights (seed {seed}): the classes below mean nothing", self.plan)
+            }
+            Origin::File(path) => format!("{} ({}), {}", self.name, path.display(), self.plan),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_names_fit_the_number_of_classes() {
+        assert_eq!(class_names(vec!["a".into(), "b".into()], 2), ["a", "b"]);
+        assert_eq!(class_names(vec![], 10)[2], "chair");
+        assert_eq!(class_names(vec!["a".into()], 3), ["class 0", "class 1", "class 2"]);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_file() {
+        let make = |seed| Network::random("3 2 4,0 6 0".parse().unwrap(), Task::modelnet10(), seed).unwrap();
+        assert_eq!(make(1).model().hash, make(1).model().hash);
+        assert_ne!(make(1).model().hash, make(2).model().hash);
+    }
+}

@@ -1,0 +1,227 @@
+//! `cleave train`: weights from labelled clouds, and what weights are worth.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use cleave_arch::{Plan, Task};
+use cleave_data::modelnet::{self, Dataset};
+use cleave_model::{Card, Gnn, Storage, Weights};
+use cleave_train::{Config, Evaluation, Trainer, evaluate, evaluate_plan, fit};
+use serde_json::json;
+
+use crate::output::{Align, Format, table};
+
+mod progress;
+
+use progress::Bar;
+
+/// Arguments of `cleave train`.
+#[derive(clap::Args, Debug)]
+pub struct TrainArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum What {
+    /// Train a network on ModelNet10 and generated furniture; checkpoints every epoch
+    Network(Box<NetworkArgs>),
+    /// Classify every test cloud and count what was right, whole or cut
+    Evaluate(EvaluateArgs),
+}
+
+/// Arguments of `cleave train network`.
+#[derive(clap::Args, Debug)]
+struct NetworkArgs {
+    /// Architecture in the text form, or `dgcnn`; its communicates become the default cuts
+    #[arg(long, value_name = "OPS,FUNCTIONS")]
+    arch: String,
+    /// Folder with modelnet10_1024_train.npz and modelnet10_1024_test.npz
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Weights to write; the checkpoint stands beside them
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// Name in the weights' card [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Go on from the checkpoint beside the weights, with its settings
+    #[arg(long)]
+    resume: bool,
+    /// Passes over the data
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    epochs: usize,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Clouds of a step
+    #[arg(long, value_name = "B", default_value_t = 32)]
+    batch: usize,
+    /// Points of a cloud while training, a fresh subset per visit if fewer than 1024
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    points: usize,
+    /// Last epochs that train with all points
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    whole_epochs: usize,
+    /// Share of generated furniture in a batch
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25)]
+    furniture: f32,
+    /// Highest learning rate
+    #[arg(long, value_name = "R", default_value_t = 0.002)]
+    rate: f32,
+}
+
+/// Arguments of `cleave train evaluate`.
+#[derive(clap::Args, Debug)]
+struct EvaluateArgs {
+    /// Weights that `cleave train network` wrote
+    #[arg(long, value_name = "FILE.safetensors")]
+    weights: PathBuf,
+    /// Folder with modelnet10_1024_test.npz
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Run it cut before operation I (two at most), every part from the arrays that the one before it sends
+    #[arg(long = "cut", value_name = "I")]
+    cuts: Vec<usize>,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `cleave train`.
+///
+/// # Errors
+/// Files that cannot be read or written, data or settings that do not fit the network.
+pub fn run(args: &TrainArgs) -> Result<()> {
+    match &args.what {
+        What::Network(args) => network(args),
+        What::Evaluate(args) => evaluate_weights(args),
+    }
+}
+
+fn network(args: &NetworkArgs) -> Result<()> {
+    let (train, test) = (read(&args.data, "train")?, read(&args.data, "test")?);
+    let mut trainer = args.trainer()?;
+    let config = trainer.config().clone();
+    println!("network  {}", config.plan);
+    println!(
+        "seed     {}, data version {}, {} epochs, {} done",
+        config.seed,
+        cleave_data::VERSION,
+        config.epochs,
+        trainer.epoch()
+    );
+    let mut bar = Bar::new(checkpoint_path(&args.out), &config);
+    fit(&mut trainer, &train, &mut bar)?;
+    bar.finish();
+    let stem = || args.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let card = Card {
+        name: args.name.clone().unwrap_or_else(stem),
+        plan: config.plan,
+        task: config.task,
+        classes: train.classes,
+        accuracy: None,
+    };
+    let (evaluation, bytes) = save(&trainer.network().weights(), card, &test)?;
+    fs::write(&args.out, &bytes).with_context(|| format!("{} cannot be written", args.out.display()))?;
+    println!("{}", summary(&evaluation, &test.classes));
+    println!("{} written, {} bytes", args.out.display(), bytes.len());
+    Ok(())
+}
+
+impl NetworkArgs {
+    fn trainer(&self) -> Result<Trainer> {
+        let plan = if self.arch == "dgcnn" {
+            Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
+        } else {
+            self.arch.parse::<Plan>().with_context(|| format!("the architecture `{}`", self.arch))?
+        };
+        if !self.resume {
+            return Ok(Trainer::new(self.config(plan))?);
+        }
+        let path = checkpoint_path(&self.out);
+        let bytes = fs::read(&path).with_context(|| format!("the checkpoint {} cannot be read", path.display()))?;
+        let trainer = Trainer::resume(&bytes)?;
+        if trainer.config().plan != plan {
+            bail!("the checkpoint {} is of `{}`; --arch says `{plan}`", path.display(), trainer.config().plan);
+        }
+        Ok(trainer)
+    }
+
+    fn config(&self, plan: Plan) -> Config {
+        Config {
+            epochs: self.epochs,
+            batch: self.batch,
+            points: self.points,
+            whole_epochs: self.whole_epochs,
+            furniture: self.furniture,
+            rate: self.rate,
+            ..Config::new(plan, Task::modelnet10(), self.seed)
+        }
+    }
+}
+
+/// The weights as a file, evaluated as stored: what half precision costs is in the figure.
+fn save(weights: &Weights, card: Card, test: &Dataset) -> Result<(Evaluation, Vec<u8>)> {
+    let stored = Weights::from_safetensors(&weights.to_safetensors(&card, Storage::F16)?)?;
+    let gnn = Gnn::new(card.plan.architecture(), &card.task, &stored, &Device::flex())?;
+    let evaluation = evaluate(&gnn, test)?;
+    let card = Card { accuracy: Some(evaluation.accuracy()), ..card };
+    Ok((evaluation, stored.to_safetensors(&card, Storage::F16)?))
+}
+
+fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
+    let file = || format!("the weights {}", args.weights.display());
+    let bytes = fs::read(&args.weights).with_context(|| format!("{} cannot be read", file()))?;
+    let card = Card::from_safetensors(&bytes).with_context(file)?;
+    let weights = Weights::from_safetensors(&bytes).with_context(file)?;
+    let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).with_context(file)?;
+    let test = read(&args.data, "test")?;
+    let evaluation = if args.cuts.is_empty() {
+        evaluate(&gnn, &test)?
+    } else {
+        evaluate_plan(&gnn, &card.plan.with_cuts(args.cuts.clone())?, &test)?
+    };
+    let json = || {
+        json!({
+            "name": card.name, "plan": card.plan.to_string(), "cuts": args.cuts, "n": evaluation.n,
+            "correct": evaluation.correct, "accuracy": evaluation.accuracy(),
+            "mean_class_accuracy": evaluation.mean_class(), "classes": test.classes,
+            "confusion": evaluation.confusion, "bytes": bytes.len(),
+        })
+    };
+    Format::from_flag(args.json).print(|| summary(&evaluation, &test.classes), json)
+}
+
+/// Accuracy, then a row per class: how many of it were answered as what.
+fn summary(evaluation: &Evaluation, classes: &[String]) -> String {
+    let mut heading = vec![("class", Align::Left), ("right", Align::Right)];
+    heading.extend(classes.iter().map(|name| (name.as_str(), Align::Right)));
+    let row = |(class, name): (usize, &String)| {
+        let share =
+            evaluation.of_class(class).map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+        let counts = evaluation.confusion[class].iter().map(|n| if *n == 0 { "·".to_owned() } else { n.to_string() });
+        [name.clone(), share].into_iter().chain(counts).collect()
+    };
+    let rows: Vec<Vec<String>> = classes.iter().enumerate().map(row).collect();
+    format!(
+        "{}\noverall accuracy {:.2} % ({} of {}), mean of classes {:.2} %",
+        table(&heading, &rows),
+        100.0 * evaluation.accuracy(),
+        evaluation.correct,
+        evaluation.n,
+        100.0 * evaluation.mean_class()
+    )
+}
+
+fn read(folder: &Path, part: &str) -> Result<Dataset> {
+    let path = folder.join(format!("modelnet10_1024_{part}.npz"));
+    let bytes = fs::read(&path).with_context(|| format!("the data {} cannot be read", path.display()))?;
+    modelnet::decode(&bytes).with_context(|| format!("the data {}", path.display()))
+}
+
+fn checkpoint_path(out: &Path) -> PathBuf {
+    out.with_extension("checkpoint")
+}

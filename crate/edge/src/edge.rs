@@ -1,0 +1,83 @@
+//! What all sessions of one edge share: the executor, the models, and the settings of a session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::tensor::Device;
+use cleave_arch::{Array, Segment};
+use cleave_model::Gnn;
+use cleave_session::edge::MAX_DEPLOYMENTS;
+use cleave_session::{EdgeConfig, EdgeSession, Micros, TokenCheck};
+use cleave_wire::LinkShape;
+use tokio::runtime::Handle;
+
+use crate::clock;
+use crate::config::{Bounds, Config};
+use crate::error::EdgeError;
+use crate::executor::Executor;
+use crate::models::Models;
+
+/// Models of one session that may be loading at once; further messages wait unread.
+pub(crate) const MAX_LOADING: usize = 2 * MAX_DEPLOYMENTS;
+
+/// The engine behind the sessions.
+pub(crate) struct Edge {
+    pub(crate) executor: Executor,
+    pub(crate) models: Arc<Models>,
+    pub(crate) bounds: Bounds,
+    session: EdgeConfig,
+    shape: LinkShape,
+    sessions: AtomicU64,
+}
+
+impl Edge {
+    /// Starts the executor's threads.
+    pub(crate) fn start(config: &Config) -> Result<Self, EdgeError> {
+        let bounds = config.bounds.clone();
+        let capacity = bounds.sessions * (usize::from(bounds.credit) + MAX_LOADING);
+        Ok(Self {
+            executor: Executor::start(config.workers, capacity)?,
+            models: Arc::new(Models::new(bounds.model_cache_bytes, Device::flex())),
+            session: session_config(config),
+            shape: config.shape,
+            sessions: AtomicU64::new(0),
+            bounds,
+        })
+    }
+
+    /// A session that begins now, and its number.
+    pub(crate) fn session(&self) -> (EdgeSession, u64) {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let config = EdgeConfig { seed: number, ..self.session.clone() };
+        let mut session = EdgeSession::new(config, clock::now());
+        session.shape(self.shape);
+        (session, number)
+    }
+
+    /// Twice what a session accepts: a message somewhat too large is read and refused with words.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        2 * self.bounds.wire.max_frame_bytes as usize
+    }
+}
+
+fn session_config(config: &Config) -> EdgeConfig {
+    let token = config.token.clone();
+    let micros = |duration: std::time::Duration| Micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    EdgeConfig {
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        threads: u16::try_from(config.workers).unwrap_or(u16::MAX),
+        credit: config.bounds.credit,
+        limits: config.bounds.wire,
+        handshake_timeout: micros(config.bounds.handshake),
+        idle_timeout: micros(config.bounds.idle),
+        stopwatch: clock::now,
+        ..EdgeConfig::new(TokenCheck::new(move |candidate| token.matches(candidate)))
+    }
+}
+
+/// Runs one segment on an executor thread; `runtime` only drives the read-back.
+pub(crate) fn compute(gnn: &Gnn, segment: &Segment, inputs: &[Array], runtime: &Handle) -> Result<Vec<Array>, String> {
+    let state = gnn.upload(inputs, segment.ops.start).map_err(|why| why.to_string())?;
+    runtime.block_on(gnn.run(segment, state).download()).map_err(|why| why.to_string())
+}

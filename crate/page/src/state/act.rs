@@ -1,0 +1,246 @@
+//! What a person does: every control of the page is one [`Act`], and this is all that it changes.
+
+use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
+use cleave_arch::LinkCodec;
+use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, Preference};
+
+/// A person's action, or what the page itself learns while loading.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// The worker's module has come this far.
+    Load(Loading),
+    /// The index of shipped networks has been read (empty if there is none).
+    List(Vec<Listed>),
+    /// Show this class of the gallery.
+    Shape(usize),
+    /// The same class with another seed.
+    AnotherSeed,
+    /// Open a file.
+    Open {
+        /// Its name, whose ending tells the format.
+        name: String,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+    /// Load a network by name or text form.
+    Choose(String),
+    /// Move the cut with this index before operation `to`; past the classifier removes it.
+    MoveCut {
+        /// 0 or 1.
+        cut: usize,
+        /// 0..=n_ops, or more.
+        to: usize,
+    },
+    /// Add a cut at the end, after which the computation returns to the other tier.
+    AddCut,
+    /// Write cuts on the link in another way.
+    Write(LinkCodec),
+    /// Shape the link.
+    Shaping(Link),
+    /// Override the choice of engine, or leave it to the measurement.
+    Prefer(Preference),
+    /// Use a real edge.
+    Connect(EdgeAddress),
+    /// Run the edge half in this tab.
+    Simulate,
+    /// One frame.
+    RunOnce,
+    /// Frames until stopped.
+    RunStream,
+    /// No more of whatever is running.
+    Stop,
+    /// How many frames of a stream are under way at once.
+    InFlight(usize),
+    /// Say what went wrong in the page itself.
+    Complain(Notice),
+    /// Close the notice.
+    Dismiss,
+}
+
+impl State {
+    /// Applies an action; returns what to tell the worker.
+    pub fn act(&mut self, act: Act) -> Vec<Intent> {
+        match act {
+            Act::Load(loading) => self.loading = loading,
+            Act::List(listed) => {
+                self.listed = Some(listed);
+                return self.begin();
+            }
+            Act::Shape(class) => {
+                self.settings.class = class.min(CLASSES.len() - 1);
+                return self.generate();
+            }
+            Act::AnotherSeed => {
+                self.settings.seed = (self.settings.seed + 1) % crate::url::SEEDS;
+                return self.generate();
+            }
+            Act::Open { name, bytes } => return self.when_ready(Intent::Open { name, bytes }),
+            Act::Choose(network) => return self.choose(network),
+            Act::MoveCut { cut, to } => return self.move_cut(cut, to),
+            Act::AddCut => return self.add_cut(),
+            Act::Write(codec) => return self.write(codec),
+            Act::Shaping(link) => return self.shape_link(link),
+            Act::Prefer(preference) => {
+                self.settings.preference = preference;
+                return self.when_ready(Intent::Prefer(preference));
+            }
+            Act::Connect(address) => return self.connect(address),
+            Act::Simulate => {
+                self.address = None;
+                self.edge = EdgeStatus::Simulated;
+                return self.when_ready(Intent::Simulate);
+            }
+            Act::RunOnce => return self.run_soon(),
+            Act::RunStream => return self.run_stream(),
+            Act::Stop => return self.stop(),
+            Act::InFlight(n) => return self.set_in_flight(n),
+            Act::Complain(notice) => self.notice = Some(notice),
+            Act::Dismiss => self.notice = None,
+        }
+        Vec::new()
+    }
+
+    fn generate(&self) -> Vec<Intent> {
+        self.when_ready(Intent::Generate { class: self.settings.class, seed: self.settings.seed })
+    }
+
+    /// The first intents, once both the worker listens and the shipped networks are known.
+    pub(super) fn begin(&mut self) -> Vec<Intent> {
+        if self.listed.is_none() || !self.is_ready() || self.wanted.is_some() || self.held.is_some() {
+            return Vec::new();
+        }
+        let network = self.network_name();
+        self.wanted = Some(network.clone());
+        let settings = &self.settings;
+        let start = Intent::Start {
+            base_url: self.base_url.clone(),
+            preference: settings.preference,
+            edge: self.address.clone(),
+            link: settings.link,
+        };
+        vec![start, Intent::Generate { class: settings.class, seed: settings.seed }, Intent::Network(network)]
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.loading, Loading::Ready { .. })
+    }
+
+    /// The intent if somebody is there to hear it. Until then the settings alone remember it: [`State::begin`] sends them.
+    fn when_ready(&self, intent: Intent) -> Vec<Intent> {
+        if self.is_ready() { vec![intent] } else { Vec::new() }
+    }
+
+    fn choose(&mut self, network: String) -> Vec<Intent> {
+        self.settings.cuts = Cuts::Default;
+        self.settings.network = network.clone();
+        if !self.is_ready() {
+            return Vec::new();
+        }
+        self.wanted = Some(network.clone());
+        let mut intents = self.stop();
+        intents.push(Intent::Network(network));
+        intents
+    }
+
+    fn move_cut(&mut self, cut: usize, to: usize) -> Vec<Intent> {
+        let Some(held) = &self.held else { return Vec::new() };
+        let mut cuts = held.plan.cuts().to_vec();
+        let (n_ops, n_cuts) = (held.n_ops(), cuts.len());
+        let least = if cut == 0 { 0 } else { cuts[cut.min(n_cuts) - 1] };
+        let most = if cut + 1 < n_cuts { cuts[cut + 1] } else { n_ops + 1 };
+        match to.clamp(least, most) {
+            to if to > n_ops => cuts.truncate(cut),
+            to if cut < n_cuts => cuts[cut] = to,
+            to => cuts.push(to),
+        }
+        self.cut_at(cuts)
+    }
+
+    fn add_cut(&mut self) -> Vec<Intent> {
+        let Some(held) = &self.held else { return Vec::new() };
+        let mut cuts = held.plan.cuts().to_vec();
+        if cuts.len() < 2 {
+            cuts.push(held.n_ops());
+        }
+        self.cut_at(cuts)
+    }
+
+    fn cut_at(&mut self, cuts: Vec<usize>) -> Vec<Intent> {
+        self.replan(|state, plan| {
+            let plan = plan.with_cuts(cuts.clone())?;
+            state.settings.cuts = Cuts::At(cuts);
+            Ok(plan)
+        })
+    }
+
+    fn write(&mut self, codec: LinkCodec) -> Vec<Intent> {
+        self.settings.codec = codec;
+        self.replan(|_, plan| Ok(plan.with_codec(codec)))
+    }
+
+    /// Replaces the plan and runs it; a plan that changes nothing is not sent.
+    fn replan(
+        &mut self,
+        change: impl FnOnce(&mut State, &cleave_arch::Plan) -> Result<cleave_arch::Plan, cleave_arch::ArchError>,
+    ) -> Vec<Intent> {
+        let Some(held) = self.held.clone() else { return Vec::new() };
+        match change(self, &held.plan) {
+            Ok(plan) if plan == held.plan => Vec::new(),
+            Ok(plan) => {
+                self.held = Some(Shared::new(held.with_plan(plan)));
+                let mut intents = self.plan_intent();
+                intents.extend(self.run_soon());
+                intents
+            }
+            Err(why) => {
+                self.notice = Some(Notice {
+                    what: "This cut is not possible.".into(),
+                    why: why.to_string(),
+                    remedy: "The cut before it is kept; choose another place.".into(),
+                });
+                Vec::new()
+            }
+        }
+    }
+
+    fn shape_link(&mut self, link: Link) -> Vec<Intent> {
+        if self.settings.link == link {
+            return Vec::new();
+        }
+        self.settings.link = link;
+        let mut intents = self.when_ready(Intent::Shape(link));
+        intents.extend(self.run_soon());
+        intents
+    }
+
+    fn connect(&mut self, address: EdgeAddress) -> Vec<Intent> {
+        self.edge = EdgeStatus::Connecting { url: address.url.clone() };
+        self.address = Some(address.clone());
+        self.when_ready(Intent::Connect(address))
+    }
+
+    fn run_stream(&mut self) -> Vec<Intent> {
+        if self.cloud.is_none() || self.held.is_none() {
+            return Vec::new();
+        }
+        self.run = Run::Stream;
+        let in_flight = self.settings.in_flight;
+        self.stream =
+            Some(Stream { running: true, frames: 0, frames_per_second: 0.0, mean_millis: 0.0, local: 0, failed: 0 });
+        vec![Intent::RunStream { in_flight }]
+    }
+
+    fn stop(&mut self) -> Vec<Intent> {
+        let was = std::mem::replace(&mut self.run, Run::Idle);
+        self.progress = None;
+        if let Some(stream) = &mut self.stream {
+            stream.running = false;
+        }
+        if was == Run::Idle { Vec::new() } else { vec![Intent::Stop] }
+    }
+
+    fn set_in_flight(&mut self, n: usize) -> Vec<Intent> {
+        self.settings.in_flight = n.clamp(1, 16);
+        if self.run == Run::Stream { self.run_stream() } else { Vec::new() }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the worker says: every [`Event`] replaces one part of the state. An error is told and destroys nothing.
+
+use super::{Answer, Cuts, DGCNN, Engine, Freshness, Loading, Notice, Progress, REMEMBERED, Run, Shared, State};
+use crate::pipeline::Held;
+use cleave_wire::ui::{Cloud, Event, Frame, Intent, Network, Outcome, Stream};
+
+impl State {
+    /// Applies an event; returns what to tell the worker next.
+    pub fn hear(&mut self, event: Event) -> Vec<Intent> {
+        match event {
+            Event::Ready { version } => {
+                self.loading = Loading::Ready { version };
+                return self.begin();
+            }
+            Event::Progress { what, done, total } => {
+                let ended = total > 0 && done >= total;
+                self.progress = (!ended).then_some(Progress { what, done, total });
+            }
+            Event::Engine { backend, reason, measured } => {
+                self.progress = None;
+                self.engine = Some(Shared::new(Engine { backend, reason, measured }));
+            }
+            Event::Edge(status) => self.edge = status,
+            Event::Cloud(cloud) => return self.take_cloud(cloud),
+            Event::Gallery(clouds) => self.gallery = Shared::new(clouds),
+            Event::Network(network) => return self.take_network(network),
+            Event::Frame(frame) => return self.take_frame(frame),
+            Event::Stream(stream) => self.take_stream(stream),
+            Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
+        }
+        Vec::new()
+    }
+
+    fn take_cloud(&mut self, cloud: Cloud) -> Vec<Intent> {
+        self.progress = None;
+        self.cloud = Some(Shared::new(cloud));
+        self.run_soon()
+    }
+
+    fn take_network(&mut self, network: Network) -> Vec<Intent> {
+        self.progress = None;
+        let asked = self.wanted.take().unwrap_or_else(|| network.name.clone());
+        let name = network.name.clone();
+        let held = Held::new(network, self.settings.codec);
+        match held.and_then(|held| held.cut(&self.settings.cuts)) {
+            Ok(held) => {
+                self.held = Some(Shared::new(held));
+                self.in_use = asked;
+                self.answer = None;
+                let mut intents = self.plan_intent();
+                intents.extend(self.run_soon());
+                intents
+            }
+            Err(why) if self.settings.cuts != Cuts::Default => {
+                self.settings.cuts = Cuts::Default;
+                self.notice = Some(Notice {
+                    what: format!("The cut of the address does not fit {name}."),
+                    why: why.to_string(),
+                    remedy: "The network's own cut is used instead.".into(),
+                });
+                self.wanted = Some(self.network_name());
+                vec![Intent::Network(self.network_name())]
+            }
+            Err(why) => self.fail(Notice {
+                what: format!("The network {name} cannot be shown."),
+                why: why.to_string(),
+                remedy: "Reload the page; if that does not help, page and worker are of different versions.".into(),
+            }),
+        }
+    }
+
+    fn take_frame(&mut self, frame: Frame) -> Vec<Intent> {
+        self.progress = None;
+        let frame = Shared::new(frame);
+        if self.frames.len() == REMEMBERED {
+            self.frames.pop_front();
+        }
+        self.frames.push_back(frame.clone());
+        let again = self.run == Run::OnceMore;
+        if self.run != Run::Stream {
+            self.run = Run::Idle;
+        }
+        self.judge(&frame);
+        if again { self.run_soon() } else { Vec::new() }
+    }
+
+    /// Puts the frame's answer on show, or says why it has none.
+    fn judge(&mut self, frame: &Shared<Frame>) {
+        let n_classes = self.held.as_ref().map_or(0, |held| held.about.classes.len());
+        match &frame.outcome {
+            Outcome::Failed { why } => {
+                self.notice = Some(Notice {
+                    what: format!("Frame {} has no answer.", frame.id),
+                    why: why.clone(),
+                    remedy: "Run it again, or move the cut; the last answer is kept.".into(),
+                });
+            }
+            _ if frame.probabilities.len() == n_classes => {
+                self.answer = Some(Answer { frame: frame.clone(), freshness: Freshness::Current });
+            }
+            _ => {} // of the network before this one
+        }
+    }
+
+    fn take_stream(&mut self, stream: Stream) {
+        match (stream.running, self.run) {
+            (true, Run::Idle) => self.run = Run::Stream,
+            (false, Run::Stream) => self.run = Run::Idle,
+            _ => {}
+        }
+        self.stream = Some(stream);
+    }
+
+    fn fail(&mut self, notice: Notice) -> Vec<Intent> {
+        self.notice = Some(notice);
+        self.progress = None;
+        if !matches!(self.loading, Loading::Ready { .. }) {
+            self.loading = Loading::Failed;
+        }
+        if self.run != Run::Stream {
+            self.run = Run::Idle;
+        }
+        match (self.wanted.take(), &self.held) {
+            (Some(_), Some(_)) => self.settings.network = self.in_use.clone(),
+            (Some(wanted), None) => return self.fall_back(&wanted),
+            (None, _) => {}
+        }
+        Vec::new()
+    }
+
+    /// With no network at all there is nothing to show: after the first failure the next best is asked for.
+    fn fall_back(&mut self, failed: &str) -> Vec<Intent> {
+        if failed == DGCNN {
+            return Vec::new();
+        }
+        self.settings.network = String::new();
+        let first = self.network_name();
+        let next = if first == failed { DGCNN.to_owned() } else { first };
+        self.settings.network = next.clone();
+        self.settings.cuts = Cuts::Default;
+        self.wanted = Some(next.clone());
+        vec![Intent::Network(next)]
+    }
+}

@@ -1,0 +1,288 @@
+//! The URL is the state: one table of properties prints [`Settings`] as a query and parses it back, seed included.
+//!
+//! A property that has its default value is left out, so a fresh page has a clean address. What cannot be read is reported
+//! and its default used: an old or mistyped link still opens. The edge's token never gets into the query: it arrives in the
+//! fragment and is dropped from sight at once.
+
+use crate::state::{CLASSES, Cuts, Settings};
+use cleave_wire::ui::{Backend, EdgeAddress, Preference};
+
+/// How one part of the state is written; `Err` of `parse` says what would be right.
+struct Property {
+    key: &'static str,
+    print: fn(&Settings) -> String,
+    parse: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+const PROPERTIES: [Property; 10] = [
+    Property {
+        key: "net",
+        print: |s| s.network.clone(),
+        parse: |s, text| {
+            s.network = text.to_owned();
+            Ok(())
+        },
+    },
+    Property {
+        key: "cut",
+        print: |s| print_cuts(&s.cuts),
+        parse: |s, text| parse_cuts(text).map(|cuts| s.cuts = cuts),
+    },
+    Property {
+        key: "codec",
+        print: |s| s.codec.to_string(),
+        parse: |s, text| text.parse().map(|codec| s.codec = codec).map_err(|e| format!("{e}")),
+    },
+    Property { key: "class", print: |s| CLASSES[s.class].to_owned(), parse: parse_class },
+    Property {
+        key: "seed",
+        print: |s| s.seed.to_string(),
+        parse: |s, text| whole(text, 0, SEEDS - 1).map(|seed| s.seed = seed),
+    },
+    Property {
+        key: "mbps",
+        print: |s| s.link.mbps.to_string(),
+        parse: |s, text| number(text, 100_000.0).map(|v| s.link.mbps = v),
+    },
+    Property {
+        key: "delay",
+        print: |s| s.link.delay_millis.to_string(),
+        parse: |s, text| number(text, 10_000.0).map(|v| s.link.delay_millis = v),
+    },
+    Property {
+        key: "jitter",
+        print: |s| s.link.jitter_millis.to_string(),
+        parse: |s, text| number(text, 10_000.0).map(|v| s.link.jitter_millis = v),
+    },
+    Property { key: "engine", print: |s| engine(s.preference).to_owned(), parse: parse_engine },
+    Property {
+        key: "inflight",
+        print: |s| s.in_flight.to_string(),
+        parse: |s, text| whole(text, 1, 16).map(|n| s.in_flight = n as usize),
+    },
+];
+
+/// Seeds stay exact in every number format on the way.
+pub const SEEDS: u64 = 1 << 53;
+
+/// The query of these settings without its `?`; empty for the defaults.
+pub fn print(settings: &Settings) -> String {
+    let defaults = Settings::default();
+    let differs = PROPERTIES.iter().filter(|p| (p.print)(settings) != (p.print)(&defaults));
+    differs.map(|p| format!("{}={}", p.key, encode(&(p.print)(settings)))).collect::<Vec<_>>().join("&")
+}
+
+/// Settings of a query (with or without `?`) and a sentence for each part that could not be read.
+pub fn parse(query: &str) -> (Settings, Vec<String>) {
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    for (key, value) in pairs(query) {
+        let Some(property) = PROPERTIES.iter().find(|p| p.key == key) else { continue };
+        if let Err(right) = (property.parse)(&mut settings, &value) {
+            problems.push(format!("“{key}={value}” was not understood: {right}"));
+        }
+    }
+    (settings, problems)
+}
+
+/// The edge a start URL names: a `token` in the fragment or the query, and optionally the `edge` it belongs to
+/// (this page's own origin otherwise).
+///
+/// `host` and `secure` are of the page: an edge that serves the page listens at `/ws` of the same origin.
+pub fn edge_address(query: &str, fragment: &str, host: &str, secure: Scheme) -> Option<EdgeAddress> {
+    let value = |key: &str| pairs(fragment).chain(pairs(query)).find(|(k, _)| k == key).map(|(_, v)| v);
+    let token = value("token")?;
+    let url = value("edge").unwrap_or_else(|| format!("{}://{host}/ws", secure.socket()));
+    Some(EdgeAddress { url, token })
+}
+
+/// How the page itself was loaded, which decides how it may open a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`: a plain socket is allowed.
+    Plain,
+    /// `https`: only a secured one.
+    Secure,
+}
+
+impl Scheme {
+    fn socket(self) -> &'static str {
+        match self {
+            Scheme::Plain => "ws",
+            Scheme::Secure => "wss",
+        }
+    }
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let parts = query.trim_start_matches(['?', '#']).split('&').filter(|part| !part.is_empty());
+    parts.map(|part| {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        (decode(key), decode(value))
+    })
+}
+
+fn print_cuts(cuts: &Cuts) -> String {
+    match cuts {
+        Cuts::Default => String::new(),
+        Cuts::At(at) if at.is_empty() => "none".into(),
+        Cuts::At(at) => at.iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
+    }
+}
+
+fn parse_cuts(text: &str) -> Result<Cuts, String> {
+    if text == "none" {
+        return Ok(Cuts::At(Vec::new()));
+    }
+    let at: Result<Vec<usize>, _> = text.split('-').map(str::parse).collect();
+    match at {
+        Ok(at) if at.len() <= 2 && at.is_sorted() => Ok(Cuts::At(at)),
+        _ => Err("write one position, two as “3-9”, or “none”".into()),
+    }
+}
+
+fn parse_class(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let class = CLASSES.iter().position(|name| *name == text);
+    settings.class = class.ok_or_else(|| format!("the shapes are {}", CLASSES.join(", ")))?;
+    Ok(())
+}
+
+fn engine(preference: Preference) -> &'static str {
+    match preference {
+        Preference::Auto => "auto",
+        Preference::Only(Backend::Wasm) => "wasm",
+        Preference::Only(Backend::WebGpu) => "webgpu",
+    }
+}
+
+fn parse_engine(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let known = [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)];
+    let found = known.into_iter().find(|preference| engine(*preference) == text);
+    settings.preference = found.ok_or("the engines are auto, wasm and webgpu")?;
+    Ok(())
+}
+
+fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
+}
+
+fn number(text: &str, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n| (0.0..=most).contains(n));
+    number.ok_or_else(|| format!("a number from 0 to {most} is needed"))
+}
+
+/// Percent-encodes everything but letters, digits and `-_.~,`; blanks become `+`, which keeps text forms readable.
+fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'-' | b'_' | b'.' | b'~' | b',' => out.push(byte as char),
+            _ if byte.is_ascii_alphanumeric() => out.push(byte as char),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let escaped = bytes.get(i + 1..i + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match (bytes[i], escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                i += 3;
+            }
+            (byte, _) => {
+                out.push(if byte == b'+' { b' ' } else { byte });
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::{Codec, Compression, LinkCodec};
+    use cleave_wire::ui::Link;
+    use proptest::prelude::*;
+
+    fn settings() -> impl Strategy<Value = Settings> {
+        let cuts = prop_oneof![
+            Just(Cuts::Default),
+            prop::collection::vec(0usize..64, 0..=2).prop_map(|mut at| {
+                at.sort_unstable();
+                Cuts::At(at)
+            }),
+        ];
+        let codec = (0usize..3, any::<bool>()).prop_map(|(i, lz4)| LinkCodec {
+            codec: [Codec::F32, Codec::F16, Codec::I8][i],
+            compression: if lz4 { Compression::Lz4 } else { Compression::None },
+        });
+        let link = (0u32..100_000, 0u32..999, 0u32..999).prop_map(|(mbps, delay, jitter)| Link {
+            mbps: f64::from(mbps) / 10.0,
+            delay_millis: f64::from(delay) / 10.0,
+            jitter_millis: f64::from(jitter),
+        });
+        let preference = (0usize..3)
+            .prop_map(|i| [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)][i]);
+        (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, preference, 1usize..=16).prop_map(
+            |(network, cuts, codec, class, seed, link, preference, in_flight)| Settings {
+                network,
+                cuts,
+                codec,
+                class,
+                seed,
+                link,
+                preference,
+                in_flight,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(settings in settings()) {
+            prop_assert_eq!(parse(&print(&settings)), (settings, vec![]));
+        }
+
+        #[test]
+        fn no_query_panics(query in ".{0,60}") {
+            parse(&query);
+        }
+    }
+
+    #[test]
+    fn the_defaults_leave_a_clean_address() {
+        assert_eq!(print(&Settings::default()), "");
+    }
+
+    #[test]
+    fn a_text_form_stays_readable() {
+        let settings = Settings { network: "1 5 4,2 0 3".into(), cuts: Cuts::At(vec![3, 9]), ..Settings::default() };
+        assert_eq!(print(&settings), "net=1+5+4,2+0+3&cut=3-9");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_the_rest_is_used() {
+        let (settings, problems) = parse("?codec=f64&cut=9-3&mbps=-1&class=lamp&seed=7&unknown=1");
+        assert_eq!(settings, Settings { seed: 7, ..Settings::default() });
+        assert_eq!(problems.len(), 4);
+        assert!(problems[3].contains("lamp") && problems[3].contains("chair"), "{}", problems[3]);
+    }
+
+    #[test]
+    fn a_token_connects_to_the_page_s_own_origin() {
+        let found = edge_address("?net=dgcnn", "#token=a%2Bb", "127.0.0.1:8787", Scheme::Plain);
+        assert_eq!(found, Some(EdgeAddress { url: "ws://127.0.0.1:8787/ws".into(), token: "a+b".into() }));
+        let other = edge_address("?edge=wss%3A%2F%2Fe%2Fws&token=t", "", "h", Scheme::Secure);
+        assert_eq!(other.map(|edge| edge.url), Some("wss://e/ws".into()));
+        assert_eq!(edge_address("?net=dgcnn", "", "h", Scheme::Plain), None);
+    }
+}

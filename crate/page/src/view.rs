@@ -1,0 +1,131 @@
+//! The view: small components over parts of the state. A component reads what it shows as a [`Memo`], so that it is redrawn
+//! only when that has changed, and answers a person with an [`Act`].
+
+mod answer;
+mod banner;
+mod cloud;
+mod control;
+mod cut;
+mod header;
+mod icon;
+mod input;
+mod lane;
+mod network;
+mod pipeline;
+mod run;
+mod status;
+mod theme;
+mod timeline;
+
+use crate::state::{Act, Notice, State};
+use crate::url::{self, Scheme};
+use crate::worker::{self, Port};
+use cleave_wire::ui::Event;
+use leptos::prelude::*;
+use std::time::Duration;
+use wasm_bindgen::JsCast;
+
+/// What every component has at hand.
+#[derive(Clone, Copy)]
+pub struct Page {
+    state: RwSignal<State>,
+    /// The way to the worker.
+    pub(crate) port: Port,
+    /// Raised when colours have changed: canvases are painted again.
+    repaint: RwSignal<u32>,
+}
+
+impl Page {
+    /// The page of the surrounding component.
+    fn of_here() -> Page {
+        expect_context()
+    }
+
+    /// A person's action.
+    pub fn act(self, act: Act) {
+        let intents = self.state.try_update(|state| state.act(act));
+        self.port.post(intents.unwrap_or_default());
+    }
+
+    /// The worker's event.
+    pub fn hear(self, event: Event) {
+        let intents = self.state.try_update(|state| state.hear(event));
+        self.port.post(intents.unwrap_or_default());
+    }
+
+    /// A part of the state that a component shows.
+    fn part<T>(self, read: impl Fn(&State) -> T + Send + Sync + 'static) -> Memo<T>
+    where
+        T: PartialEq + Send + Sync + 'static,
+    {
+        Memo::new(move |_| self.state.with(&read))
+    }
+}
+
+/// Puts the interface in place of the static shell.
+pub fn mount() {
+    let Some(root) = document().get_element_by_id("app") else { return };
+    root.set_inner_html("");
+    leptos::mount::mount_to(root.unchecked_into(), App).forget();
+}
+
+/// The state that the address describes; what it does not describe well is told.
+fn opened() -> State {
+    let location = window().location();
+    let (query, fragment) = (location.search().unwrap_or_default(), location.hash().unwrap_or_default());
+    let scheme = if location.protocol().is_ok_and(|p| p == "https:") { Scheme::Secure } else { Scheme::Plain };
+    let (settings, problems) = url::parse(&query);
+    let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
+    let mut state = State::new(settings, address, worker::base_url());
+    if !problems.is_empty() {
+        state.notice = Some(Notice {
+            what: "Part of the address was not understood.".into(),
+            why: problems.join(" "),
+            remedy: "The defaults are used for it.".into(),
+        });
+    }
+    state
+}
+
+/// Keeps the address equal to the settings; the token goes from sight with the first writing.
+fn keep_address(page: Page) {
+    let query = page.part(|state| url::print(&state.settings));
+    Effect::new(move || {
+        let path = window().location().pathname().unwrap_or_default();
+        let query = query.get();
+        let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+        if let Ok(history) = window().history() {
+            let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+        }
+    });
+}
+
+/// A panel that is built in a task of its own, so that building the page never holds the main thread for long; until then its
+/// place is kept.
+fn staged<V: IntoView + 'static>(place: &'static str, panel: fn() -> V) -> impl IntoView {
+    let due = RwSignal::new(false);
+    set_timeout(move || due.set(true), Duration::ZERO);
+    move || if due.get() { panel().into_any() } else { view! { <div class=place></div> }.into_any() }
+}
+
+#[component]
+fn App() -> impl IntoView {
+    let page = Page { state: RwSignal::new(opened()), port: Port::default(), repaint: RwSignal::new(0) };
+    provide_context(page);
+    keep_address(page);
+    worker::start(page);
+    view! {
+        <lane::Textures />
+        <header::Header />
+        <main id="main">
+            <banner::Banner />
+            {staged("status ghost", || view! { <status::Status /> })}
+            <div class="work">
+                {staged("panel ghost", || view! { <input::Input /> })}
+                {staged("panel ghost", || view! { <network::Network /> })}
+                {staged("panel ghost", || view! { <answer::Answer /> })}
+            </div>
+            {staged("panel ghost", || view! { <timeline::Timeline /> })}
+        </main>
+    }
+}

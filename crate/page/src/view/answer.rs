@@ -1,0 +1,190 @@
+//! The answer: the classes with their probabilities, whether it equals the unsplit run's, and how the frame ended.
+
+use super::Page;
+use super::icon::{Icon, icon};
+use super::run::{RunBar, StreamFigures};
+use crate::format;
+use crate::state::{Freshness, State};
+use cleave_wire::ui::Outcome;
+use leptos::prelude::*;
+
+/// Classes on show; of a longer list the most probable ones.
+const SHOWN: usize = 10;
+
+/// Largest |Δlogit| that counts as equal: the bound of the f32 codec on one engine.
+const EQUAL: f32 = 1e-4;
+
+/// The panel.
+#[component]
+pub fn Answer() -> impl IntoView {
+    let page = Page::of_here();
+    let stale = page.part(|state| state.answer.as_ref().is_some_and(|answer| answer.freshness == Freshness::Stale));
+    view! {
+        <section class="panel answer" aria-labelledby="answer-title">
+            <div class="panel-head"><h2 id="answer-title">"Answer"</h2></div>
+            <RunBar />
+            <div class="answer-body" class:stale=stale>
+                <Winner />
+                <Classes />
+            </div>
+            <Verdict />
+            <StreamFigures />
+        </section>
+    }
+}
+
+/// A class and its probability, if there is an answer.
+#[derive(Clone, Debug, PartialEq)]
+struct Class {
+    name: String,
+    part: Option<f32>,
+    first: bool,
+}
+
+/// Up to [`SHOWN`] classes: in the network's own order when all fit, so that nothing moves; else the most probable first.
+fn classes(state: &State) -> Vec<Class> {
+    let names = state.held.as_ref().map(|held| held.about.classes.clone()).unwrap_or_default();
+    let parts = state.answer.as_ref().map(|answer| answer.frame.probabilities.clone()).unwrap_or_default();
+    let best = (0..parts.len()).max_by(|a, b| parts[*a].total_cmp(&parts[*b]));
+    let class = |(i, name): (usize, &String)| Class {
+        name: format::class(name),
+        part: parts.get(i).copied(),
+        first: best == Some(i),
+    };
+    let mut classes: Vec<Class> = names.iter().enumerate().map(class).collect();
+    if classes.len() > SHOWN {
+        classes.sort_by(|a, b| b.part.unwrap_or(0.0).total_cmp(&a.part.unwrap_or(0.0)));
+        classes.truncate(SHOWN);
+    }
+    classes
+}
+
+#[component]
+fn Winner() -> impl IntoView {
+    let winner = Page::of_here().part(|state| classes(state).into_iter().find(|class| class.first));
+    let name = move || winner.get().map_or_else(|| "…".into(), |class| class.name);
+    let part = move || winner.get().and_then(|class| class.part).map(|part| format::percent(f64::from(part)));
+    view! { <p class="winner" aria-live="polite"><strong>{name}</strong> <span>{part}</span></p> }
+}
+
+#[component]
+fn Classes() -> impl IntoView {
+    let classes = Page::of_here().part(classes);
+    let n = Memo::new(move |_| classes.with(Vec::len));
+    let row = move |i: usize| {
+        let class = Memo::new(move |_| classes.with(|classes| classes.get(i).cloned()));
+        let part = move || class.with(|class| class.as_ref().and_then(|class| class.part));
+        let first = move || class.with(|class| class.as_ref().is_some_and(|class| class.first));
+        let width = move || format!("{:.1}%", 100.0 * part().unwrap_or(0.0));
+        view! {
+            <li class="class" class:first=first>
+                <span class="class-name">{move || class.get().map(|class| class.name)}</span>
+                <svg class="class-bar" height="12" aria-hidden="true">
+                    <rect class="track" width="100%" height="12" rx="2"></rect>
+                    <rect class="part" height="12" rx="2" width=width></rect>
+                </svg>
+                <span class="class-part">{move || part().map_or_else(|| "–".into(), |part| format::percent(f64::from(part)))}</span>
+            </li>
+        }
+    };
+    view! { <ul class="classes" aria-label="Probability of each class">{move || (0..n.get()).map(row).collect_view()}</ul> }
+}
+
+/// How the split run compares with the unsplit one.
+#[derive(Clone, Debug, PartialEq)]
+enum Equality {
+    Unknown(&'static str),
+    Equal(String),
+    Close(String),
+}
+
+fn equality(state: &State) -> Equality {
+    let Some(answer) = &state.answer else {
+        return Equality::Unknown("“Run once” compares with the unsplit answer.");
+    };
+    match answer.frame.delta {
+        None => Equality::Unknown("Not compared while streaming."),
+        Some(delta) if delta.abs() <= EQUAL => {
+            Equality::Equal(format!("Equal to the unsplit answer: |Δ| = {}", format::delta(delta)))
+        }
+        Some(delta) => {
+            let codec = &answer.frame.codec;
+            Equality::Close(format!("|Δ| = {} against the unsplit answer, {codec}", format::delta(delta)))
+        }
+    }
+}
+
+/// How the frame ended and what crossed the link.
+fn ending(state: &State) -> String {
+    let Some(answer) = &state.answer else { return String::new() };
+    let frame = &answer.frame;
+    let how = match &frame.outcome {
+        Outcome::AsPlanned => "As planned".to_owned(),
+        Outcome::Local { why } => format!("Finished on the device, because {}", why.trim_end_matches('.')),
+        Outcome::Failed { why } => format!("No answer: {}", why.trim_end_matches('.')),
+    };
+    let sent = format!("{} up, {} down", format::bytes(frame.bytes_up), format::bytes(frame.bytes_down));
+    format!("{how}: {}, {sent}.", format::millis(frame.total_millis))
+}
+
+#[component]
+fn Verdict() -> impl IntoView {
+    let page = Page::of_here();
+    let equality = page.part(equality);
+    let ending = page.part(ending);
+    let local = page.part(|state| {
+        state.answer.as_ref().is_some_and(|answer| matches!(answer.frame.outcome, Outcome::Local { .. }))
+    });
+    let badge = move || match equality.get() {
+        Equality::Unknown(words) => view! { <p class="badge unknown"><span>{words}</span></p> }.into_any(),
+        Equality::Equal(words) => {
+            view! { <p class="badge equal">{icon(Icon::Check)} <span>{words}</span></p> }.into_any()
+        }
+        Equality::Close(words) => {
+            view! { <p class="badge close">{icon(Icon::Warning)} <span>{words}</span></p> }.into_any()
+        }
+    };
+    view! {
+        <div class="verdict">
+            {badge}
+            <p class="ending" class:local=local>{ending}</p>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::tests::network;
+    use crate::state::Settings;
+    use crate::timeline::tests::frame;
+    use cleave_wire::ui::Event;
+
+    fn answered(delta: Option<f32>) -> State {
+        let mut state = State::new(Settings::default(), None, String::new());
+        state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
+        let mut frame = frame(1, 0.0);
+        (frame.delta, frame.probabilities[3]) = (delta, 0.7);
+        state.hear(Event::Frame(frame));
+        state
+    }
+
+    #[test]
+    fn the_most_probable_class_is_first_in_its_own_place() {
+        let classes = classes(&answered(None));
+        assert_eq!(classes.iter().position(|class| class.first), Some(3));
+        assert_eq!(classes[3].name, "class 3");
+    }
+
+    #[test]
+    fn equal_close_and_unknown_are_told_apart() {
+        assert!(matches!(equality(&answered(Some(2e-6))), Equality::Equal(words) if words.ends_with("2.0e-6")));
+        assert!(matches!(equality(&answered(Some(0.02))), Equality::Close(words) if words.contains("0.020 against")));
+        assert!(matches!(equality(&answered(None)), Equality::Unknown(_)));
+    }
+
+    #[test]
+    fn the_ending_says_how_and_how_much() {
+        assert_eq!(ending(&answered(None)), "As planned: 40.0 ms, 1 B up, 1 B down.");
+    }
+}

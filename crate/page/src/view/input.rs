@@ -1,0 +1,107 @@
+//! The input: the cloud on show, a gallery of generated shapes, and a place for files.
+
+use super::Page;
+use super::cloud::{CloudView, Preview};
+use super::icon::{Icon, icon};
+use crate::format;
+use crate::state::{Act, CLASSES, Notice};
+use leptos::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DragEvent, File, HtmlInputElement};
+
+/// Larger files are refused before they are read: the page has to stay alive.
+const MAX_FILE_BYTES: f64 = 128e6;
+const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.npy,.npz";
+
+/// The panel.
+#[component]
+pub fn Input() -> impl IntoView {
+    let page = Page::of_here();
+    let over = RwSignal::new(false);
+    let drop = move |event: DragEvent| {
+        event.prevent_default();
+        over.set(false);
+        let file = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0));
+        file.into_iter().for_each(|file| open(page, file));
+    };
+    let drag_over = move |event: DragEvent| {
+        event.prevent_default();
+        over.set(true);
+    };
+    view! {
+        <section class="panel input" class:over=over aria-labelledby="input-title"
+            on:drop=drop on:dragover=drag_over on:dragleave=move |_| over.set(false)>
+            <h2 id="input-title">"Input"</h2>
+            <CloudView />
+            <Gallery />
+            <FileButton />
+        </section>
+    }
+}
+
+#[component]
+fn Gallery() -> impl IntoView {
+    let page = Page::of_here();
+    let chosen = page.part(|state| {
+        let file = state.cloud.as_ref().is_some_and(|cloud| cloud.class.is_none());
+        if file { None } else { Some(state.settings.class) }
+    });
+    let seed = page.part(|state| state.settings.seed);
+    let shape = move |(class, name): (usize, &'static str)| {
+        view! {
+            <li>
+                <button type="button" class="sample" aria-pressed=move || (chosen.get() == Some(class)).to_string()
+                    on:click=move |_| page.act(Act::Shape(class))>
+                    <Preview class=class />
+                    <span>{format::class(name)}</span>
+                </button>
+            </li>
+        }
+    };
+    view! {
+        <ul class="gallery" aria-label="Generated shapes">{CLASSES.into_iter().enumerate().map(shape).collect_view()}</ul>
+        <div class="seed">
+            <button type="button" on:click=move |_| page.act(Act::AnotherSeed)>{icon(Icon::Dice)} "Another one"</button>
+            <span class="muted">"seed " {seed}</span>
+        </div>
+    }
+}
+
+#[component]
+fn FileButton() -> impl IntoView {
+    let page = Page::of_here();
+    let choose = move |event| {
+        let input: HtmlInputElement = event_target(&event);
+        input.files().and_then(|files| files.get(0)).into_iter().for_each(|file| open(page, file));
+        input.set_value("");
+    };
+    view! {
+        <div class="drop">
+            <label class="button">
+                <input type="file" class="unseen" accept=FORMATS on:change=choose />
+                {icon(Icon::Open)} "Open a file"
+            </label>
+            <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ"</span>
+        </div>
+    }
+}
+
+fn open(page: Page, file: File) {
+    let refuse = move |name: String, why: String| {
+        page.act(Act::Complain(Notice {
+            what: format!("{name} could not be opened."),
+            why,
+            remedy: "Choose a point cloud or mesh of up to 128 MB; the shape on show is kept.".into(),
+        }));
+    };
+    leptos::task::spawn_local(async move {
+        let name = file.name();
+        if file.size() > MAX_FILE_BYTES {
+            return refuse(name, format!("It has {}.", format::bytes(file.size() as usize)));
+        }
+        match JsFuture::from(file.array_buffer()).await {
+            Ok(buffer) => page.act(Act::Open { name, bytes: js_sys::Uint8Array::new(&buffer).to_vec() }),
+            Err(_) => refuse(name, "The browser cannot read it.".into()),
+        }
+    });
+}

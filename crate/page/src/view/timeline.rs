@@ -1,0 +1,117 @@
+//! The timeline: who was busy when, for the last frames, in four lanes.
+
+use super::Page;
+use super::lane;
+use crate::format;
+use crate::state::REMEMBERED;
+use crate::timeline::{LANES, Layout, index, layout, summary, totals, word};
+use cleave_wire::ui::Frame;
+use leptos::prelude::*;
+
+/// Heights in CSS pixels: a lane, its bar, the line of frame numbers above and the axis below.
+const LANE: f64 = 30.0;
+const BAR: f64 = 18.0;
+const NUMBERS: f64 = 20.0;
+const AXIS: f64 = 24.0;
+const HEIGHT: f64 = NUMBERS + 4.0 * LANE + AXIS;
+
+/// Frame numbers nearer to each other than this part of the axis are left out.
+const CROWDED: f64 = 0.045;
+
+/// The panel.
+#[component]
+pub fn Timeline() -> impl IntoView {
+    let page = Page::of_here();
+    let frames = page.part(|state| state.frames.clone());
+    let drawing = Memo::new(move |_| frames.with(|frames| layout(frames.iter().map(|frame| -> &Frame { frame }))));
+    let last = Memo::new(move |_| frames.with(|frames| frames.back().cloned()));
+    let words = move || last.get().map_or_else(|| "No frame yet.".into(), |frame| summary(&frame));
+    let total =
+        move |i: usize| move || last.get().map_or_else(|| "–".into(), |frame| format::millis(totals(&frame)[i]));
+    view! {
+        <section class="panel timeline" aria-labelledby="timeline-title">
+            <div class="panel-head">
+                <h2 id="timeline-title">"Timeline"</h2>
+                <p class="muted">{format!("the last {REMEMBERED} frames on one axis, idle time left out")}</p>
+            </div>
+            <div class="timeline-grid">
+                <ul class="timeline-lanes" aria-label="Busy time of the last frame">
+                    {LANES.into_iter().map(|lane| view! {
+                        <li>{lane::label(lane)} <span class="total">{total(index(lane))}</span></li>
+                    }).collect_view()}
+                </ul>
+                <svg class="chart" width="100%" height=HEIGHT role="img" aria-labelledby="timeline-words">
+                    {move || drawing.with(draw)}
+                </svg>
+            </div>
+            <p class="summary" id="timeline-words">{words}</p>
+        </section>
+    }
+}
+
+/// A place on the axis as a part of the chart's width; a little room is left on both sides for labels.
+fn across(millis: f64, layout: &Layout) -> String {
+    format!("{:.3}%", 1.5 + 96.0 * millis / layout.length.max(1e-9))
+}
+
+fn draw(layout: &Layout) -> impl IntoView + use<> {
+    view! {
+        <g class="grid">{ticks(layout)}</g>
+        <g class="breaks">{breaks(layout)}</g>
+        <g class="blocks">{blocks(layout)}</g>
+        <g class="numbers">{numbers(layout)}</g>
+    }
+}
+
+fn ticks(layout: &Layout) -> Vec<impl IntoView + use<>> {
+    let n_ticks = if layout.tick > 0.0 { (layout.length / layout.tick).floor() as usize + 1 } else { 0 };
+    let bottom = NUMBERS + 4.0 * LANE;
+    let tick = |i: usize| {
+        let millis = i as f64 * layout.tick;
+        let x = across(millis, layout);
+        let unit = if i + 1 == n_ticks { " ms" } else { "" };
+        let decimals = if layout.tick < 1.0 { 1 } else { 0 };
+        view! {
+            <line x1=x.clone() x2=x.clone() y1=NUMBERS y2=bottom + 4.0></line>
+            <text x=x y=bottom + 19.0 text-anchor="middle">{format!("{millis:.decimals$}{unit}")}</text>
+        }
+    };
+    (0..n_ticks).map(tick).collect()
+}
+
+fn breaks(layout: &Layout) -> Vec<impl IntoView + use<>> {
+    let mark = |millis: &f64| {
+        let x = across(*millis, layout);
+        view! { <line x1=x.clone() x2=x y1=NUMBERS y2=NUMBERS + 4.0 * LANE></line> }
+    };
+    layout.breaks.iter().map(mark).collect()
+}
+
+fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
+    let block = |block: &crate::timeline::Block| {
+        let y = NUMBERS + index(block.lane) as f64 * LANE + (LANE - BAR) / 2.0;
+        let width = format!("{:.3}%", (96.0 * block.length / layout.length.max(1e-9)).max(0.12));
+        let tip = format!("frame {}, {}: {}", block.frame, word(block.lane), format::millis(block.length));
+        view! {
+            <rect x=across(block.start, layout) y=y width=width height=BAR rx="2" fill=lane::fill(block.lane)>
+                {leptos::svg::title().child(tip)}
+            </rect>
+        }
+    };
+    layout.blocks.iter().map(block).collect()
+}
+
+fn numbers(layout: &Layout) -> Vec<impl IntoView + use<>> {
+    let mut last = f64::NEG_INFINITY;
+    let roomy = |(_, millis): &&(u64, f64)| {
+        let place = millis / layout.length.max(1e-9);
+        let roomy = place - last >= CROWDED;
+        if roomy {
+            last = place;
+        }
+        roomy
+    };
+    let number =
+        |(frame, millis): &(u64, f64)| view! { <text x=across(*millis, layout) y="13">{format!("#{frame}")}</text> };
+    layout.starts.iter().filter(roomy).map(number).collect()
+}

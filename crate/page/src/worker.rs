@@ -1,0 +1,245 @@
+//! The port to the worker: loads its module with visible progress, starts it, and carries intents and events as structured
+//! clones. The module is compiled here, off the main thread, and handed over, so that it is fetched exactly once.
+
+use crate::state::{Act, Listed, Loading, Notice};
+use crate::view::Page;
+use cleave_wire::ui::{Event, Intent};
+use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    ErrorEvent, MessageEvent, ReadableStreamDefaultReader, RequestInit, Response, Worker, WorkerOptions, WorkerType,
+};
+
+/// The script that waits for the module and starts it.
+const SCRIPT: &str = "worker.js";
+/// The worker's code, by far the largest file of the page.
+const MODULE: &str = "device_bg.wasm";
+/// The shipped networks.
+const INDEX: &str = "model/index.json";
+
+/// The way to the worker; silent until it has been started.
+#[derive(Clone, Copy)]
+pub struct Port {
+    worker: StoredValue<Option<Worker>, LocalStorage>,
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Port { worker: StoredValue::new_local(None) }
+    }
+}
+
+impl Port {
+    /// Sends intents in order. Bytes of a file are transferred, not copied.
+    pub fn post(self, intents: Vec<Intent>) {
+        self.worker.with_value(|worker| {
+            let Some(worker) = worker else { return };
+            for intent in intents {
+                if let Err(why) = post(worker, &intent) {
+                    leptos::logging::error!("an intent was not sent: {why:?}");
+                }
+            }
+        });
+    }
+}
+
+fn post(worker: &Worker, intent: &Intent) -> Result<(), JsValue> {
+    let message =
+        intent.serialize(&serde_wasm_bindgen::Serializer::json_compatible().serialize_bytes_as_arrays(false))?;
+    let transfer = Array::new();
+    if let Intent::Open { .. } = intent {
+        let open = Reflect::get(&message, &"Open".into())?;
+        let bytes: Uint8Array = Reflect::get(&open, &"bytes".into())?.dyn_into()?;
+        transfer.push(&bytes.buffer());
+    }
+    worker.post_message_with_transfer(&message, &transfer)
+}
+
+/// Reads the index of shipped networks and starts the worker, both at once.
+pub fn start(page: Page) {
+    leptos::task::spawn_local(async move {
+        page.act(Act::List(index().await));
+    });
+    leptos::task::spawn_local(async move {
+        if let Err(why) = start_worker(page).await {
+            page.act(Act::Load(Loading::Failed));
+            page.act(Act::Complain(failed(&text(&why))));
+        }
+    });
+}
+
+fn failed(why: &str) -> Notice {
+    Notice {
+        what: "The compute engine could not be loaded.".into(),
+        why: why.to_owned(),
+        remedy: "Check the connection and reload the page; the browser has to allow WebAssembly and module workers."
+            .into(),
+    }
+}
+
+/// The networks of `model/index.json`: a list, or an object with a list `networks`, of names or objects with a `name`.
+async fn index() -> Vec<Listed> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Index {
+        Plain(Vec<Entry>),
+        Keyed { networks: Vec<Entry> },
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entry {
+        Name(String),
+        Card { name: String, accuracy: Option<f64> },
+    }
+    let read = async {
+        let response = fetch(INDEX, &RequestInit::new()).await?;
+        let json = JsFuture::from(response.json()?).await?;
+        serde_wasm_bindgen::from_value::<Index>(json).map_err(JsValue::from)
+    };
+    let entries = match read.await {
+        Ok(Index::Plain(entries) | Index::Keyed { networks: entries }) => entries,
+        Err(why) => {
+            leptos::logging::warn!("no shipped networks: {}", text(&why));
+            Vec::new()
+        }
+    };
+    let listed = |entry| match entry {
+        Entry::Name(name) => Listed { name, accuracy: None },
+        Entry::Card { name, accuracy } => Listed { name, accuracy },
+    };
+    entries.into_iter().map(listed).collect()
+}
+
+async fn start_worker(page: Page) -> Result<(), JsValue> {
+    let options = WorkerOptions::new();
+    options.set_type(WorkerType::Module);
+    let worker = Worker::new_with_options(&absolute(SCRIPT)?, &options)?;
+    listen(page, &worker);
+    let module = load_module(page).await?;
+    page.act(Act::Load(Loading::Starting));
+    worker.post_message(&module)?;
+    page.port.worker.set_value(Some(worker));
+    Ok(())
+}
+
+fn listen(page: Page, worker: &Worker) {
+    let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| match read(&message.data()) {
+        Ok(event) => page.hear(event),
+        Err(why) => page.act(Act::Complain(Notice {
+            what: "A message of the compute engine was not understood.".into(),
+            why: why.to_string(),
+            remedy: "Reload the page: page and engine are of different versions.".into(),
+        })),
+    });
+    worker.set_onmessage(Some(on_message.into_js_value().unchecked_ref()));
+    let on_error = Closure::<dyn Fn(ErrorEvent)>::new(move |error: ErrorEvent| {
+        let why = error.message();
+        let why =
+            if why.is_empty() || why == "undefined" { format!("{SCRIPT} or what it imports is missing") } else { why };
+        page.act(Act::Stop);
+        page.act(Act::Load(Loading::Failed));
+        page.act(Act::Complain(failed(&why)));
+    });
+    worker.set_onerror(Some(on_error.into_js_value().unchecked_ref()));
+}
+
+/// An event from its message. Points are taken out in one piece first: reading thousands of numbers one by one takes
+/// longer than the main thread may be held.
+fn read(message: &JsValue) -> Result<Event, serde_wasm_bindgen::Error> {
+    let points = |cloud: &JsValue| -> Result<Vec<f32>, JsValue> {
+        let points = Float32Array::new(&Reflect::get(cloud, &"points".into())?).to_vec();
+        Reflect::set(cloud, &"points".into(), &Array::new())?;
+        Ok(points)
+    };
+    let part = |name: &str| Reflect::get(message, &name.into()).ok().filter(JsValue::is_object);
+    let single = part("Cloud").map(|cloud| points(&cloud)).transpose()?;
+    let gallery = part("Gallery")
+        .map(|clouds| Array::from(&clouds).iter().map(|cloud| points(&cloud)).collect::<Result<Vec<_>, _>>());
+    let gallery = gallery.transpose()?;
+    let mut event = serde_wasm_bindgen::from_value::<Event>(message.clone())?;
+    match &mut event {
+        Event::Cloud(cloud) => cloud.points = single.unwrap_or_default(),
+        Event::Gallery(clouds) => {
+            clouds.iter_mut().zip(gallery.unwrap_or_default()).for_each(|(cloud, points)| cloud.points = points);
+        }
+        _ => {}
+    }
+    Ok(event)
+}
+
+/// Fetches the worker's module, reporting its progress, and compiles it.
+async fn load_module(page: Page) -> Result<JsValue, JsValue> {
+    let response = fetch(MODULE, &RequestInit::new()).await?;
+    let total = length(&response).await;
+    let body = response.body().ok_or("the answer has no body")?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
+    let (parts, mut done) = (Array::new(), 0);
+    page.act(Act::Load(Loading::Fetching { done, total }));
+    loop {
+        let part = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&part, &"done".into())?.is_truthy() {
+            break;
+        }
+        let bytes: Uint8Array = Reflect::get(&part, &"value".into())?.dyn_into()?;
+        done += u64::from(bytes.length());
+        parts.push(&bytes);
+        page.act(Act::Load(Loading::Fetching { done, total: total.max(done) * u64::from(total > 0) }));
+    }
+    page.act(Act::Load(Loading::Starting));
+    let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)?;
+    let bytes = JsFuture::from(blob.array_buffer()).await?;
+    JsFuture::from(WebAssembly::compile(&bytes)).await
+}
+
+/// The module's length as it will be counted here, which is after decompression; 0 where nobody says.
+///
+/// A compressed answer states its compressed length or none, so the length is asked for by a range of one byte,
+/// which servers answer uncompressed.
+async fn length(response: &Response) -> u64 {
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let header = |response: &Response, name: &str| response.headers().get(name).ok().flatten();
+    if header(response, "content-encoding").is_none()
+        && let Some(length) = header(response, "content-length")
+    {
+        return number(Some(length));
+    }
+    let init = RequestInit::new();
+    let wanted = js_sys::Object::new();
+    let _ = Reflect::set(&wanted, &"Range".into(), &"bytes=0-0".into());
+    init.set_headers(&wanted);
+    init.set_cache(web_sys::RequestCache::NoStore);
+    let Ok(probe) = fetch(MODULE, &init).await else { return 0 };
+    if let Some(body) = probe.body() {
+        let _ = body.cancel();
+    }
+    match header(&probe, "content-range") {
+        Some(range) => number(range.rsplit('/').next().map(str::to_owned)),
+        None if header(&probe, "content-encoding").is_none() => number(header(&probe, "content-length")),
+        None => 0,
+    }
+}
+
+async fn fetch(path: &str, init: &RequestInit) -> Result<Response, JsValue> {
+    let window = web_sys::window().ok_or("there is no window")?;
+    let response = JsFuture::from(window.fetch_with_str_and_init(&absolute(path)?, init)).await?;
+    let response: Response = response.dyn_into()?;
+    if response.ok() { Ok(response) } else { Err(format!("{path}: the server answered {}", response.status()).into()) }
+}
+
+/// A path beside the page as a whole URL.
+fn absolute(path: &str) -> Result<String, JsValue> {
+    Ok(web_sys::Url::new_with_base(path, &base_url())?.href())
+}
+
+/// Where the page's files are.
+pub fn base_url() -> String {
+    document().base_uri().ok().flatten().unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+fn text(value: &JsValue) -> String {
+    let message = Reflect::get(value, &"message".into()).ok().and_then(|message| message.as_string());
+    message.or_else(|| value.as_string()).unwrap_or_else(|| format!("{value:?}"))
+}

@@ -1,0 +1,140 @@
+//! Batches: which clouds a step sees and how they are altered, as a function of seed, epoch and step.
+
+use crate::{Config, TrainError};
+use cleave_data::modelnet::Dataset;
+use cleave_data::{SplitMix64, furniture};
+use rayon::prelude::*;
+
+/// Clouds of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Flat `[b, n, 3]`.
+    pub points: Vec<f32>,
+    /// Class of each cloud.
+    pub labels: Vec<usize>,
+    /// Points of a cloud, n.
+    pub n_points: usize,
+}
+
+/// The batches of one epoch.
+pub struct Samples<'a> {
+    config: &'a Config,
+    dataset: &'a Dataset,
+    epoch: usize,
+    order: Vec<usize>,
+}
+
+impl<'a> Samples<'a> {
+    /// The data in this epoch's order.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] if the data does not fit the task or is smaller than a batch.
+    pub fn new(config: &'a Config, dataset: &'a Dataset, epoch: usize) -> Result<Self, TrainError> {
+        let task = &config.task;
+        let refuse = |found: String, expected: String| Err(TrainError::Data { found, expected });
+        if dataset.n_points != task.n_points || dataset.classes.len() != task.n_classes {
+            let found = format!("{} points per cloud and {} classes", dataset.n_points, dataset.classes.len());
+            return refuse(found, format!("{} points and {} classes", task.n_points, task.n_classes));
+        }
+        if config.furniture_per_batch() > 0 && dataset.classes != furniture::CLASSES {
+            let expected = format!("{} to be mixed with furniture (or a share of 0)", furniture::CLASSES.join(", "));
+            return refuse(format!("the classes {}", dataset.classes.join(", ")), expected);
+        }
+        let mut order: Vec<usize> = (0..dataset.len()).collect();
+        let mut rng = SplitMix64::new(place(config.seed, [epoch, usize::MAX, 0]));
+        (1..order.len()).rev().for_each(|i| order.swap(i, rng.below(i + 1)));
+        let samples = Self { config, dataset, epoch, order };
+        match samples.steps() {
+            0 => refuse(format!("{} clouds", dataset.len()), format!("at least {} for a batch", samples.real())),
+            _ => Ok(samples),
+        }
+    }
+
+    /// Steps of an epoch. What does not fill a batch waits for another epoch's order.
+    pub fn steps(&self) -> usize {
+        self.order.len() / self.real()
+    }
+
+    fn real(&self) -> usize {
+        self.config.batch - self.config.furniture_per_batch()
+    }
+
+    /// The batch of a step.
+    ///
+    /// # Errors
+    /// What the furniture generator says.
+    pub fn batch(&self, step: usize) -> Result<Batch, TrainError> {
+        let n_points = self.config.points_in(self.epoch);
+        let drawn = (0..self.config.batch).into_par_iter().map(|slot| self.draw(step, slot, n_points));
+        let drawn = drawn.collect::<Result<Vec<_>, TrainError>>()?;
+        let labels = drawn.iter().map(|(_, label)| *label).collect();
+        Ok(Batch { points: drawn.into_iter().flat_map(|(cloud, _)| cloud).collect(), labels, n_points })
+    }
+
+    fn draw(&self, step: usize, slot: usize, n_points: usize) -> Result<(Vec<f32>, usize), TrainError> {
+        let seed = place(self.config.seed, [self.epoch, step, slot]);
+        let augment = |cloud: &[f32]| self.config.augment.apply(cloud, n_points, seed);
+        if slot < self.real() {
+            let index = self.order[step * self.real() + slot];
+            let cloud = self.dataset.cloud(index).unwrap_or_default();
+            return Ok((augment(cloud), usize::from(self.dataset.labels[index])));
+        }
+        let class = SplitMix64::new(seed ^ 1).below(furniture::CLASSES.len());
+        Ok((augment(&furniture::generate(class, n_points, seed)?), class))
+    }
+}
+
+/// A seed for a place in the run: equal places of equal runs draw the same.
+pub(crate) fn place(seed: u64, at: [usize; 3]) -> u64 {
+    at.into_iter().fold(seed, |hash, value| SplitMix64::new(hash ^ (value as u64).wrapping_add(1)).next_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::Task;
+
+    fn dataset(n: usize) -> Dataset {
+        let n_points = 8;
+        let points = (0..n * n_points * 3).map(|i| i as f32 * 1e-3).collect();
+        let labels = (0..n).map(|i| (i % 10) as u8).collect();
+        Dataset { points, labels, n_points, classes: furniture::CLASSES.map(str::to_owned).to_vec() }
+    }
+
+    fn config() -> Config {
+        let task = Task { n_points: 8, k: 4, ..Task::modelnet10() };
+        Config { batch: 4, ..Config::new("3 2 1 4,0 6 2 0".parse().unwrap(), task, 5) }
+    }
+
+    #[test]
+    fn an_epoch_sees_every_cloud_once_and_furniture_besides() {
+        let (config, dataset) = (config(), dataset(30));
+        let samples = Samples::new(&config, &dataset, 0).unwrap();
+        assert_eq!(samples.steps(), 10);
+        let mut counts = [0; 10];
+        for step in 0..10 {
+            let batch = samples.batch(step).unwrap();
+            assert_eq!((batch.points.len(), batch.labels.len()), (4 * 8 * 3, 4));
+            batch.labels[..3].iter().for_each(|label| counts[*label] += 1);
+        }
+        assert_eq!(counts, [3; 10]);
+    }
+
+    #[test]
+    fn place_decides_the_draw() {
+        let (config, dataset) = (config(), dataset(30));
+        let batch = |epoch, step| Samples::new(&config, &dataset, epoch).unwrap().batch(step).unwrap();
+        assert_eq!(batch(1, 2), batch(1, 2));
+        assert_ne!(batch(1, 2), batch(1, 3));
+        assert_ne!(batch(1, 2), batch(2, 2));
+    }
+
+    #[test]
+    fn data_that_does_not_fit_is_refused() {
+        let config = config();
+        let refused = |dataset: Dataset| Samples::new(&config, &dataset, 0).err().map(|why| why.to_string());
+        assert!(refused(Dataset { n_points: 4, ..dataset(30) }).is_some_and(|why| why.contains("4 points per cloud")));
+        assert!(refused(dataset(2)).is_some_and(|why| why.contains("at least 3")));
+        assert!(refused(dataset(30)).is_none());
+    }
+}

@@ -1,0 +1,95 @@
+//! How close two answers have to be, for every comparison, with its reason.
+//!
+//! The distance of two answers is the largest |Δlogit| divided by max(1, largest |logit| of the unsplit answer):
+//! absolute for networks whose logits are of the usual size, relative for those whose sums make them large.
+//!
+//! The lossy bounds are three to four times the largest distance seen over 800 runs of 200 random architectures (f16
+//! 5.0e-4, i8 8.9e-3), so that they still fail when a codec loses a bit more than it has to.
+//!
+//! | comparison | bound | reason |
+//! |---|---|---|
+//! | split against whole, f32 | [`SPLIT_F32`] | the same kernels on the same bits; the margin is for reductions that threads order differently |
+//! | split against whole, f16, no kNN behind the cut | [`SPLIT_F16`] | 11 bits of mantissa: 4.9e-4 of each value; layers behind the cut amplify it by their gain, and differences of near values (x_j − x_i) by cancellation |
+//! | split against whole, i8, no kNN behind the cut | [`SPLIT_I8`] | half a step of 1/127 of each column's largest value, amplified in the same way |
+//! | split against whole, f16 or i8, a kNN behind the cut | [`AGREEMENT_F16`], [`AGREEMENT_I8`] | a rounded feature can change who is a neighbour, which is a jump: no bound on a logit holds, so the share of equal top-1 classes over a whole set is bounded instead |
+
+use cleave_arch::{Codec, Op, Plan, Sampler, Trace};
+
+/// Split against whole, f32 codec.
+pub const SPLIT_F32: f32 = 1e-4;
+/// Split against whole, f16 codec, no kNN behind the cut.
+pub const SPLIT_F16: f32 = 2e-3;
+/// Split against whole, i8 codec, no kNN behind the cut.
+pub const SPLIT_I8: f32 = 3e-2;
+/// Least share of equal classes, f16 codec, a kNN behind the cut.
+pub const AGREEMENT_F16: f64 = 0.95;
+/// Least share of equal classes, i8 codec, a kNN behind the cut.
+pub const AGREEMENT_I8: f64 = 0.90;
+
+/// Distance of an answer from the unsplit one; NaN anywhere is infinitely far.
+pub fn distance(answer: &[f32], unsplit: &[f32]) -> f32 {
+    if answer.len() != unsplit.len() || answer.iter().chain(unsplit).any(|logit| !logit.is_finite()) {
+        return f32::INFINITY;
+    }
+    let scale = unsplit.iter().fold(1.0f32, |most, logit| most.max(logit.abs()));
+    answer.iter().zip(unsplit).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / scale
+}
+
+/// What is asked of a split run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// Largest distance of every single answer.
+    Distance(f32),
+    /// Least share of equal classes over many answers.
+    Agreement(f64),
+}
+
+/// The row of the table that this plan belongs to.
+pub fn bound(plan: &Plan, trace: &Trace) -> Bound {
+    match (plan.codec().codec, rebuilds_graph(plan, trace)) {
+        (Codec::F32, _) => Bound::Distance(SPLIT_F32),
+        (Codec::F16, false) => Bound::Distance(SPLIT_F16),
+        (Codec::I8, false) => Bound::Distance(SPLIT_I8),
+        (Codec::F16, true) => Bound::Agreement(AGREEMENT_F16),
+        (Codec::I8, true) => Bound::Agreement(AGREEMENT_I8),
+    }
+}
+
+/// Whether a kNN that somebody reads is computed from features that have crossed the link.
+fn rebuilds_graph(plan: &Plan, trace: &Trace) -> bool {
+    let Some(first) = plan.crossings().first().copied() else { return false };
+    trace.steps[first..].iter().any(|step| step.op == Op::Sample(Sampler::Knn) && !step.dead)
+}
+
+/// The class with the largest logit.
+pub fn top_1(logits: &[f32]) -> Option<usize> {
+    (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::{Compression, LinkCodec, Task};
+
+    #[test]
+    fn distance_is_absolute_below_one_and_relative_above() {
+        assert_eq!(distance(&[0.5, 0.25], &[0.5, 0.5]), 0.25);
+        assert_eq!(distance(&[100.0, 50.0], &[100.0, 60.0]), 0.1);
+        assert_eq!(distance(&[f32::NAN], &[0.0]), f32::INFINITY);
+        assert_eq!(distance(&[0.0], &[0.0, 0.0]), f32::INFINITY);
+    }
+
+    #[test]
+    fn only_a_live_knn_behind_the_first_cut_counts() {
+        let bound_of = |text: &str| {
+            let plan: Plan = text.parse().unwrap();
+            let plan = plan.with_codec(LinkCodec { codec: Codec::F16, compression: Compression::None });
+            bound(&plan, &plan.architecture().trace(&Task::modelnet10()))
+        };
+        assert_eq!(bound_of("3 2 5 4,0 6 0 0"), Bound::Distance(SPLIT_F16));
+        assert_eq!(bound_of("3 5 2 4,0 0 6 0"), Bound::Distance(SPLIT_F16));
+        assert_eq!(bound_of("5 3 2 4,0 0 6 0"), Bound::Agreement(AGREEMENT_F16));
+        assert_eq!(bound_of("3 5 2 3 4,0 0 6 0 0"), Bound::Distance(SPLIT_F16), "nobody reads the second graph");
+        assert_eq!(bound_of("5 3 2 4,0 1 6 0"), Bound::Distance(SPLIT_F16), "a random sample reads no features");
+    }
+}

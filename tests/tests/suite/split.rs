@@ -1,0 +1,159 @@
+//! Split equals whole: every placement of a network gives the unsplit answer, over real TCP.
+
+use std::collections::BTreeMap;
+
+use cleave_arch::{Architecture, Array, Codec, Compression, LinkCodec, Plan, SplitMix64, Task, Tier};
+use cleave_cli::network::{self, Network};
+use cleave_session::{LocalReason, Outcome};
+use cleave_tests::link::{Link, Loaded, cloud};
+use cleave_tests::random;
+use cleave_tests::tolerance::{Bound, bound, distance, top_1};
+
+use crate::workspace;
+
+const LOSSY: [Codec; 2] = [Codec::F16, Codec::I8];
+const N_RANDOM: usize = 200;
+
+fn plain(codec: Codec) -> LinkCodec {
+    LinkCodec { codec, compression: Compression::None }
+}
+
+/// What a set of runs showed, for the bounds that hold for sets and for people who read the output.
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    local: usize,
+    worst: BTreeMap<String, f32>,
+    /// Equal classes of runs, by least share and codec.
+    agreement: BTreeMap<String, (f64, usize, usize)>,
+}
+
+impl Tally {
+    /// Runs one frame of what is deployed and holds it against the unsplit answer.
+    fn check(&mut self, link: &mut Link, loaded: &Loaded, plan: &Plan, cloud: &Array, unsplit: &[f32]) {
+        link.deploy(loaded, plan.clone()).unwrap_or_else(|why| panic!("{plan}: {why:#}"));
+        let report = link.run(cloud).unwrap();
+        let output = report.output.as_ref().unwrap_or_else(|| panic!("{plan}: {:?}", report.outcome));
+        let answer = output.as_f32().unwrap();
+        self.runs += 1;
+        let codec = plan.codec();
+        let far = distance(answer, unsplit);
+        match (&report.outcome, bound(plan, loaded.engine.gnn().trace())) {
+            // A value that f16 or i8 cannot carry: the device says so and goes on alone, exactly.
+            (Outcome::Local { why: LocalReason::CannotSend { .. } }, _) if codec.codec != Codec::F32 => {
+                self.local += 1;
+                assert_eq!(answer, unsplit, "{plan} {codec}: finished locally");
+            }
+            (Outcome::AsPlanned, Bound::Distance(most)) => {
+                let worst = self.worst.entry(codec.to_string()).or_default();
+                *worst = worst.max(far);
+                assert!(far <= most, "{plan} with {codec}: distance {far:e}, at most {most:e} is allowed");
+            }
+            (Outcome::AsPlanned, Bound::Agreement(least)) => {
+                let (_, equal, all) = self.agreement.entry(codec.to_string()).or_insert((least, 0, 0));
+                *equal += usize::from(top_1(answer) == top_1(unsplit));
+                *all += 1;
+            }
+            (outcome, _) => panic!("{plan} with {codec}: {outcome:?}"),
+        }
+    }
+
+    /// Every placement with one cut, exactly; with the lossy codecs too if asked.
+    fn check_every_cut(&mut self, link: &mut Link, loaded: &Loaded, codecs: &[Codec], cloud: &Array) {
+        let unsplit = loaded.engine.whole(cloud).unwrap();
+        for plan in random::every_cut(&loaded.network.plan) {
+            for codec in codecs {
+                self.check(link, loaded, &plan.with_codec(plain(*codec)), cloud, &unsplit);
+            }
+        }
+    }
+
+    fn conclude(&self, what: &str) {
+        println!(
+            "{what}: {} runs, {} finished locally because the codec could not carry a value",
+            self.runs, self.local
+        );
+        for (codec, worst) in &self.worst {
+            println!("  {codec}: largest distance {worst:.2e}");
+        }
+        for (codec, (least, equal, all)) in &self.agreement {
+            println!("  {codec} with a kNN behind the cut: {equal} of {all} classes equal");
+            assert!(
+                *equal as f64 >= least * *all as f64,
+                "{what}, {codec}: {equal} of {all} equal, {least} is the least share"
+            );
+        }
+    }
+}
+
+fn dgcnn(task: Task) -> Loaded {
+    Loaded::random(Plan::whole(Architecture::dgcnn(), Tier::Device), task, 1).unwrap()
+}
+
+#[test]
+fn every_cut_of_dgcnn() {
+    let loaded = dgcnn(Task { n_points: 128, ..Task::dgcnn40() });
+    let (mut link, mut tally) = (Link::start().unwrap(), Tally::default());
+    tally.check_every_cut(
+        &mut link,
+        &loaded,
+        &[Codec::F32, Codec::F16, Codec::I8],
+        &cloud(&loaded.network.task, 2).unwrap(),
+    );
+    tally.conclude("DGCNN, 128 points");
+}
+
+#[test]
+fn dgcnn_at_full_size() {
+    let loaded = dgcnn(Task::dgcnn40());
+    let cloud = cloud(&loaded.network.task, 3).unwrap();
+    let unsplit = loaded.engine.whole(&cloud).unwrap();
+    let (mut link, mut tally) = (Link::start().unwrap(), Tally::default());
+    // Three joined values cross, then the joined tensor, then one row; and there and back.
+    for cuts in [vec![7], vec![9], vec![11], vec![2, 11]] {
+        let plan = loaded.network.plan.with_cuts(cuts).unwrap();
+        tally.check(&mut link, &loaded, &plan, &cloud, &unsplit);
+        tally.check(&mut link, &loaded, &plan.with_codec("f32+lz4".parse().unwrap()), &cloud, &unsplit);
+    }
+    tally.conclude("DGCNN, 1024 points");
+}
+
+#[test]
+fn every_cut_of_every_shipped_network() {
+    let models = workspace("www/model");
+    let names = network::names(&models);
+    if names.is_empty() {
+        println!("skipped: there is no network in www/model yet");
+        return;
+    }
+    let mut link = Link::start().unwrap();
+    for name in names {
+        let loaded = Loaded::new(Network::from_model(&models, &name).unwrap()).unwrap();
+        let mut tally = Tally::default();
+        for seed in 1..=4 {
+            let cloud = cloud(&loaded.network.task, seed).unwrap();
+            tally.check_every_cut(&mut link, &loaded, &[Codec::F32, Codec::F16, Codec::I8], &cloud);
+        }
+        tally.conclude(&name);
+    }
+}
+
+#[test]
+fn random_architectures() {
+    let (mut link, mut tally) = (Link::start().unwrap(), Tally::default());
+    let mut rng = SplitMix64::new(11);
+    for (i, architecture) in random::architectures(N_RANDOM, 7).into_iter().enumerate() {
+        let seed = i as u64;
+        let cuts = random::cuts(&architecture, &mut rng);
+        let loaded = Loaded::random(Plan::whole(architecture, Tier::Device), random::task(), seed).unwrap();
+        let cloud = cloud(&random::task(), seed).unwrap();
+        let unsplit = loaded.engine.whole(&cloud).unwrap();
+        for cuts in cuts {
+            let plan = loaded.network.plan.with_cuts(cuts).unwrap();
+            tally.check(&mut link, &loaded, &plan, &cloud, &unsplit);
+            let lossy = plan.with_codec(plain(LOSSY[rng.below(2)]));
+            tally.check(&mut link, &loaded, &lossy, &cloud, &unsplit);
+        }
+    }
+    tally.conclude("200 random architectures");
+}
