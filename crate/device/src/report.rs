@@ -15,6 +15,7 @@ pub fn frame(report: &FrameReport, delta: Option<f32>) -> ui::Frame {
         id: report.id,
         outcome: outcome(&report.outcome),
         spans: spans.collect(),
+        submitted_millis: report.submitted.as_millis(),
         total_millis: since(report.ended),
         bytes_up: report.bytes_up,
         bytes_down: report.bytes_down,

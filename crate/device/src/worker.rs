@@ -14,12 +14,14 @@ use crate::socket::SocketEvent;
 use crate::stream::Stream;
 use cleave_arch::array::Array;
 use cleave_arch::{LinkCodec, Plan, Task};
-use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros};
-use cleave_wire::ui::{self, Cloud, Event, Intent, Preference};
+use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros, Outcome};
+use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
 use std::rc::Rc;
 
-/// A frame's time to live: long enough for a software adapter.
-const DEADLINE: Micros = Micros::from_millis(60_000);
+/// A frame's time to live on wasm: a large cut over a slow link takes seconds.
+const DEADLINE: Micros = Micros::from_millis(20_000);
+/// On WebGPU, whose adapter may be a software one.
+const GPU_DEADLINE: Micros = Micros::from_millis(180_000);
 /// Seed of the gallery's shapes.
 const GALLERY_SEED: u64 = 1;
 
@@ -248,7 +250,8 @@ impl Worker {
                 return self.page.fail("The run did not start", &why, "Choose a network and a shape, then run again.");
             }
         };
-        let deadline = Micros(now_micros()) + DEADLINE;
+        let budget = if self.engine.backend == Backend::Wasm { DEADLINE } else { GPU_DEADLINE };
+        let deadline = Micros(now_micros()) + budget;
         let effects = self.link.device(DeviceEvent::Submit { frame: self.next_frame, input, deadline });
         self.next_frame += 1;
         self.perform(effects);
@@ -312,7 +315,11 @@ impl Worker {
         if stream.count(&report) {
             self.page.post(Event::Stream(stream.view(true)));
         }
-        if self.link.frames_under_way() < stream.in_flight {
+        if let Outcome::Failed(why) = &report.outcome {
+            // Whatever it is, the next frame would end the same way.
+            self.page.fail("The stream stopped", &why.to_string(), "Mend what is named and start the stream again.");
+            self.stop();
+        } else if self.link.frames_under_way() < stream.in_flight {
             self.submit();
         }
     }

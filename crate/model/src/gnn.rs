@@ -11,7 +11,7 @@ use crate::ops::{edge_max, knn, linear};
 use crate::state::State;
 use crate::{ModelError, Weights};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use cleave_arch::{Architecture, Connect, Op, Reducer, Sampler, Segment, Task, Trace};
+use cleave_arch::{Architecture, Connect, Live, Op, Reducer, Sampler, Segment, Slot, Task, Trace};
 
 /// Slope of every LeakyReLU (DGCNN's).
 pub const SLOPE: f32 = 0.2;
@@ -39,11 +39,17 @@ enum Layer {
     Knn,
     Random(Tensor<3, Int>),
     Pool(cleave_arch::Pool),
-    EdgeConv {
-        neighbour: Linear,
-        centre: Linear,
-    },
+    EdgeConv(Box<EdgeConv>),
     Join,
+}
+
+/// An edge convolution's linear layer in its two parts, without activation.
+#[derive(Clone)]
+struct EdgeConv {
+    /// W₁ of x_j.
+    neighbour: Linear,
+    /// (W₂ − W₁) x_i + b.
+    centre: Linear,
 }
 
 /// `weight [1, in, out]`, `bias [1, 1, out]`.
@@ -122,8 +128,7 @@ impl Gnn {
 
     fn step(&self, at: usize, mut state: State) -> State {
         let x = state.features.clone();
-        let input = x.clone();
-        state.features = match (&self.layers[at], &state.graph) {
+        match (&self.layers[at], &state.graph) {
             (Layer::Nothing, _) => return state,
             (Layer::Knn, _) => {
                 state.graph = Some(knn(x, self.task.k));
@@ -133,41 +138,37 @@ impl Gnn {
                 state.graph = Some(indexes.clone().repeat_dim(0, x.dims()[0]));
                 return state;
             }
+            (layer, graph) => state.features = self.features_after(layer, &state, graph.as_ref()),
+        }
+        let op = self.architecture.ops()[at];
+        if op.makes_skip_source() {
+            state.skip = Some(x.clone());
+        }
+        let is_joined = |live: &&Live| matches!(live.slot, Slot::Joined(_));
+        if self.trace.live_before(at + 1).iter().filter(is_joined).count() > state.joined.len() {
+            state.joined.push(x);
+        }
+        state
+    }
+
+    fn features_after(&self, layer: &Layer, state: &State, graph: Option<&Tensor<3, Int>>) -> Tensor<3> {
+        let x = state.features.clone();
+        match (layer, graph) {
             (Layer::Skip, _) => match state.skip.clone() {
                 Some(source) => skip(x, source),
                 None => x,
             },
-            (Layer::Pool(kind), _) => {
-                state.skip = None;
-                state.joined.clear();
-                state.features = pool(x, *kind);
-                return state;
+            (Layer::Pool(kind), _) => pool(x, *kind),
+            (Layer::Join, _) => Tensor::cat(state.joined.iter().cloned().chain([x]).collect(), 2),
+            (Layer::Combine(layer), _) => layer.forward(x),
+            (Layer::Aggregate(message, reducer), Some(graph)) => aggregate(x, graph.clone(), *message, *reducer),
+            (Layer::EdgeConv(layer), Some(graph)) => {
+                edge_max(layer.neighbour.forward(x.clone()), layer.centre.forward(x), graph.clone(), SLOPE)
             }
-            (Layer::Join, _) => {
-                let mut parts = std::mem::take(&mut state.joined);
-                parts.push(x);
-                Tensor::cat(parts, 2)
-            }
-            (Layer::Combine(layer), _) => {
-                state.skip = Some(input);
-                layer.forward(x)
-            }
-            (Layer::Aggregate(message, reducer), Some(graph)) => {
-                state.skip = Some(input);
-                aggregate(x, graph.clone(), *message, *reducer)
-            }
-            (Layer::EdgeConv { neighbour, centre }, Some(graph)) => {
-                let is_joined = self.architecture.ops()[..at].iter().any(|op| matches!(op, Op::EdgeConv { .. }));
-                if is_joined {
-                    state.joined.push(input.clone());
-                }
-                state.skip = Some(input);
-                edge_max(neighbour.forward(x.clone()), centre.forward(x), graph.clone(), SLOPE)
-            }
-            // An architecture is valid by construction: a graph is there when one is read.
-            (Layer::Aggregate(..) | Layer::EdgeConv { .. }, None) => x,
-        };
-        state
+            // Not reached: samplers are handled by the caller, and a graph is there when one is read,
+            // because an architecture is valid by construction.
+            (Layer::Nothing | Layer::Knn | Layer::Random(_) | Layer::Aggregate(..) | Layer::EdgeConv(_), _) => x,
+        }
     }
 }
 
@@ -204,7 +205,7 @@ impl Loader<'_> {
         let mut centre = weight.split_off(inputs * channels);
         centre.iter_mut().zip(&weight).for_each(|(second, first)| *second -= first);
         let neighbour = self.linear(weight, vec![0.0; channels], 1.0);
-        Ok(Layer::EdgeConv { neighbour, centre: self.linear(centre, bias, 1.0) })
+        Ok(Layer::EdgeConv(Box::new(EdgeConv { neighbour, centre: self.linear(centre, bias, 1.0) })))
     }
 
     fn classifier(&self, trace: &Trace) -> Result<Vec<Linear>, ModelError> {

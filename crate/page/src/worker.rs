@@ -9,9 +9,7 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    ErrorEvent, MessageEvent, ReadableStreamDefaultReader, RequestInit, Response, Worker, WorkerOptions, WorkerType,
-};
+use web_sys::{MessageEvent, ReadableStreamDefaultReader, RequestInit, Response, Worker, WorkerOptions, WorkerType};
 
 /// The script that waits for the module and starts it.
 const SCRIPT: &str = "worker.js";
@@ -135,10 +133,10 @@ fn listen(page: Page, worker: &Worker) {
         })),
     });
     worker.set_onmessage(Some(on_message.into_js_value().unchecked_ref()));
-    let on_error = Closure::<dyn Fn(ErrorEvent)>::new(move |error: ErrorEvent| {
-        let why = error.message();
-        let why =
-            if why.is_empty() || why == "undefined" { format!("{SCRIPT} or what it imports is missing") } else { why };
+    // A script that cannot be loaded makes a plain event without a message.
+    let on_error = Closure::<dyn Fn(JsValue)>::new(move |error: JsValue| {
+        let message = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
+        let why = message.unwrap_or_else(|| format!("{SCRIPT} or what it imports is missing"));
         page.act(Act::Stop);
         page.act(Act::Load(Loading::Failed));
         page.act(Act::Complain(failed(&why)));

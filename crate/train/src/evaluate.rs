@@ -80,7 +80,11 @@ pub fn evaluate_plan(gnn: &Gnn, plan: &Plan, dataset: &Dataset) -> Result<Evalua
     check(gnn, dataset)?;
     if plan.architecture() != gnn.architecture() {
         let value = format!("of `{}`", plan.architecture());
-        return Err(TrainError::Setting { what: "the plan", value, wanted: format!("one of `{}`", gnn.architecture()) });
+        return Err(TrainError::Setting {
+            what: "the plan",
+            value,
+            wanted: format!("one of `{}`", gnn.architecture()),
+        });
     }
     let answer = |at: usize| Ok(largest(&logits_of(gnn, plan, dataset.cloud(at).unwrap_or_default())?));
     let answers = (0..dataset.len()).into_par_iter().map(answer).collect::<Result<Vec<_>, TrainError>>()?;

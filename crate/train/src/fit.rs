@@ -70,7 +70,9 @@ pub fn fit(trainer: &mut Trainer, dataset: &Dataset, observer: &mut dyn Observer
 
 /// None: stopped on the way.
 fn run_epoch(
-    trainer: &mut Trainer, dataset: &Dataset, observer: &mut dyn Observer,
+    trainer: &mut Trainer,
+    dataset: &Dataset,
+    observer: &mut dyn Observer,
 ) -> Result<Option<EpochReport>, TrainError> {
     let config = trainer.config.clone();
     let epoch = trainer.epoch;

@@ -121,7 +121,9 @@ fn split(columns: &[Column]) -> (Vec<f32>, Vec<f32>) {
 
 /// Two sums per column: in f32 within a block, in f64 over the blocks, in their order.
 fn block_sums<T: Send>(
-    blocks: impl IndexedParallelIterator<Item = T>, c: usize, add: impl Fn(T, &mut [f32]) + Sync + Send,
+    blocks: impl IndexedParallelIterator<Item = T>,
+    c: usize,
+    add: impl Fn(T, &mut [f32]) + Sync + Send,
 ) -> Vec<f64> {
     let of_block = |block: T| {
         let mut sums = vec![0.0f32; 2 * c];

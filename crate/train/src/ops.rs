@@ -21,19 +21,29 @@ pub trait NormOps: Backend {
 
     /// `leaky((z − mean)/√(variance + ε) · γ + β)`. Its gradient takes `stats` to be those of `z`.
     fn normalise(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self>;
 
     /// Gradient of `normalise` with respect to `affine`.
     fn affine_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, gradient: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
         slope: f32,
     ) -> FloatTensor<Self>;
 
     /// Gradient of `normalise` with respect to `z`, given the one with respect to `affine` as `sums`.
     fn input_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, sums: FloatTensor<Self>,
-        gradient: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self>;
 }
 
@@ -56,14 +66,20 @@ impl NormOps for Flex {
     }
 
     fn normalise(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self> {
         let z = z.to_contiguous();
         tensor(kernel::normalise(floats(&z), &columns(stats, affine), slope), z.layout().shape().dims::<2>())
     }
 
     fn affine_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, gradient: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
         slope: f32,
     ) -> FloatTensor<Self> {
         let (z, gradient) = (z.to_contiguous(), gradient.to_contiguous());
@@ -72,8 +88,12 @@ impl NormOps for Flex {
     }
 
     fn input_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, sums: FloatTensor<Self>,
-        gradient: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self> {
         let (z, gradient, sums) = (z.to_contiguous(), gradient.to_contiguous(), sums.to_contiguous());
         let columns = columns(stats, affine);
@@ -121,17 +141,25 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
     }
 
     fn normalise(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self> {
         let out = B::normalise(z.primitive().clone(), stats.primitive().clone(), affine.primitive().clone(), slope);
         match Normalise.prepare::<C>([z.node(), affine.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((z.into_primitive(), stats.into_primitive(), affine.into_primitive(), slope), out),
+            OpsKind::Tracked(prep) => {
+                prep.finish((z.into_primitive(), stats.into_primitive(), affine.into_primitive(), slope), out)
+            }
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
     }
 
     fn affine_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, gradient: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
         slope: f32,
     ) -> FloatTensor<Self> {
         // Second derivatives are not followed: gradients are constants.
@@ -140,8 +168,12 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
     }
 
     fn input_gradient(
-        z: FloatTensor<Self>, stats: FloatTensor<Self>, affine: FloatTensor<Self>, sums: FloatTensor<Self>,
-        gradient: FloatTensor<Self>, slope: f32,
+        z: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        affine: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self> {
         let (z, stats, affine) = (z.into_primitive(), stats.into_primitive(), affine.into_primitive());
         constant::<B, C>(B::input_gradient(z, stats, affine, sums.into_primitive(), gradient.into_primitive(), slope))

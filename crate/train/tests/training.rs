@@ -1,5 +1,7 @@
 //! The trainable network against the inference network, gradients against differences, and a run against itself.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Plan, Task};
 use cleave_data::furniture;
@@ -10,11 +12,8 @@ use cleave_train::{
 };
 
 /// Combine, aggregates of every kind, skip, both samples; edge convolutions with a join.
-const NETWORKS: [&str; 3] = [
-    "3 1 2 1 0 2 4 1,0 1 2 2 1 6 3 2",
-    "3 6 3 6 7 1 4,0 1 0 2 0 2 0",
-    "1 3 2 3 2 2 4,1 1 0 0 25 13 5",
-];
+const NETWORKS: [&str; 3] =
+    ["3 1 2 1 0 2 4 1,0 1 2 2 1 6 3 2", "3 6 3 6 7 1 4,0 1 0 2 0 2 0", "1 3 2 3 2 2 4,1 1 0 0 25 13 5"];
 
 fn task() -> Task {
     Task { n_points: 32, k: 6, ..Task::modelnet10() }

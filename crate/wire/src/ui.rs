@@ -49,7 +49,11 @@ pub enum Intent {
     /// Make a seeded shape of one class of the gallery.
     Generate { class: usize, seed: u64 },
     /// Read a point cloud or mesh; the format is told from name and content.
-    Open { name: String, #[serde(with = "serde_bytes")] bytes: Vec<u8> },
+    Open {
+        name: String,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
     /// Load a network: `dgcnn`, a name from `model/index.json`, or a text form (seeded random weights).
     Network(String),
     /// Who runs what, as the text form with communicates, and the codec (`f32`, `f16+lz4`, …).
@@ -64,7 +68,10 @@ pub enum Intent {
 
 /// Where an edge listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EdgeAddress { pub url: String, pub token: String }
+pub struct EdgeAddress {
+    pub url: String,
+    pub token: String,
+}
 
 /// Worker → page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,7 +100,11 @@ pub enum Event {
 
 /// One measured candidate engine; `millis` is absent where it does not run, and `note` says why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EngineTime { pub backend: Backend, pub millis: Option<f64>, pub note: String }
+pub struct EngineTime {
+    pub backend: Backend,
+    pub millis: Option<f64>,
+    pub note: String,
+}
 
 /// Where the edge half runs now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,7 +121,11 @@ pub enum EdgeStatus {
 
 /// A point cloud: `points` holds x, y, z of every point, normalised to the unit sphere, z up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cloud { pub name: String, pub class: Option<String>, pub points: Vec<f32> }
+pub struct Cloud {
+    pub name: String,
+    pub class: Option<String>,
+    pub points: Vec<f32>,
+}
 
 /// The network held by the worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,11 +175,20 @@ pub struct Frame {
 
 /// A stage of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Span { pub lane: Lane, pub start_millis: f64, pub end_millis: f64 }
+pub struct Span {
+    pub lane: Lane,
+    pub start_millis: f64,
+    pub end_millis: f64,
+}
 
 /// Who was busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lane { Device, Uplink, Edge, Downlink }
+pub enum Lane {
+    Device,
+    Uplink,
+    Edge,
+    Downlink,
+}
 
 /// A running stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -40,7 +40,7 @@ pub fn gather_reduce_kernel<N: Size>(
         }
     }
     if comptime!(reducer == Reducer::Mean) {
-        sum = sum / Vector::new(f32::cast_from(neighbours));
+        sum /= Vector::new(f32::cast_from(neighbours));
     }
     out[ABSOLUTE_POS] = sum;
 }
@@ -113,7 +113,7 @@ pub fn distance_reduce_kernel(
             }
         }
         if comptime!(reducer == Reducer::Mean) {
-            reduced = reduced / comptime!(k as f32);
+            reduced /= comptime!(k as f32);
         }
         out[node] = reduced;
     }
@@ -215,7 +215,7 @@ pub fn distance_factor_kernel(
             factor = pass / d;
         }
         if comptime!(reducer == Reducer::Mean) {
-            factor = factor / comptime!(k as f32);
+            factor /= comptime!(k as f32);
         }
         out[list + slot] = factor;
         // The last of equal maxima and the first of equal minima, as the CPU kernels choose.

@@ -3,6 +3,7 @@
 
 use cleave_arch::{Architecture, Connect, Message, Op, Pool, Reducer, Sampler, Task, random_neighbour};
 use cleave_model::{EPSILON, SLOPE, Weights};
+use std::collections::HashMap;
 
 type Rows = Vec<Vec<f64>>;
 
@@ -11,7 +12,7 @@ pub fn logits(architecture: &Architecture, task: &Task, weights: &Weights, point
     let net = Net { weights };
     let mut x: Rows = points.chunks(task.in_channels).map(|p| p.iter().map(|v| *v as f64).collect()).collect();
     let mut graph: Vec<Vec<usize>> = Vec::new();
-    let (mut source, mut convolved): (Option<Rows>, Vec<Rows>) = (None, Vec::new());
+    let (mut source, mut convolved): (Option<Rows>, HashMap<usize, Rows>) = (None, HashMap::new());
     for (at, op) in architecture.ops().iter().enumerate() {
         match *op {
             Op::Connect(Connect::Identity) => {}
@@ -48,9 +49,13 @@ pub fn logits(architecture: &Architecture, task: &Task, weights: &Weights, point
                 let each =
                     |(i, near): (usize, &Vec<usize>)| reduce(Reducer::Max, near.iter().map(|j| edge(i, *j)).collect());
                 x = graph.iter().enumerate().map(each).collect();
-                convolved.push(x.clone());
+                convolved.insert(at, x.clone());
             }
-            Op::Join => x = (0..x.len()).map(|i| convolved.iter().flat_map(|c| c[i].clone()).collect()).collect(),
+            Op::Join => {
+                let replaced = architecture.replaced_edge_convs(at);
+                let parts = || replaced.iter().map(|conv| &convolved[conv]).chain([&x]);
+                x = (0..x.len()).map(|i| parts().flat_map(|part| part[i].clone()).collect()).collect();
+            }
             Op::Pool(pool) => {
                 source = None;
                 x = vec![parts(pool).iter().flat_map(|r| reduce(*r, x.clone())).collect()];

@@ -61,6 +61,8 @@ impl State {
     /// Applies an action; returns what to tell the worker.
     pub fn act(&mut self, act: Act) -> Vec<Intent> {
         match act {
+            // A worker that has failed stays so, however much of its module still arrives.
+            Act::Load(_) if self.loading == Loading::Failed => {}
             Act::Load(loading) => self.loading = loading,
             Act::List(listed) => {
                 self.listed = Some(listed);

@@ -109,6 +109,7 @@ fn a_worker_that_cannot_start_is_not_awaited_any_longer() {
     let mut state = State::new(Settings::default(), None, String::new());
     state.act(Act::Load(Loading::Starting));
     assert!(state.hear(failed()).is_empty());
+    state.act(Act::Load(Loading::Starting));
     assert_eq!(state.loading, Loading::Failed);
 }
 
