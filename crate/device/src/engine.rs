@@ -22,33 +22,54 @@ pub struct Choice {
     pub device: Device,
     /// One sentence.
     pub reason: String,
-    /// Both candidates.
+    /// Those that were measured.
     pub measured: Vec<EngineTime>,
 }
 
-/// Measures both engines on one small network and takes the faster, or the one that is asked for.
-pub async fn choose(gpu: &Gpu, preference: Preference) -> Choice {
-    let wasm = Device::flex();
-    let measured = vec![measure_wasm(&wasm).await, measure_gpu(gpu).await];
-    let runs_on_gpu = measured[1].millis.is_some();
-    let gpu_is_faster = matches!((measured[0].millis, measured[1].millis), (Some(wasm), Some(gpu)) if gpu < wasm);
-    let backend = match preference {
-        Preference::Only(Backend::WebGpu) if runs_on_gpu => Backend::WebGpu,
-        Preference::Auto if gpu_is_faster => Backend::WebGpu,
-        _ => Backend::Wasm,
+/// Chooses an engine, and returns WebGPU's device if it has been opened (`known`: from before).
+///
+/// Opening WebGPU compiles every kernel and checks it, which a software adapter does for ten seconds on
+/// the worker's only thread; so one is opened when it is asked for, and not to learn that it is slow.
+pub async fn choose(known: Option<Gpu>, preference: Preference) -> (Option<Gpu>, Choice) {
+    if preference == Preference::Only(Backend::Wasm) {
+        return (known, on_wasm("as asked".into()));
+    }
+    let gpu = match (known, request_adapter().await) {
+        (Some(gpu), _) => gpu,
+        (None, Ok(adapter)) if preference == Preference::Auto && is_software(&adapter_name(&adapter)) => {
+            let name = adapter_name(&adapter);
+            let reason = format!("WebGPU has only a software adapter here ({name}); choose WebGPU to measure it");
+            return (None, on_wasm(reason));
+        }
+        (None, Ok(adapter)) => open_gpu(&adapter).await,
+        (None, Err(why)) => Err(why),
     };
-    let (device, adapter) = match (backend, gpu) {
-        (Backend::WebGpu, Ok((device, adapter))) => (device.clone(), adapter.as_str()),
-        (_, Ok((_, adapter))) => (wasm, adapter.as_str()),
-        _ => (wasm, ""),
-    };
-    Choice { backend, device, reason: reason(preference, backend, &measured, adapter), measured }
+    let choice = measure(&gpu, preference).await;
+    (Some(gpu), choice)
 }
 
 /// The choice before WebGPU has been looked for.
 pub fn first_choice() -> Choice {
-    let reason = "ready at once; WebGPU is being looked for and measured".into();
+    on_wasm("ready at once; WebGPU is being looked for".into())
+}
+
+fn on_wasm(reason: String) -> Choice {
     Choice { backend: Backend::Wasm, device: Device::flex(), reason, measured: Vec::new() }
+}
+
+/// Measures both engines on one small network and takes the faster, or the one that is asked for.
+async fn measure(gpu: &Gpu, preference: Preference) -> Choice {
+    let wasm = Device::flex();
+    let measured = vec![measure_wasm(&wasm).await, measure_gpu(gpu).await];
+    let runs_on_gpu = measured[1].millis.is_some();
+    let gpu_is_faster = matches!((measured[0].millis, measured[1].millis), (Some(wasm), Some(gpu)) if gpu < wasm);
+    let asked_for_gpu = preference == Preference::Only(Backend::WebGpu);
+    let (backend, device) = match gpu {
+        Ok((device, _)) if runs_on_gpu && (asked_for_gpu || gpu_is_faster) => (Backend::WebGpu, device.clone()),
+        _ => (Backend::Wasm, wasm),
+    };
+    let adapter = gpu.as_ref().map_or("", |(_, adapter)| adapter.as_str());
+    Choice { backend, device, reason: reason(preference, backend, &measured, adapter), measured }
 }
 
 async fn measure_wasm(device: &Device) -> EngineTime {
@@ -130,10 +151,14 @@ pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize) -> Result<Vec<
     Ok(times)
 }
 
-/// Looks for a WebGPU adapter and checks that it computes rightly.
-pub async fn open_gpu() -> Gpu {
-    let adapter = request_adapter().await?;
-    let features = Reflect::get(&adapter, &"features".into()).map_err(|why| describe(&why))?;
+/// Opens WebGPU, whatever its adapter is.
+pub async fn open() -> Gpu {
+    open_gpu(&request_adapter().await?).await
+}
+
+/// Opens the device and checks that it computes rightly: a shader's errors are only logged.
+async fn open_gpu(adapter: &JsValue) -> Gpu {
+    let features = Reflect::get(adapter, &"features".into()).map_err(|why| describe(&why))?;
     let has = Reflect::get(&features, &"has".into()).map_err(|why| describe(&why))?;
     let has: Function = has.dyn_into().map_err(|why| describe(&why))?;
     let timestamps = has.call1(&features, &"timestamp-query".into()).map_err(|why| describe(&why))?;
@@ -142,7 +167,7 @@ pub async fn open_gpu() -> Gpu {
     }
     let device = Device::wgpu_options().init_async().await.map_err(|why| format!("{why}"))?;
     cleave_model::self_check(&device).await.map_err(|why| format!("WebGPU answers wrongly: {why}"))?;
-    Ok((device, adapter_name(&adapter)))
+    Ok((device, adapter_name(adapter)))
 }
 
 async fn request_adapter() -> Result<JsValue, String> {

@@ -35,8 +35,8 @@ pub enum Input {
     Socket(u32, SocketEvent),
     /// Work of the engine is done.
     Finished(Finished),
-    /// WebGPU has been looked for, and both engines have been measured.
-    Chosen(Box<(Gpu, Choice)>),
+    /// An engine has been chosen.
+    Chosen(Box<(Option<Gpu>, Choice)>),
     /// A network has been loaded, or not.
     Loaded(u32, Box<Result<Loaded, String>>),
     /// Something may be due.
@@ -151,18 +151,13 @@ impl Worker {
         self.preference = preference;
         let (mailbox, known) = (self.mailbox.clone(), self.gpu.clone());
         wasm_bindgen_futures::spawn_local(async move {
-            let gpu = match known {
-                Some(gpu) => gpu,
-                None => engine::open_gpu().await,
-            };
-            let choice = engine::choose(&gpu, preference).await;
-            mailbox.put(Input::Chosen(Box::new((gpu, choice))));
+            mailbox.put(Input::Chosen(Box::new(engine::choose(known, preference).await)));
         });
     }
 
-    fn chosen(&mut self, (gpu, choice): (Gpu, Choice)) {
+    fn chosen(&mut self, (gpu, choice): (Option<Gpu>, Choice)) {
         let moved = choice.backend != self.engine.backend;
-        (self.gpu, self.engine) = (Some(gpu), choice);
+        (self.gpu, self.engine) = (gpu, choice);
         self.tell_engine();
         let Some(network) = self.network.clone().filter(|_| moved) else { return };
         match network.on(&self.engine.device) {
@@ -369,7 +364,7 @@ impl Worker {
 
     async fn bench(&mut self, request: BenchRequest) {
         if self.gpu.is_none() && request.needs_gpu() {
-            self.gpu = Some(engine::open_gpu().await);
+            self.gpu = Some(engine::open().await);
         }
         let gpu = self.gpu.clone().unwrap_or_else(|| Err("WebGPU was not looked for".into()));
         match bench::run(&request, &gpu, &self.base_url).await {

@@ -58,10 +58,10 @@ impl Visitor {
         }
     }
 
-    /// The engine that was measured and chosen, once it has been.
+    /// The engine that was chosen, once it has been.
     async fn engine(&self) -> (Backend, String) {
         let chosen = |event: &Event| match event {
-            Event::Engine { backend, reason, measured } if !measured.is_empty() => Some((*backend, reason.clone())),
+            Event::Engine { backend, reason, .. } if !reason.contains("looked for") => Some((*backend, reason.clone())),
             _ => None,
         };
         self.until(chosen).await

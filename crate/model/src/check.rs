@@ -14,7 +14,6 @@ const NODES: usize = 70;
 const NEIGHBOURS: usize = 9;
 /// Largest difference allowed, relative to values around 1: different orders of summation.
 const TOLERANCE: f32 = 1e-3;
-const REDUCERS: [Reducer; 4] = [Reducer::Max, Reducer::Mean, Reducer::Add, Reducer::Min];
 
 /// Runs every operation on `device` and on the CPU and compares. Waits once, for all results; takes
 /// a few milliseconds of computing and, on a GPU, the time its pipelines need to compile.
@@ -48,35 +47,44 @@ enum Probe {
     Neighbours(Tensor<3, Int>, Vec<f32>),
 }
 
+/// Every operation, each variant of a kernel once: most of the time goes into compiling them.
 fn probes(device: &Device) -> Vec<(String, Probe)> {
+    let graph = Tensor::<3, Int>::from_data(graph(), device);
     let mut probes = Vec::new();
-    // Fewer channels than a chunk, full vectors, and several chunks with a rest.
-    for channels in [3, 8, 37] {
-        let cloud = random(BATCH * NODES * channels, channels as u64);
-        let x = tensor(&cloud, [BATCH, NODES, channels], device);
-        let graph = Tensor::<3, Int>::from_data(graph(), device);
-        let mut push = |name: &str, value| probes.push((format!("{name} of {channels} channels"), value));
-        push("nearest neighbours", Probe::Neighbours(knn(x.clone(), NEIGHBOURS), cloud));
-        for reducer in REDUCERS {
-            let near = gather_reduce(x.clone(), graph.clone(), reducer);
-            push(&format!("{reducer:?} over neighbours"), Probe::Values(near));
-            let far = distance_reduce(x.clone(), graph.clone(), reducer);
-            push(&format!("{reducer:?} of distances"), Probe::Values(far));
-        }
-        let centre = x.clone() + 0.25;
-        push("edge convolution", Probe::Values(edge_max(x.clone(), centre, graph.clone(), SLOPE)));
-        for outputs in [16, 5] {
-            let weight = tensor(&random(channels * outputs, 5), [1, channels, outputs], device);
-            let bias = tensor(&random(outputs, 6), [1, 1, outputs], device);
-            push("linear layer", Probe::Values(linear(x.clone(), weight, bias, SLOPE)));
-        }
-        for kind in [Pool::MaxMean, Pool::MeanAdd] {
-            push("pooling", Probe::Values(pool(x.clone(), kind)));
-        }
-        let wider = Tensor::cat(vec![x.clone(), x.clone() - x.clone().mul_scalar(3.0)], 2);
-        push("skip connection", Probe::Values(skip(wider, x)));
+    let mut push = |name: &str, channels: usize, value| probes.push((format!("{name} of {channels} channels"), value));
+    // Fewer channels than the search stages at once, and several stages with a rest.
+    for (channels, outputs) in [(3, 16), (37, 5)] {
+        let (cloud, x) = input(channels, device);
+        push("nearest neighbours", channels, Probe::Neighbours(knn(x.clone(), NEIGHBOURS), cloud));
+        let weight = tensor(&random(channels * outputs, 5), [1, channels, outputs], device);
+        let bias = tensor(&random(outputs, 6), [1, 1, outputs], device);
+        push("linear layer", channels, Probe::Values(linear(x, weight, bias, SLOPE)));
     }
+    // Single values and vectors of four.
+    for (channels, reducers) in [(3, [Reducer::Max, Reducer::Mean]), (8, [Reducer::Add, Reducer::Min])] {
+        let (_, x) = input(channels, device);
+        for reducer in reducers {
+            let near = gather_reduce(x.clone(), graph.clone(), reducer);
+            push(&format!("{reducer:?} over neighbours"), channels, Probe::Values(near));
+            let far = distance_reduce(x.clone(), graph.clone(), reducer);
+            push(&format!("{reducer:?} of distances"), channels, Probe::Values(far));
+        }
+        let convolved = edge_max(x.clone(), x + 0.25, graph.clone(), SLOPE);
+        push("edge convolution", channels, Probe::Values(convolved));
+    }
+    let (_, x) = input(8, device);
+    for kind in [Pool::MaxMean, Pool::MeanAdd] {
+        push("pooling", 8, Probe::Values(pool(x.clone(), kind)));
+    }
+    let wider = Tensor::cat(vec![x.clone(), x.clone() - x.clone().mul_scalar(3.0)], 2);
+    push("skip connection", 8, Probe::Values(skip(wider, x)));
     probes
+}
+
+fn input(channels: usize, device: &Device) -> (Vec<f32>, Tensor<3>) {
+    let cloud = random(BATCH * NODES * channels, channels as u64);
+    let x = tensor(&cloud, [BATCH, NODES, channels], device);
+    (cloud, x)
 }
 
 async fn read(probes: Vec<(String, Probe)>) -> Result<Vec<(String, Vec<f32>)>, ModelError> {

@@ -1,6 +1,8 @@
 //! The GPU kernels in a browser against the CPU kernels, and whole networks on both.
-//! Runs where there is WebGPU: `cargo test --release --target wasm32-unknown-unknown -p cleave-model
-//! --features wgpu --test web` with `webdriver.json` beside the crate.
+//! Runs where there is WebGPU, with `webdriver.json` beside the crate: `cargo test --release --target
+//! wasm32-unknown-unknown -p cleave-model -p cleave-device --features cleave-model/wgpu --test web`.
+//! The worker is named so that burn is built with the same features as for the worker, and only once.
+//! `-- --include-ignored --nocapture times` prints measurements.
 #![cfg(all(target_family = "wasm", feature = "wgpu"))]
 
 use burn::backend::Dispatch;
