@@ -85,12 +85,14 @@ impl Jobs {
         self.queue.push_back(Job { owner: Owner::Unsplit { report: Box::new(report) }, segment: None, input });
     }
 
-    /// Starts the oldest piece of work if none is running; true if it did.
-    pub fn start_next(&mut self, network: Option<&Rc<Loaded>>) -> bool {
-        if self.is_running.get() {
-            return false;
-        }
-        let Some(job) = self.queue.pop_front() else { return false };
+    /// Whether work waits and none is running.
+    pub fn can_start(&self) -> bool {
+        !self.is_running.get() && !self.queue.is_empty()
+    }
+
+    /// Starts the oldest piece of work that waits.
+    pub fn start_next(&mut self, network: Option<&Rc<Loaded>>) {
+        let Some(job) = self.queue.pop_front() else { return };
         self.is_running.set(true);
         let (network, mailbox, is_running) = (network.cloned(), self.mailbox.clone(), Rc::clone(&self.is_running));
         wasm_bindgen_futures::spawn_local(async move {
@@ -102,7 +104,6 @@ impl Jobs {
             is_running.set(false);
             mailbox.put(Input::Finished(job.owner.finished(result, (started, now_micros()))));
         });
-        true
     }
 }
 

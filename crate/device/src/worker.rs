@@ -114,9 +114,10 @@ impl Worker {
             Input::Tick => {}
         }
         self.pump();
-        // Between two pieces of work the browser delivers what has come in: a stop, a message.
-        if self.jobs.start_next(self.network.as_ref()) {
+        if self.jobs.can_start() {
+            // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
+            self.jobs.start_next(self.network.as_ref());
         }
     }
 

@@ -1,6 +1,8 @@
 //! The worker in a browser, driven as the page drives it: intents in, events out. The same bodies run
 //! on wasm SIMD and, where the browser has an adapter, on WebGPU.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on panics
+
 use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
 use cleave_device::browser::turn;
 use cleave_device::mailbox::Mailbox;

@@ -34,10 +34,10 @@ enum Layer {
     /// Its result is never read, or it is the identity.
     Nothing,
     Skip,
-    Combine(Linear),
+    Combine(Box<Linear>),
     Aggregate(cleave_arch::Message, Reducer),
     Knn,
-    Random(Tensor<3, Int>),
+    Random(Box<Tensor<3, Int>>),
     Pool(cleave_arch::Pool),
     EdgeConv(Box<EdgeConv>),
     Join,
@@ -135,7 +135,7 @@ impl Gnn {
                 return state;
             }
             (Layer::Random(indexes), _) => {
-                state.graph = Some(indexes.clone().repeat_dim(0, x.dims()[0]));
+                state.graph = Some(indexes.as_ref().clone().repeat_dim(0, x.dims()[0]));
                 return state;
             }
             (layer, graph) => state.features = self.features_after(layer, &state, graph.as_ref()),
@@ -187,12 +187,12 @@ impl Loader<'_> {
             Op::Connect(Connect::Skip) => Layer::Skip,
             Op::Combine { channels } => {
                 let (weight, bias) = self.folded(&format!("op.{at}"), inputs, channels)?;
-                Layer::Combine(self.linear(weight, bias, SLOPE))
+                Layer::Combine(Box::new(self.linear(weight, bias, SLOPE)))
             }
             Op::Aggregate { message, reducer } => Layer::Aggregate(message, reducer),
             Op::Sample(Sampler::Knn) => Layer::Knn,
             Op::Sample(Sampler::Random) => {
-                Layer::Random(Tensor::from_data(random_indexes(at, task.n_points, task.k), self.device))
+                Layer::Random(Box::new(Tensor::from_data(random_indexes(at, task.n_points, task.k), self.device)))
             }
             Op::Pool(kind) => Layer::Pool(kind),
             Op::EdgeConv { channels } => self.edge_conv(at, inputs, channels)?,
