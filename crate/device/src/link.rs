@@ -159,7 +159,7 @@ impl Link {
 
     fn connect(&mut self, connection: u32) -> Option<DeviceEvent> {
         let Some(edge) = &self.edge else {
-            self.far = Far::Simulated { edge: Box::new(SimulatedEdge::new()), connection };
+            self.far = Far::Simulated { edge: Box::new(SimulatedEdge::open()), connection };
             return Some(DeviceEvent::Opened { connection });
         };
         match Socket::open(&edge.url, connection, &self.mailbox) {

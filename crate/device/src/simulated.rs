@@ -29,7 +29,7 @@ pub struct SimulatedEdge {
 
 impl SimulatedEdge {
     /// A fresh edge.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         let mut config = EdgeConfig::new(TokenCheck::open());
         config.name = "this tab".into();
         config.threads = 1;
