@@ -141,9 +141,23 @@ impl Data {
     }
 }
 
+/// The largest |Δ| between two answers; infinite if their lengths differ or a value is not a number.
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    let deltas = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    let comparable = a.len() == b.len() && deltas.clone().all(|delta| !delta.is_nan());
+    if comparable { deltas.fold(0.0, f32::max) } else { f32::INFINITY }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_compared_is_infinitely_different() {
+        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 1.75]), 0.5);
+        assert_eq!(largest_difference(&[1.0], &[1.0, 2.0]), f32::INFINITY);
+        assert_eq!(largest_difference(&[f32::NAN], &[f32::NAN]), f32::INFINITY);
+    }
 
     #[test]
     fn the_number_of_values_must_fit_the_shape() {

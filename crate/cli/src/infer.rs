@@ -12,10 +12,11 @@ use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
 use crate::input::{Input, InputArgs};
-use crate::local::{DeviceChoice, Engine, largest_difference, probabilities};
+use crate::local::{DeviceChoice, Engine, probabilities};
 use crate::network::{Network, NetworkArgs};
 use crate::output::{Align, Format, table};
 use crate::remote::{Address, Remote, Settings};
+use cleave_arch::array::largest_difference;
 use frame::Frame;
 
 /// Until an edge must have answered and taken the network: a 64 MiB model over 10 Mbps takes 54 s.

@@ -189,11 +189,6 @@ pub fn probabilities(logits: &[f32]) -> Vec<f32> {
     powers.iter().map(|power| power / sum).collect()
 }
 
-/// Largest |Δlogit|.
-pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +197,5 @@ mod tests {
     fn probabilities_sum_to_one_even_for_large_logits() {
         let p = probabilities(&[1000.0, 1000.0, -1000.0]);
         assert_eq!(p, [0.5, 0.5, 0.0]);
-        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 1.75]), 0.5);
     }
 }

@@ -27,6 +27,8 @@ pub enum Finished {
     },
     /// For the simulated edge.
     Edge {
+        /// Connection of the edge that asked.
+        connection: u32,
         /// Number of the job.
         job: u64,
         /// Its result.
@@ -44,13 +46,14 @@ pub enum Finished {
 }
 
 enum Owner {
-    Device { job: u64, model: ModelHash },
-    Edge { job: u64 },
+    Device { job: u64 },
+    Edge { connection: u32, job: u64 },
     Unsplit { report: Box<FrameReport> },
 }
 
 struct Job {
     owner: Owner,
+    model: ModelHash,
     segment: Option<Segment>,
     input: Vec<Array>,
 }
@@ -70,19 +73,20 @@ impl Jobs {
 
     /// Work of the device's session.
     pub fn add_device(&mut self, job: u64, model: ModelHash, segment: Segment, input: Vec<Array>) {
-        self.queue.push_back(Job { owner: Owner::Device { job, model }, segment: Some(segment), input });
+        self.queue.push_back(Job { owner: Owner::Device { job }, model, segment: Some(segment), input });
     }
 
     /// Work of the simulated edge.
     pub fn add_edge(&mut self, jobs: Vec<EdgeJob>) {
-        for EdgeJob { job, segment, input } in jobs {
-            self.queue.push_back(Job { owner: Owner::Edge { job }, segment: Some(segment), input });
+        for EdgeJob { connection, model, job, segment, input } in jobs {
+            self.queue.push_back(Job { owner: Owner::Edge { connection, job }, model, segment: Some(segment), input });
         }
     }
 
     /// The whole network on a frame's input.
     pub fn add_unsplit(&mut self, report: FrameReport, input: Vec<Array>) {
-        self.queue.push_back(Job { owner: Owner::Unsplit { report: Box::new(report) }, segment: None, input });
+        let model = report.work.model().hash;
+        self.queue.push_back(Job { owner: Owner::Unsplit { report: Box::new(report) }, model, segment: None, input });
     }
 
     /// Whether work waits and none is running.
@@ -91,13 +95,14 @@ impl Jobs {
     }
 
     /// Starts the oldest piece of work that waits.
-    pub fn start_next(&mut self, network: Option<&Rc<Loaded>>) {
+    pub fn start_next(&mut self, networks: &[Rc<Loaded>]) {
         let Some(job) = self.queue.pop_front() else { return };
         self.is_running.set(true);
-        let (network, mailbox, is_running) = (network.cloned(), self.mailbox.clone(), Rc::clone(&self.is_running));
+        let network = networks.iter().find(|network| network.hash == job.model).cloned();
+        let (mailbox, is_running) = (self.mailbox.clone(), Rc::clone(&self.is_running));
         wasm_bindgen_futures::spawn_local(async move {
             let started = now_micros();
-            let result = match network.filter(|network| job.is_of(network)) {
+            let result = match network {
                 Some(network) => compute(&network, job.segment, &job.input).await,
                 None => Err("the network was replaced".into()),
             };
@@ -107,21 +112,11 @@ impl Jobs {
     }
 }
 
-impl Job {
-    fn is_of(&self, network: &Loaded) -> bool {
-        match &self.owner {
-            Owner::Device { model, .. } => *model == network.hash,
-            Owner::Unsplit { report } => report.work.model().hash == network.hash,
-            Owner::Edge { .. } => true,
-        }
-    }
-}
-
 impl Owner {
     fn finished(self, result: Computed, span: (u64, u64)) -> Finished {
         match self {
             Owner::Device { job, .. } => Finished::Device { job, result },
-            Owner::Edge { job } => Finished::Edge { job, result, span },
+            Owner::Edge { connection, job } => Finished::Edge { connection, job, result, span },
             Owner::Unsplit { report } => Finished::Unsplit { report, result },
         }
     }

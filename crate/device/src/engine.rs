@@ -1,5 +1,5 @@
-//! The two engines of the device tier and the choice between them: by measurement, never by name.
-//! A software WebGPU adapter is an order of magnitude slower than wasm SIMD; a real one is faster.
+//! The two engines of the device tier and the choice between them: by measurement, except that a
+//! software WebGPU adapter, an order of magnitude slower than wasm SIMD, is measured only when asked for.
 
 use crate::browser::{describe, now_millis};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -34,7 +34,7 @@ pub async fn choose(known: Option<Gpu>, preference: Preference) -> (Option<Gpu>,
     if preference == Preference::Only(Backend::Wasm) {
         return (known, on_wasm("as asked".into()));
     }
-    let gpu = match (known, request_adapter().await) {
+    let gpu = match (known.filter(Result::is_ok), request_adapter().await) {
         (Some(gpu), _) => gpu,
         (None, Ok(adapter)) if preference == Preference::Auto && is_software(&adapter_name(&adapter)) => {
             let name = adapter_name(&adapter);

@@ -9,13 +9,13 @@ use crate::port::Page;
 use crate::simulated::{EdgeJob, SimulatedEdge};
 use crate::socket::{Socket, SocketEvent};
 use crate::worker::Input;
-use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, Work};
+use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, StopReason, Work};
 use cleave_wire::LinkShape;
 use cleave_wire::ui::{self, EdgeAddress, EdgeStatus, Event};
 use std::sync::Arc;
 
-/// Frames that may be under way at once.
-const MAX_FRAMES: usize = 16;
+/// Frames that may be under way at once: a stream's, and those of one that was just stopped.
+const MAX_FRAMES: usize = 3 * ui::MAX_IN_FLIGHT;
 /// A change of the round trip that is worth telling, as a fraction.
 const RTT_CHANGE: f64 = 0.1;
 
@@ -55,19 +55,22 @@ impl Link {
     /// Uses a native edge, or the one in this tab.
     pub fn use_edge(&mut self, edge: Option<EdgeAddress>) -> Vec<DeviceEffect> {
         self.edge = edge;
-        let Some(session) = self.session.take() else { return Vec::new() };
-        let work = session.work().clone();
-        self.session = Some(session);
         let mut effects = self.device(DeviceEvent::Disconnect);
-        self.far = Far::Nothing;
-        effects.extend(self.open(work));
+        let token = self.token();
+        if let Some(session) = &mut self.session {
+            session.set_token(token);
+        }
+        effects.extend(self.device(DeviceEvent::Connect));
         effects
     }
 
+    fn token(&self) -> String {
+        self.edge.as_ref().map(|edge| edge.token.clone()).unwrap_or_default()
+    }
+
     fn open(&mut self, work: Arc<Work>) -> Vec<DeviceEffect> {
-        let token = self.edge.as_ref().map(|edge| edge.token.clone()).unwrap_or_default();
         let config = DeviceConfig {
-            token,
+            token: self.token(),
             name: "browser".into(),
             max_frames: MAX_FRAMES,
             stopwatch: || Micros(now_micros()),
@@ -83,7 +86,7 @@ impl Link {
     /// Shapes both directions.
     pub fn reshape(&mut self, link: ui::Link) -> Vec<DeviceEffect> {
         self.shape = LinkShape {
-            bits_per_second: (link.mbps.max(0.0) * 1e6) as u64,
+            bits_per_second: if link.mbps > 0.0 { ((link.mbps * 1e6) as u64).max(1) } else { 0 },
             delay_micros: (link.delay_millis.clamp(0.0, 10_000.0) * 1000.0) as u32,
             jitter_micros: (link.jitter_millis.clamp(0.0, 10_000.0) * 1000.0) as u32,
         };
@@ -118,7 +121,7 @@ impl Link {
         })
     }
 
-    /// Delivers what is due in both directions.
+    /// Delivers what is due now in both directions.
     pub fn pump(&mut self) -> (Vec<DeviceEffect>, Vec<EdgeJob>) {
         let (mut jobs, mut received) = (Vec::new(), Vec::new());
         match &mut self.far {
@@ -129,7 +132,7 @@ impl Link {
                 }
             }
             Far::Simulated { edge, connection } => {
-                jobs = edge.pump(&self.mailbox);
+                jobs = edge.pump(*connection, &self.mailbox);
                 while let Some(bytes) = edge.received() {
                     received.push(DeviceEvent::Received { connection: *connection, bytes });
                 }
@@ -144,10 +147,12 @@ impl Link {
         (effects, jobs)
     }
 
-    /// The simulated edge's work is done.
-    pub fn edge_computed(&mut self, job: u64, result: Computed, span: (u64, u64)) -> Vec<EdgeJob> {
+    /// The simulated edge's work is done. That of an edge which is no more concerns nobody.
+    pub fn edge_computed(&mut self, of: u32, job: u64, result: Computed, span: (u64, u64)) -> Vec<EdgeJob> {
         match &mut self.far {
-            Far::Simulated { edge, .. } => edge.computed(job, result, span, &self.mailbox),
+            Far::Simulated { edge, connection } if *connection == of => {
+                edge.computed(of, job, result, span, &self.mailbox)
+            }
             _ => Vec::new(),
         }
     }
@@ -211,8 +216,11 @@ impl Link {
         let url = self.edge.as_ref().map(|edge| edge.url.clone());
         match (status, url) {
             (LinkStatus::Stopped(why), Some(url)) => {
-                let remedy = "Use the address that cleave-edge prints when it starts: it contains the token.";
-                self.page.fail("The edge refused this page", &why.to_string(), remedy);
+                let (what, remedy) = match why {
+                    StopReason::Refused(refusal) => (refusal.wrong.clone(), refusal.right.clone()),
+                    StopReason::Version(why) => (why.to_string(), "Load the page from this edge itself.".into()),
+                };
+                self.page.fail("The edge refused this page", &what, &remedy);
                 self.page.post(Event::Edge(EdgeStatus::Lost { url, why: why.to_string(), retry_millis: 0.0 }));
             }
             (LinkStatus::Refused { refusal, .. }, _) => {

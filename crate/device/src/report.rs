@@ -31,11 +31,6 @@ pub fn logits(report: &FrameReport) -> Option<&[f32]> {
     report.output.as_ref().and_then(|output| output.as_f32().ok())
 }
 
-/// The largest |Δ| between two answers.
-pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 fn lane(lane: cleave_session::Lane) -> ui::Lane {
     match lane {
         cleave_session::Lane::Device => ui::Lane::Device,

@@ -9,9 +9,15 @@ use crate::worker::Input;
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
 use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Micros, TokenCheck};
+use cleave_wire::ModelHash;
+use std::collections::HashMap;
 
 /// Work that the simulated edge asks for.
 pub struct EdgeJob {
+    /// Connection of the edge that asks.
+    pub connection: u32,
+    /// Weights to run with.
+    pub model: ModelHash,
     /// Number to answer with.
     pub job: u64,
     /// What to run.
@@ -25,6 +31,7 @@ pub struct SimulatedEdge {
     session: EdgeSession,
     to_edge: Outbox<Vec<u8>>,
     to_device: Outbox<Vec<u8>>,
+    models: HashMap<u32, ModelHash>,
 }
 
 impl SimulatedEdge {
@@ -35,7 +42,7 @@ impl SimulatedEdge {
         config.threads = 1;
         config.stopwatch = || Micros(now_micros());
         let session = EdgeSession::new(config, Micros(now_micros()));
-        Self { session, to_edge: Outbox::default(), to_device: Outbox::default() }
+        Self { session, to_edge: Outbox::default(), to_device: Outbox::default(), models: HashMap::new() }
     }
 
     /// Takes a message that reaches the edge at `at`.
@@ -44,12 +51,12 @@ impl SimulatedEdge {
     }
 
     /// Delivers what is due at the edge and returns the work that this makes.
-    pub fn pump(&mut self, mailbox: &Mailbox<Input>) -> Vec<EdgeJob> {
+    pub fn pump(&mut self, connection: u32, mailbox: &Mailbox<Input>) -> Vec<EdgeJob> {
         let mut jobs = Vec::new();
         while let Some(bytes) = self.to_edge.due() {
-            self.handle(EdgeEvent::Received(bytes), mailbox, &mut jobs);
+            self.handle(EdgeEvent::Received(bytes), connection, mailbox, &mut jobs);
         }
-        self.handle(EdgeEvent::Tick, mailbox, &mut jobs);
+        self.handle(EdgeEvent::Tick, connection, mailbox, &mut jobs);
         jobs
     }
 
@@ -61,6 +68,7 @@ impl SimulatedEdge {
     /// Tells of finished work; more may follow.
     pub fn computed(
         &mut self,
+        connection: u32,
         job: u64,
         result: Result<Vec<Array>, String>,
         span: (u64, u64),
@@ -68,23 +76,30 @@ impl SimulatedEdge {
     ) -> Vec<EdgeJob> {
         let mut jobs = Vec::new();
         let (started, finished) = (Micros(span.0), Micros(span.1));
-        self.handle(EdgeEvent::Computed { job, result, started, finished }, mailbox, &mut jobs);
+        self.handle(EdgeEvent::Computed { job, result, started, finished }, connection, mailbox, &mut jobs);
         jobs
     }
 
-    fn handle(&mut self, event: EdgeEvent, mailbox: &Mailbox<Input>, jobs: &mut Vec<EdgeJob>) {
+    fn handle(&mut self, event: EdgeEvent, connection: u32, mailbox: &Mailbox<Input>, jobs: &mut Vec<EdgeJob>) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             for effect in self.session.handle(event, Micros(now_micros())) {
                 match effect {
                     EdgeEffect::Send { bytes, at } => self.to_device.put(at, bytes, mailbox),
                     // The network is in this tab already: device and edge share it.
-                    EdgeEffect::NeedModel { deployment, .. } => events.push(EdgeEvent::ModelReady { deployment }),
-                    EdgeEffect::StoreModel { model, .. } => events.push(EdgeEvent::ModelStored { model }),
-                    EdgeEffect::Compute { job, segment, tensors, .. } => {
-                        jobs.push(EdgeJob { job, segment, input: tensors })
+                    EdgeEffect::NeedModel { deployment, model, .. } => {
+                        self.models.insert(deployment, model);
+                        events.push(EdgeEvent::ModelReady { deployment });
                     }
-                    EdgeEffect::DropDeployment { .. } | EdgeEffect::Cancel { .. } | EdgeEffect::Close { .. } => {}
+                    EdgeEffect::StoreModel { model, .. } => events.push(EdgeEvent::ModelStored { model }),
+                    EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
+                        let model = self.models.get(&deployment).copied().unwrap_or(ModelHash([0; 32]));
+                        jobs.push(EdgeJob { connection, model, job, segment, input: tensors });
+                    }
+                    EdgeEffect::DropDeployment { deployment } => {
+                        self.models.remove(&deployment);
+                    }
+                    EdgeEffect::Cancel { .. } | EdgeEffect::Close { .. } => {}
                 }
             }
         }

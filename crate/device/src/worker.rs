@@ -12,7 +12,7 @@ use crate::report;
 use crate::samples::{self, Source};
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
-use cleave_arch::array::Array;
+use cleave_arch::array::{Array, largest_difference};
 use cleave_arch::{LinkCodec, Plan, Task};
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros, Outcome};
 use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
@@ -35,8 +35,8 @@ pub enum Input {
     Socket(u32, SocketEvent),
     /// Work of the engine is done.
     Finished(Finished),
-    /// An engine has been chosen.
-    Chosen(Box<(Option<Gpu>, Choice)>),
+    /// An engine has been chosen for this preference.
+    Chosen(Preference, Box<(Option<Gpu>, Choice)>),
     /// A network has been loaded, or not.
     Loaded(u32, Box<Result<Loaded, String>>),
     /// Something may be due.
@@ -68,6 +68,8 @@ struct Worker {
     gpu: Option<Gpu>,
     engine: Choice,
     network: Option<Rc<Loaded>>,
+    /// The network, and earlier ones while frames of theirs are under way.
+    networks: Vec<Rc<Loaded>>,
     /// Number of the latest load: an earlier one that ends later is stale.
     loading: u32,
     input: Option<(Source, Cloud)>,
@@ -75,8 +77,8 @@ struct Worker {
     jobs: Jobs,
     stream: Option<Stream>,
     next_frame: u64,
-    /// The frame whose answer is to be compared with the unsplit one.
-    compare: Option<u64>,
+    /// The frame whose answer is to be compared with the unsplit one, and its input.
+    compare: Option<(u64, Vec<Array>)>,
 }
 
 impl Worker {
@@ -91,6 +93,7 @@ impl Worker {
             gpu: None,
             engine: engine::first_choice(),
             network: None,
+            networks: Vec::new(),
             loading: 0,
             input: None,
             stream: None,
@@ -108,7 +111,7 @@ impl Worker {
                 self.perform(effects);
             }
             Input::Finished(finished) => self.finished(finished),
-            Input::Chosen(chosen) => self.chosen(*chosen),
+            Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
             Input::Loaded(number, loaded) if number == self.loading => self.loaded(*loaded),
             Input::Loaded(..) => {}
             Input::Tick => {}
@@ -117,7 +120,7 @@ impl Worker {
         if self.jobs.can_start() {
             // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
-            self.jobs.start_next(self.network.as_ref());
+            self.jobs.start_next(&self.networks);
         }
     }
 
@@ -152,23 +155,41 @@ impl Worker {
         self.preference = preference;
         let (mailbox, known) = (self.mailbox.clone(), self.gpu.clone());
         wasm_bindgen_futures::spawn_local(async move {
-            mailbox.put(Input::Chosen(Box::new(engine::choose(known, preference).await)));
+            let chosen = engine::choose(known, preference).await;
+            mailbox.put(Input::Chosen(preference, Box::new(chosen)));
         });
     }
 
-    fn chosen(&mut self, (gpu, choice): (Option<Gpu>, Choice)) {
-        let moved = choice.backend != self.engine.backend;
-        (self.gpu, self.engine) = (gpu, choice);
-        self.tell_engine();
-        let Some(network) = self.network.clone().filter(|_| moved) else { return };
-        match network.on(&self.engine.device) {
-            Ok(network) => self.network = Some(Rc::new(network)),
-            Err(why) => self.page.fail(
-                "The network could not be moved to the other engine",
-                &why,
-                "Choose the other engine again.",
-            ),
+    fn chosen(&mut self, preference: Preference, (gpu, choice): (Option<Gpu>, Choice)) {
+        if gpu.is_some() {
+            self.gpu = gpu;
         }
+        if preference != self.preference {
+            return; // the person has changed their mind since
+        }
+        match self.network.as_ref().map(|network| network.on(&choice.device)).transpose() {
+            Ok(network) => {
+                self.engine = choice;
+                self.hold(network.map(Rc::new));
+            }
+            Err(why) => {
+                self.page.fail(
+                    "The network could not be moved to the other engine",
+                    &why,
+                    "Choose the other engine again.",
+                );
+            }
+        }
+        self.tell_engine();
+    }
+
+    /// Makes this the network; earlier ones stay while frames of theirs may be under way.
+    fn hold(&mut self, network: Option<Rc<Loaded>>) {
+        let Some(network) = network else { return };
+        let busy = self.link.frames_under_way() > 0;
+        self.networks.retain(|other| busy && other.hash != network.hash);
+        self.networks.push(Rc::clone(&network));
+        self.network = Some(network);
     }
 
     fn load(&mut self, name: String) {
@@ -184,7 +205,11 @@ impl Worker {
 
     fn loaded(&mut self, loaded: Result<Loaded, String>) {
         self.page.post(Event::Progress { what: "Loading the network".into(), done: 1, total: 1 });
-        let loaded = match loaded {
+        // The engine may have changed while the file was on its way.
+        let here = |loaded: Loaded| {
+            if *loaded.gnn.device() == self.engine.device { Ok(loaded) } else { loaded.on(&self.engine.device) }
+        };
+        let loaded = match loaded.and_then(here) {
             Ok(loaded) => Rc::new(loaded),
             Err(why) => {
                 return self.page.fail(
@@ -198,7 +223,7 @@ impl Worker {
         self.page.post(Event::Network(loaded.view()));
         let effects = self.link.work(loaded.work(loaded.card.plan.clone()));
         let resized = self.n_points() != loaded.card.task.n_points;
-        self.network = Some(loaded);
+        self.hold(Some(loaded));
         self.perform(effects);
         if let Some((source, _)) = self.input.take_if(|_| resized) {
             self.take(source);
@@ -226,15 +251,18 @@ impl Worker {
     }
 
     fn run_once(&mut self) {
-        self.compare = Some(self.next_frame);
+        self.compare = self.arrays().ok().map(|input| (self.next_frame, input));
         self.submit();
     }
 
     fn run_stream(&mut self, in_flight: usize) {
-        let in_flight = in_flight.clamp(1, 8);
+        let in_flight = in_flight.clamp(1, ui::MAX_IN_FLIGHT);
         self.stream = Some(Stream::new(in_flight));
-        for _ in 0..in_flight {
-            self.submit();
+        let missing = in_flight.saturating_sub(self.link.frames_under_way());
+        for _ in 0..missing.max(1) {
+            if self.stream.is_some() {
+                self.submit();
+            }
         }
     }
 
@@ -259,7 +287,7 @@ impl Worker {
         }
     }
 
-    /// Delivers what is due on the link, until nothing is.
+    /// Delivers what is due on the link now.
     fn pump(&mut self) {
         let (effects, jobs) = self.link.pump();
         self.jobs.add_edge(jobs);
@@ -286,25 +314,24 @@ impl Worker {
                 let effects = self.link.device(DeviceEvent::Computed { job, result });
                 self.perform(effects);
             }
-            Finished::Edge { job, result, span } => {
-                let jobs = self.link.edge_computed(job, result, span);
+            Finished::Edge { connection, job, result, span } => {
+                let jobs = self.link.edge_computed(connection, job, result, span);
                 self.jobs.add_edge(jobs);
             }
             Finished::Unsplit { report, result } => {
                 let whole = result.ok().and_then(|arrays| arrays.into_iter().next());
                 let whole = whole.as_ref().and_then(|array| array.as_f32().ok());
-                let delta = whole.zip(report::logits(&report)).map(|(a, b)| report::largest_difference(a, b));
+                let delta = whole.zip(report::logits(&report)).map(|(a, b)| largest_difference(a, b));
                 self.page.post(Event::Frame(report::frame(&report, delta)));
             }
         }
     }
 
     fn report(&mut self, report: FrameReport) {
-        if self.compare == Some(report.id) {
-            self.compare = None;
-            if let Ok(input) = self.arrays() {
-                return self.jobs.add_unsplit(report, input);
-            }
+        if let Some((_, input)) = self.compare.take_if(|(id, _)| *id == report.id)
+            && report::logits(&report).is_some()
+        {
+            return self.jobs.add_unsplit(report, input);
         }
         self.page.post(Event::Frame(report::frame(&report, None)));
         let Some(stream) = &mut self.stream else { return };

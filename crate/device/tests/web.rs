@@ -117,6 +117,8 @@ async fn every_cut(visitor: &Visitor, network: &str) {
 }
 
 const SMALL: &str = "3 2 1 3 2 1 4,0 6 2 0 6 3 3";
+/// Random neighbours, a minimum, a skip and a sum.
+const MIXED: &str = "3 1 2 0 2 1 4,1 1 15 1 8 2 4";
 const DGCNN: &str = "3 6 3 6 3 6 3 6 7 1 4,0 3 0 3 0 4 0 5 0 7 3";
 
 #[wasm_bindgen_test]
@@ -132,9 +134,12 @@ async fn split_equals_whole_on_wasm_simd() {
         let cut = rng.below(architecture.ops().len() + 1);
         let plan = Plan::new(architecture, vec![cut], LinkCodec::default()).unwrap();
         let frame = visitor.run(&plan, Codec::F32).await;
+        let whole = visitor.run(&plan.with_cuts(vec![]).unwrap(), Codec::F32).await;
         assert_eq!(frame.outcome, Outcome::AsPlanned);
-        // Untrained stacks of `add` make logits of any size: compare the answers, which are bounded.
-        assert!(frame.delta.is_some() && frame.probabilities.iter().all(|p| p.is_finite()), "{plan}");
+        // Untrained stacks of `add` make logits of any size; probabilities are bounded.
+        for (split, whole) in frame.probabilities.iter().zip(&whole.probabilities) {
+            assert!((split - whole).abs() <= F32, "{plan}: {split} for {whole}");
+        }
     }
 }
 
@@ -148,6 +153,33 @@ async fn split_equals_whole_on_webgpu() {
     for cut in [0, 2, 4, 7] {
         assert_equal(&visitor.run(&plan.with_cuts(vec![cut]).unwrap(), Codec::F32).await, F32);
     }
+    visitor.hold(MIXED).await;
+    let plan: Plan = MIXED.parse().unwrap();
+    for cuts in [vec![1], vec![4], vec![3, 6]] {
+        assert_equal(&visitor.run(&plan.with_cuts(cuts).unwrap(), Codec::F32).await, 10.0 * F32);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_change_of_edges_in_mid_stream_loses_no_frame() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.hold(SMALL).await;
+    let plan = SMALL.parse::<Plan>().unwrap().with_cuts(vec![7]).unwrap();
+    visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
+    visitor.say(Intent::RunStream { in_flight: 3 });
+    let mut seen = Vec::new();
+    for round in 0..12 {
+        let ended = |event: &Event| if let Event::Frame(frame) = event { Some(frame.clone()) } else { None };
+        let frame = visitor.until(ended).await;
+        assert!(!matches!(frame.outcome, Outcome::Failed { .. }), "{:?}", frame.outcome);
+        seen.push(frame.id);
+        if round == 2 || round == 5 {
+            visitor.say(Intent::Simulate);
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (seen[0]..seen[0] + 12).collect::<Vec<_>>(), "every frame once");
+    visitor.say(Intent::Stop);
 }
 
 #[wasm_bindgen_test]

@@ -5,7 +5,7 @@
 //! fragment and is dropped from sight at once.
 
 use crate::state::{CLASSES, Cuts, Settings};
-use cleave_wire::ui::{Backend, EdgeAddress, Preference};
+use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, Preference};
 
 /// How one part of the state is written; `Err` of `parse` says what would be right.
 struct Property {
@@ -58,7 +58,7 @@ const PROPERTIES: [Property; 10] = [
     Property {
         key: "inflight",
         print: |s| s.in_flight.to_string(),
-        parse: |s, text| whole(text, 1, 16).map(|n| s.in_flight = n as usize),
+        parse: |s, text| whole(text, 1, MAX_IN_FLIGHT as u64).map(|n| s.in_flight = n as usize),
     },
 ];
 

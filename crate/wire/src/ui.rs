@@ -33,10 +33,13 @@ pub struct Link {
     pub jitter_millis: f64,
 }
 
+/// Most frames that a stream keeps under way.
+pub const MAX_IN_FLIGHT: usize = 16;
+
 /// Page → worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Intent {
-    /// First message. `origin` is where model files are fetched from (the page's own base URL).
+    /// First message. `base_url` is where model files are fetched from, with a slash at its end.
     Start { base_url: String, preference: Preference, edge: Option<EdgeAddress>, link: Link },
     /// Measure and choose the engine again.
     Prefer(Preference),

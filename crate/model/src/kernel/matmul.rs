@@ -39,9 +39,9 @@ impl<'a> View<'a> {
     }
 
     fn fits(&self) -> bool {
-        self.rows == 0
-            || self.cols == 0
-            || (self.stride >= self.cols && (self.rows - 1) * self.stride + self.cols <= self.data.len())
+        let Some(rows_before_last) = self.rows.checked_sub(1) else { return true };
+        let last = rows_before_last.checked_mul(self.stride).and_then(|start| start.checked_add(self.cols));
+        self.stride >= self.cols && last.is_some_and(|last| last <= self.data.len())
     }
 }
 
@@ -70,7 +70,8 @@ pub enum Threads {
 pub fn matmul(out: &mut [f32], a: View, b: View, start: Start, threads: Threads) {
     let ((m, k), (k_b, n)) = (a.shape(), b.shape());
     assert_eq!(k, k_b, "matmul: inner dimensions {k} and {k_b} differ");
-    assert!(a.fits() && b.fits() && out.len() >= m * n, "matmul: a view is larger than its data");
+    let fits = m.checked_mul(n).is_some_and(|elements| elements <= out.len());
+    assert!(a.fits() && b.fits() && fits, "matmul: a view is larger than its data");
     let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
     // SAFETY: `fits` and the assertion above bound every element that (m, n, k) and the strides
     // reach; `out` is a unique borrow, so it cannot overlap `a` or `b`.
@@ -94,7 +95,7 @@ pub fn matmul(out: &mut [f32], a: View, b: View, start: Start, threads: Threads)
             false,
             false,
             false,
-            parallelism(threads, m * n * k),
+            parallelism(threads, m.saturating_mul(n).saturating_mul(k)),
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, Preference};
+use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Preference};
 
 /// A person's action, or what the page itself learns while loading.
 #[derive(Clone, Debug)]
@@ -242,7 +242,7 @@ impl State {
     }
 
     fn set_in_flight(&mut self, n: usize) -> Vec<Intent> {
-        self.settings.in_flight = n.clamp(1, 16);
+        self.settings.in_flight = n.clamp(1, MAX_IN_FLIGHT);
         if self.run == Run::Stream { self.run_stream() } else { Vec::new() }
     }
 }

@@ -5,6 +5,7 @@ use super::control::{Range, amount};
 use super::icon::{Icon, icon};
 use crate::format;
 use crate::state::{Act, Run, State};
+use cleave_wire::ui::MAX_IN_FLIGHT;
 use leptos::prelude::*;
 
 /// Why nothing can be run yet, if so.
@@ -29,7 +30,7 @@ pub fn RunBar() -> impl IntoView {
                 {move || if streaming.get() { icon(Icon::Stop) } else { icon(Icon::Stream) }}
                 {move || if streaming.get() { "Stop" } else { "Stream" }}
             </button>
-            {amount("in flight", "", Range { min: 1.0, max: 16.0, step: 1.0 }, in_flight.into(),
+            {amount("in flight", "", Range { min: 1.0, max: MAX_IN_FLIGHT as f64, step: 1.0 }, in_flight.into(),
                 move |n| page.act(Act::InFlight(n as usize)))}
         </div>
     }

@@ -124,6 +124,10 @@ impl Link {
         }
     }
 
+    pub(super) fn set_token(&mut self, token: String) {
+        self.config.token = token;
+    }
+
     pub(super) fn status(&self) -> &LinkStatus {
         &self.status
     }

@@ -176,6 +176,11 @@ impl DeviceSession {
         self.link.clock()
     }
 
+    /// The secret of the edge that is greeted next: frames under way go on through a change of edges.
+    pub fn set_token(&mut self, token: String) {
+        self.link.set_token(token);
+    }
+
     /// The link's state.
     pub fn status(&self) -> &LinkStatus {
         self.link.status()
