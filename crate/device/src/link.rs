@@ -19,6 +19,9 @@ const MAX_FRAMES: usize = 3 * ui::MAX_IN_FLIGHT;
 /// A change of the round trip that is worth telling, as a fraction.
 const RTT_CHANGE: f64 = 0.1;
 
+/// What is said while the weights go to the edge.
+const UPLOAD: &str = "Sending the weights to the edge";
+
 enum Far {
     Nothing,
     Socket { socket: Socket, connection: u32, outbox: Outbox<Vec<u8>> },
@@ -35,13 +38,24 @@ pub struct Link {
     far: Far,
     woken_for: Option<Micros>,
     told_rtt: f64,
+    told_upload: bool,
 }
 
 impl Link {
     /// A link with nothing to run yet.
     pub fn new(mailbox: Mailbox<Input>, page: Page) -> Self {
         let shape = LinkShape::UNSHAPED;
-        Self { mailbox, page, edge: None, shape, session: None, far: Far::Nothing, woken_for: None, told_rtt: 0.0 }
+        Self {
+            mailbox,
+            page,
+            edge: None,
+            shape,
+            session: None,
+            far: Far::Nothing,
+            woken_for: None,
+            told_rtt: 0.0,
+            told_upload: false,
+        }
     }
 
     /// Runs this work from now on.
@@ -136,6 +150,8 @@ impl Link {
                 while let Some(bytes) = edge.received() {
                     received.push(DeviceEvent::Received { connection: *connection, bytes });
                 }
+                let closed = edge.closed();
+                received.extend(closed.map(|why| DeviceEvent::Closed { connection: *connection, why }));
             }
         }
         let mut effects = Vec::new();
@@ -214,6 +230,11 @@ impl Link {
     /// Tells the page what the session says of the edge.
     pub fn tell(&mut self, status: &LinkStatus) {
         let url = self.edge.as_ref().map(|edge| edge.url.clone());
+        let is_upload = matches!(status, LinkStatus::Deploying { .. }) && url.is_some();
+        if self.told_upload && !is_upload {
+            self.page.post(Event::Progress { what: UPLOAD.into(), done: 1, total: 1 });
+        }
+        self.told_upload = is_upload;
         match (status, url) {
             (LinkStatus::Stopped(why), Some(url)) => {
                 let (what, remedy) = match why {

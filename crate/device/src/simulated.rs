@@ -32,6 +32,7 @@ pub struct SimulatedEdge {
     to_edge: Outbox<Vec<u8>>,
     to_device: Outbox<Vec<u8>>,
     models: HashMap<u32, ModelHash>,
+    closed: Option<String>,
 }
 
 impl SimulatedEdge {
@@ -42,7 +43,7 @@ impl SimulatedEdge {
         config.threads = 1;
         config.stopwatch = || Micros(now_micros());
         let session = EdgeSession::new(config, Micros(now_micros()));
-        Self { session, to_edge: Outbox::default(), to_device: Outbox::default(), models: HashMap::new() }
+        Self { session, to_edge: Outbox::default(), to_device: Outbox::default(), models: HashMap::new(), closed: None }
     }
 
     /// Takes a message that reaches the edge at `at`.
@@ -63,6 +64,11 @@ impl SimulatedEdge {
     /// The next message that has reached the device.
     pub fn received(&mut self) -> Option<Vec<u8>> {
         self.to_device.due()
+    }
+
+    /// Why the edge has ended the session, once everything it had sent is delivered.
+    pub fn closed(&mut self) -> Option<String> {
+        if self.to_device.is_empty() { self.closed.take() } else { None }
     }
 
     /// Tells of finished work; more may follow.
@@ -99,7 +105,8 @@ impl SimulatedEdge {
                     EdgeEffect::DropDeployment { deployment } => {
                         self.models.remove(&deployment);
                     }
-                    EdgeEffect::Cancel { .. } | EdgeEffect::Close { .. } => {}
+                    EdgeEffect::Close { why } => self.closed = Some(why),
+                    EdgeEffect::Cancel { .. } => {}
                 }
             }
         }

@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics
 
+use burn::tensor::Device;
+use cleave_arch::array::{Array, largest_difference};
 use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
 use cleave_device::browser::turn;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
 use cleave_device::worker::{Input, serve};
+use cleave_model::{Card, Gnn, Weights};
 use cleave_wire::ui::{Backend, Event, Frame, Intent, Link, Outcome, Preference};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -140,6 +143,28 @@ async fn split_equals_whole_on_wasm_simd() {
         for (split, whole) in frame.probabilities.iter().zip(&whole.probabilities) {
             assert!((split - whole).abs() <= F32, "{plan}: {split} for {whole}");
         }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn every_cut_of_the_shipped_network_on_wasm_simd() {
+    let bytes = include_bytes!("../../../www/model/gnn10.safetensors");
+    let (card, weights) = (Card::from_safetensors(bytes).unwrap(), Weights::from_safetensors(bytes).unwrap());
+    let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).unwrap();
+    let points = cleave_data::furniture::generate(2, card.task.n_points, 5).unwrap();
+    let input = Array::f32([card.task.n_points, 3], points).unwrap();
+    let mut answers = Vec::new();
+    let cuts = (0..=card.plan.architecture().ops().len()).map(|cut| vec![cut]);
+    for cuts in [vec![]].into_iter().chain(cuts) {
+        let mut arrays = vec![input.clone()];
+        for segment in card.plan.with_cuts(cuts).unwrap().segments() {
+            let state = gnn.upload(&arrays, segment.ops.start).unwrap();
+            arrays = gnn.run(&segment, state).download().await.unwrap();
+        }
+        answers.push(arrays[0].as_f32().unwrap().to_vec());
+    }
+    for (cut, split) in answers[1..].iter().enumerate() {
+        assert!(largest_difference(split, &answers[0]) <= F32, "cut {cut}: {split:?} for {:?}", answers[0]);
     }
 }
 

@@ -151,6 +151,7 @@ fn random_architectures() {
             let lossy = plan.with_codec(plain(LOSSY[rng.below(2)]));
             tally.check(&mut link, &loaded, &lossy, &cloud, &unsplit);
         }
+        tally.check_every_cut(&mut link, &loaded, &[Codec::F32], &cloud);
     }
     tally.conclude("200 random architectures");
 }
