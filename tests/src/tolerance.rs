@@ -3,8 +3,9 @@
 //! The distance of two answers is the largest |Δlogit| divided by max(1, largest |logit| of the unsplit answer):
 //! absolute for networks whose logits are of the usual size, relative for those whose sums make them large.
 //!
-//! The lossy bounds are three to four times the largest distance seen over 800 runs of 200 random architectures (f16
-//! 5.0e-4, i8 8.9e-3), so that they still fail when a codec loses a bit more than it has to.
+//! The lossy bounds are about twice the largest distance seen over every cut of the shipped networks, whose trained layers
+//! amplify more than the random ones of 200 random architectures do (f16 1.05e-3 against 5.0e-4, i8 3.1e-2 against 8.9e-3),
+//! so that they still fail when a codec loses a bit more than it has to.
 //!
 //! | comparison | bound | reason |
 //! |---|---|---|
@@ -20,7 +21,7 @@ pub const SPLIT_F32: f32 = 1e-4;
 /// Split against whole, f16 codec, no kNN behind the cut.
 pub const SPLIT_F16: f32 = 2e-3;
 /// Split against whole, i8 codec, no kNN behind the cut.
-pub const SPLIT_I8: f32 = 3e-2;
+pub const SPLIT_I8: f32 = 6e-2;
 /// Least share of equal classes, f16 codec, a kNN behind the cut.
 pub const AGREEMENT_F16: f64 = 0.95;
 /// Least share of equal classes, i8 codec, a kNN behind the cut.
