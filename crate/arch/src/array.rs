@@ -148,9 +148,22 @@ pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     if comparable { deltas.fold(0.0, f32::max) } else { f32::INFINITY }
 }
 
+/// Softmax of logits, without overflow.
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_even_for_large_logits() {
+        assert_eq!(softmax(&[1000.0, 1000.0, -1000.0]), [0.5, 0.5, 0.0]);
+    }
 
     #[test]
     fn what_cannot_be_compared_is_infinitely_different() {

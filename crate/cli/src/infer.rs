@@ -12,11 +12,11 @@ use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
 use crate::input::{Input, InputArgs};
-use crate::local::{DeviceChoice, Engine, probabilities};
+use crate::local::{DeviceChoice, Engine};
 use crate::network::{Network, NetworkArgs};
 use crate::output::{Align, Format, table};
 use crate::remote::{Address, Remote, Settings};
-use cleave_arch::array::largest_difference;
+use cleave_arch::array::{largest_difference, softmax};
 use frame::Frame;
 
 /// Until an edge must have answered and taken the network: a 64 MiB model over 10 Mbps takes 54 s.
@@ -170,7 +170,7 @@ impl Inference {
     /// Classes by falling probability: name, probability, logit.
     fn ranking(&self) -> Vec<(&str, f32, f32)> {
         let logits = self.logits().unwrap_or_default();
-        let shares = probabilities(logits);
+        let shares = softmax(logits);
         let names = self.network.classes.iter().map(String::as_str);
         let mut ranking: Vec<_> = names.zip(shares).zip(logits).map(|((name, p), logit)| (name, p, *logit)).collect();
         ranking.sort_by(|a, b| b.2.total_cmp(&a.2));

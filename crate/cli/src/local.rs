@@ -89,9 +89,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::segment`].
     pub fn whole(&self, cloud: &Array) -> Result<Vec<f32>> {
-        let n_ops = self.gnn.architecture().ops().len();
-        let whole = Segment { tier: Tier::Device, ops: 0..n_ops, classifier: true };
-        logits(self.segment(&whole, std::slice::from_ref(cloud))?)
+        logits(self.segment(&self.gnn.whole(), std::slice::from_ref(cloud))?)
     }
 
     /// The split run, both tiers here.
@@ -179,23 +177,4 @@ impl Wake for Unpark {
 /// Milliseconds since `start`.
 pub fn millis_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
-}
-
-/// Softmax of the logits, without overflow.
-pub fn probabilities(logits: &[f32]) -> Vec<f32> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_sum_to_one_even_for_large_logits() {
-        let p = probabilities(&[1000.0, 1000.0, -1000.0]);
-        assert_eq!(p, [0.5, 0.5, 0.0]);
-    }
 }

@@ -6,8 +6,8 @@ use crate::library::Loaded;
 use crate::mailbox::Mailbox;
 use crate::simulated::EdgeJob;
 use crate::worker::Input;
+use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_arch::{Segment, Tier};
 use cleave_session::FrameReport;
 use cleave_wire::ModelHash;
 use std::collections::VecDeque;
@@ -115,7 +115,7 @@ impl Jobs {
 impl Owner {
     fn finished(self, result: Computed, span: (u64, u64)) -> Finished {
         match self {
-            Owner::Device { job, .. } => Finished::Device { job, result },
+            Owner::Device { job } => Finished::Device { job, result },
             Owner::Edge { connection, job } => Finished::Edge { connection, job, result, span },
             Owner::Unsplit { report } => Finished::Unsplit { report, result },
         }
@@ -124,8 +124,7 @@ impl Owner {
 
 async fn compute(network: &Loaded, segment: Option<Segment>, input: &[Array]) -> Computed {
     let gnn = &network.gnn;
-    let whole = || Segment { tier: Tier::Device, ops: 0..gnn.architecture().ops().len(), classifier: true };
-    let segment = segment.unwrap_or_else(whole);
+    let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
     gnn.run(&segment, state).download().await.map_err(|why| why.to_string())
 }

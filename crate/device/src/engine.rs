@@ -34,15 +34,17 @@ pub async fn choose(known: Option<Gpu>, preference: Preference) -> (Option<Gpu>,
     if preference == Preference::Only(Backend::Wasm) {
         return (known, on_wasm("as asked".into()));
     }
-    let gpu = match (known.filter(Result::is_ok), request_adapter().await) {
-        (Some(gpu), _) => gpu,
-        (None, Ok(adapter)) if preference == Preference::Auto && is_software(&adapter_name(&adapter)) => {
-            let name = adapter_name(&adapter);
-            let reason = format!("WebGPU has only a software adapter here ({name}); choose WebGPU to measure it");
-            return (None, on_wasm(reason));
-        }
-        (None, Ok(adapter)) => open_gpu(&adapter).await,
-        (None, Err(why)) => Err(why),
+    let gpu = match known.filter(Result::is_ok) {
+        Some(gpu) => gpu,
+        None => match request_adapter().await {
+            Ok(adapter) if preference == Preference::Auto && is_software(&adapter_name(&adapter)) => {
+                let name = adapter_name(&adapter);
+                let reason = format!("WebGPU has only a software adapter here ({name}); choose WebGPU to measure it");
+                return (None, on_wasm(reason));
+            }
+            Ok(adapter) => open_gpu(&adapter).await,
+            Err(why) => Err(why),
+        },
     };
     let choice = measure(&gpu, preference).await;
     (Some(gpu), choice)

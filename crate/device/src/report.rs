@@ -1,5 +1,6 @@
 //! From the session's ledger to what the page shows.
 
+use cleave_arch::array::softmax;
 use cleave_session::{FrameReport, Micros, Outcome};
 use cleave_wire::ui;
 
@@ -46,11 +47,4 @@ fn outcome(outcome: &Outcome) -> ui::Outcome {
         Outcome::Local { why } => ui::Outcome::Local { why: why.to_string() },
         Outcome::Failed(why) => ui::Outcome::Failed { why: why.to_string() },
     }
-}
-
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f32> = logits.iter().map(|v| (v - most).exp()).collect();
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.iter().map(|e| e / sum).collect()
 }

@@ -11,7 +11,7 @@ use crate::ops::{edge_max, knn, linear};
 use crate::state::State;
 use crate::{ModelError, Weights};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use cleave_arch::{Architecture, Connect, Live, Op, Reducer, Sampler, Segment, Slot, Task, Trace};
+use cleave_arch::{Architecture, Connect, Live, Op, Reducer, Sampler, Segment, Slot, Task, Tier, Trace};
 
 /// Slope of every LeakyReLU (DGCNN's).
 pub const SLOPE: f32 = 0.2;
@@ -118,10 +118,14 @@ impl Gnn {
         state
     }
 
+    /// All operations and the classifier as one segment.
+    pub fn whole(&self) -> Segment {
+        Segment { tier: Tier::Device, ops: 0..self.layers.len(), classifier: true }
+    }
+
     /// The whole network: `points [b, n, channels]` → logits `[b, classes]`.
     pub fn forward(&self, points: Tensor<3>) -> Tensor<2> {
-        let whole = Segment { tier: cleave_arch::Tier::Device, ops: 0..self.layers.len(), classifier: true };
-        let logits = self.run(&whole, State::input(points)).features;
+        let logits = self.run(&self.whole(), State::input(points)).features;
         let [batch, _, classes] = logits.dims();
         logits.reshape([batch, classes])
     }
