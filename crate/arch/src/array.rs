@@ -141,13 +141,6 @@ impl Data {
     }
 }
 
-/// The largest |Δ| between two answers; infinite if their lengths differ or a value is not a number.
-pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    let deltas = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    let comparable = a.len() == b.len() && deltas.clone().all(|delta| !delta.is_nan());
-    if comparable { deltas.fold(0.0, f32::max) } else { f32::INFINITY }
-}
-
 /// Softmax of logits, without overflow.
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -163,13 +156,6 @@ mod tests {
     #[test]
     fn probabilities_sum_to_one_even_for_large_logits() {
         assert_eq!(softmax(&[1000.0, 1000.0, -1000.0]), [0.5, 0.5, 0.0]);
-    }
-
-    #[test]
-    fn what_cannot_be_compared_is_infinitely_different() {
-        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 1.75]), 0.5);
-        assert_eq!(largest_difference(&[1.0], &[1.0, 2.0]), f32::INFINITY);
-        assert_eq!(largest_difference(&[f32::NAN], &[f32::NAN]), f32::INFINITY);
     }
 
     #[test]

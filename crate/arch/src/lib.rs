@@ -34,6 +34,7 @@ mod rng;
 pub mod space;
 mod task;
 mod text;
+pub mod tolerance;
 mod trace;
 
 pub use architecture::{Architecture, MAX_OPS};

@@ -16,7 +16,8 @@ use crate::local::{DeviceChoice, Engine};
 use crate::network::{Network, NetworkArgs};
 use crate::output::{Align, Format, table};
 use crate::remote::{Address, Remote, Settings};
-use cleave_arch::array::{largest_difference, softmax};
+use cleave_arch::array::softmax;
+use cleave_arch::tolerance::distance;
 use frame::Frame;
 
 /// Until an edge must have answered and taken the network: a 64 MiB model over 10 Mbps takes 54 s.
@@ -162,9 +163,10 @@ impl Inference {
         self.frames.iter().find_map(|frame| frame.logits.as_deref())
     }
 
-    fn largest_difference(&self) -> f32 {
+    /// [`distance`] of the worst frame.
+    fn largest_distance(&self) -> f32 {
         let answers = self.frames.iter().filter_map(|frame| frame.logits.as_deref());
-        answers.map(|logits| largest_difference(logits, &self.unsplit)).fold(0.0, f32::max)
+        answers.map(|logits| distance(logits, &self.unsplit)).fold(0.0, f32::max)
     }
 
     /// Classes by falling probability: name, probability, logit.
@@ -198,9 +200,9 @@ impl Inference {
             .map(|(name, probability, logit)| json!({ "class": name, "probability": probability, "logit": logit }))
             .collect();
         json!({
-            "network": self.network.to_json(), "input": self.input.name, "edge": self.edge,
+            "network": self.network.to_json(), "input": self.input.name, "label": self.input.class, "edge": self.edge,
             "version": cleave_data::VERSION, "classes": classes, "logits": self.logits(),
-            "max_logit_difference": self.largest_difference(),
+            "max_logit_difference": self.largest_distance(),
             "frames": self.frames.iter().map(Frame::to_json).collect::<Vec<_>>(),
             "frames_per_second": self.frames_per_second(),
         })
@@ -213,12 +215,12 @@ impl Inference {
             .collect();
         let classes = table(&[("class", Align::Left), ("probability", Align::Right), ("logit", Align::Right)], &rows);
         format!(
-            "network: {}\ninput:   {}\nedge:    {}\n\n{classes}\n{}\n|Δlogit| against the unsplit run: {:.2e}; {} frames, {:.1} per second",
+            "network: {}\ninput:   {}\nedge:    {}\n\n{classes}\n{}\nlargest |Δlogit| / max(1, |logit|) against the unsplit run: {:.2e}; {} frames, {:.1} per second",
             self.network.to_text(),
             self.input.name,
             self.edge,
             frame::timeline(&self.frames[self.frames.len().saturating_sub(SHOWN)..]),
-            self.largest_difference(),
+            self.largest_distance(),
             self.frames.len(),
             self.frames_per_second()
         )

@@ -4,18 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::ArgGroup;
 use cleave_arch::{Array, Task};
 use cleave_data::furniture::{self, CLASSES};
-use cleave_data::{read, sample};
+use cleave_data::{Sample, read, sample};
 
 /// What is asked for on the command line.
 #[derive(clap::Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
-#[command(next_help_heading = "Input")]
+#[command(next_help_heading = "Input", group = ArgGroup::new("source").required(true).args(["input", "sample"]))]
 pub struct InputArgs {
     /// A cloud or mesh: OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Which cloud of a file that holds several, counted from 0
+    #[arg(long, value_name = "I", default_value_t = 0, requires = "input")]
+    index: usize,
     /// A synthetic shape instead: bathtub, bed, chair, desk, dresser, monitor, night_stand, sofa, table or toilet
     #[arg(long, value_name = "CLASS")]
     sample: Option<String>,
@@ -28,6 +31,8 @@ pub struct Input {
     pub name: String,
     /// Features `[n, 3]`, centred, of radius one.
     pub cloud: Array,
+    /// Its true class, where it is known.
+    pub class: Option<String>,
 }
 
 impl InputArgs {
@@ -39,24 +44,29 @@ impl InputArgs {
         if task.in_channels != 3 {
             bail!("this network reads {} channels per point; a point cloud has 3", task.in_channels);
         }
-        let (name, points) = match (&self.input, &self.sample) {
-            (Some(path), _) => (path.display().to_string(), from_file(path, task.n_points, seed)?),
+        let (name, class, points) = match (&self.input, &self.sample) {
+            (Some(path), _) => from_file(path, self.index, task.n_points, seed)?,
             (None, Some(class)) => {
                 let class = class_index(class)?;
                 let points = furniture::generate(class, task.n_points, seed)?;
-                (format!("synthetic {}, seed {seed}", CLASSES[class]), points)
+                (format!("synthetic {}, seed {seed}", CLASSES[class]), Some(CLASSES[class].to_owned()), points)
             }
             (None, None) => bail!("no input is named; give --input FILE or --sample CLASS"),
         };
-        Ok(Input { name, cloud: Array::f32([task.n_points, 3], points)? })
+        Ok(Input { name, cloud: Array::f32([task.n_points, 3], points)?, class })
     }
 }
 
-fn from_file(path: &Path, n_points: usize, seed: u64) -> Result<Vec<f32>> {
-    let name = path.display().to_string();
+/// Name, class where the file tells it, and points.
+fn from_file(path: &Path, index: usize, n_points: usize, seed: u64) -> Result<(String, Option<String>, Vec<f32>)> {
+    let mut name = path.display().to_string();
     let bytes = fs::read(path).with_context(|| format!("the input {name} cannot be read"))?;
-    let geometry = read(&name, &bytes).with_context(|| format!("the input {name}"))?;
-    sample::to_cloud(&geometry, n_points, seed).with_context(|| format!("the input {name}"))
+    let Sample { geometry, of, class } = read(&name, &bytes, index).with_context(|| format!("the input {name}"))?;
+    let points = sample::to_cloud(&geometry, n_points, seed).with_context(|| format!("the input {name}"))?;
+    if of > 1 {
+        name = format!("{name}, cloud {index} of {of}");
+    }
+    Ok((name, class, points))
 }
 
 /// A class by name.

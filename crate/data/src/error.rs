@@ -95,6 +95,14 @@ pub enum DataError {
         /// Its coordinates.
         point: [f32; 3],
     },
+    /// The file holds fewer clouds than were asked for.
+    #[error("there is no cloud {index} in the file: it holds {of}, counted from 0")]
+    NoSuchSample {
+        /// The index asked for, from 0.
+        index: usize,
+        /// Clouds in the file.
+        of: usize,
+    },
     /// No point at all.
     #[error("there is no point: expected at least one point, or a mesh with a surface")]
     NoPoints,

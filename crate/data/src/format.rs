@@ -19,7 +19,7 @@ pub mod idx;
 pub(crate) use npy::Npy;
 pub(crate) use zip::Zip;
 
-use crate::{DataError, Geometry};
+use crate::{DataError, Sample};
 
 /// A file format that is read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,16 +64,17 @@ impl Format {
         by_magic(bytes).or_else(|| by_extension(name)).or_else(|| by_first_line(bytes))
     }
 
-    /// Reads the bytes as this format, without the checks of [`Geometry::checked`].
-    pub(crate) fn parse(self, bytes: &[u8]) -> Result<Geometry, DataError> {
+    /// Reads the bytes as this format, without the checks of [`crate::Geometry::checked`]; of several clouds the one at
+    /// `index`, or none of them if there are fewer.
+    pub(crate) fn parse(self, bytes: &[u8], index: usize) -> Result<Sample, DataError> {
         match self {
-            Format::Off => off::read(&lines::text(bytes)),
-            Format::Obj => obj::read(&lines::text(bytes)),
-            Format::Ply => ply::read(bytes),
-            Format::Pcd => pcd::read(bytes),
-            Format::Text => text::read(&lines::text(bytes)),
-            Format::Npy => npy::read(bytes),
-            Format::Npz => npz::read(bytes),
+            Format::Off => off::read(&lines::text(bytes)).map(Sample::only),
+            Format::Obj => obj::read(&lines::text(bytes)).map(Sample::only),
+            Format::Ply => ply::read(bytes).map(Sample::only),
+            Format::Pcd => pcd::read(bytes).map(Sample::only),
+            Format::Text => text::read(&lines::text(bytes)).map(Sample::only),
+            Format::Npy => npy::read(bytes, index),
+            Format::Npz => npz::read(bytes, index),
             Format::Idx => Err(DataError::Unsupported {
                 format: self,
                 what: "a file of images or labels".into(),

@@ -22,7 +22,7 @@ pub use error::{DataError, Place};
 pub use format::Format;
 pub use format::idx;
 pub use geometry::{Geometry, Mesh};
-pub use read::read;
+pub use read::{Sample, read};
 pub use rng::SplitMix64;
 
 /// Version of everything seeded here. The same seed and version give the same bits; a change of the generator,

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use cleave_data::modelnet::{self, Dataset};
+use cleave_data::read;
 
 fn decode(name: &str) -> Result<Dataset, String> {
     let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/case/modelnet").join(name)).unwrap();
@@ -31,4 +32,15 @@ fn what_is_wrong_with_a_set_is_named() {
     says("label_without_class.npz", "found the label 2, expected labels below 2");
     says("other_shape.npz", "found points of shape [2, 3, 3], expected [1, n, 3]");
     says("no_labels.npz", "found the arrays [points.npy, classes.npy], expected an array labels among them");
+}
+
+#[test]
+fn a_set_is_also_a_file_of_clouds() {
+    let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/case/modelnet/two.npz")).unwrap();
+    let second = read("two.npz", &bytes, 1).unwrap();
+    assert_eq!((second.of, second.class.as_deref()), (2, Some("chair")));
+    assert_eq!(second.geometry.positions()[1], [-32767.0, 0.0, 0.0]);
+    assert_eq!(read("two.npz", &bytes, 0).unwrap().class.as_deref(), Some("table"));
+    let why = read("two.npz", &bytes, 2).unwrap_err().to_string();
+    assert_eq!(why, "there is no cloud 2 in the file: it holds 2, counted from 0");
 }

@@ -53,7 +53,8 @@ impl Loaded {
         Self::new(card, weights, bytes.into(), device)
     }
 
-    fn from_bytes(bytes: Vec<u8>, device: &Device) -> Result<Self, String> {
+    /// Loads a weights file.
+    pub fn from_bytes(bytes: Vec<u8>, device: &Device) -> Result<Self, String> {
         let card = Card::from_safetensors(&bytes).map_err(|why| why.to_string())?;
         let weights = Weights::from_safetensors(&bytes).map_err(|why| why.to_string())?;
         Self::new(card, weights, bytes.into(), device)

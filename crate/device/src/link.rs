@@ -107,6 +107,15 @@ impl Link {
         self.device(DeviceEvent::Shape { up: self.shape, down: self.shape })
     }
 
+    /// Loses the connection, as a network failure would.
+    pub fn sever(&mut self) -> Vec<DeviceEffect> {
+        let connection = match std::mem::replace(&mut self.far, Far::Nothing) {
+            Far::Nothing => return Vec::new(),
+            Far::Socket { connection, .. } | Far::Simulated { connection, .. } => connection,
+        };
+        self.device(DeviceEvent::Closed { connection, why: "the link was broken here, on purpose".into() })
+    }
+
     /// Tells the session something; carries out what concerns the link and returns the rest.
     pub fn device(&mut self, event: DeviceEvent) -> Vec<DeviceEffect> {
         let mut left = Vec::new();

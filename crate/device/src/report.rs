@@ -4,7 +4,7 @@ use cleave_arch::array::softmax;
 use cleave_session::{FrameReport, Micros, Outcome};
 use cleave_wire::ui;
 
-/// A finished frame for the page; `delta` is the difference to the unsplit answer, where it was computed.
+/// A finished frame for the page; `delta` is the distance from the unsplit answer, where it was computed.
 pub fn frame(report: &FrameReport, delta: Option<f32>) -> ui::Frame {
     let since = |at: Micros| (at - report.submitted).as_millis();
     let spans = report.spans.iter().map(|span| ui::Span {

@@ -1,7 +1,8 @@
 //! Inputs: generated furniture and opened files, as clouds of the size that the network reads.
 
-use cleave_data::{furniture, sample};
-use cleave_wire::ui::Cloud;
+use cleave_data::{Sample, furniture, sample};
+use cleave_wire::ui::{Cloud, Place};
+use std::rc::Rc;
 
 /// Points of a preview.
 const PREVIEW_POINTS: usize = 256;
@@ -26,7 +27,9 @@ pub enum Source {
         /// Its name.
         name: String,
         /// Its content.
-        bytes: Vec<u8>,
+        bytes: Rc<[u8]>,
+        /// Which of its clouds.
+        index: usize,
     },
 }
 
@@ -35,7 +38,7 @@ impl Source {
     pub fn cloud(&self, n_points: usize) -> Result<Cloud, String> {
         match self {
             Self::Furniture { class, seed } => generate(*class, n_points, *seed),
-            Self::File { name, bytes } => open(name, bytes, n_points),
+            Self::File { name, bytes, index } => open(name, bytes, *index, n_points),
         }
     }
 
@@ -54,11 +57,11 @@ impl Source {
 fn generate(class: usize, n_points: usize, seed: u64) -> Result<Cloud, String> {
     let points = furniture::generate(class, n_points, seed).map_err(|why| why.to_string())?;
     let name = furniture::CLASSES[class];
-    Ok(Cloud { name: format!("{name} {seed}"), class: Some(name.into()), points })
+    Ok(Cloud { name: format!("{name} {seed}"), class: Some(name.into()), points, place: None })
 }
 
-fn open(name: &str, bytes: &[u8], n_points: usize) -> Result<Cloud, String> {
-    let geometry = cleave_data::read(name, bytes).map_err(|why| why.to_string())?;
+fn open(name: &str, bytes: &[u8], index: usize, n_points: usize) -> Result<Cloud, String> {
+    let Sample { geometry, of, class } = cleave_data::read(name, bytes, index).map_err(|why| why.to_string())?;
     let points = sample::to_cloud(&geometry, n_points, 0).map_err(|why| why.to_string())?;
-    Ok(Cloud { name: name.into(), class: None, points })
+    Ok(Cloud { name: name.into(), class, points, place: Some(Place { index, of }) })
 }

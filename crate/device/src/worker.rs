@@ -12,7 +12,8 @@ use crate::report;
 use crate::samples::{self, Source};
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
-use cleave_arch::array::{Array, largest_difference};
+use cleave_arch::array::Array;
+use cleave_arch::tolerance::distance;
 use cleave_arch::{LinkCodec, Plan, Task};
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros, Outcome};
 use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
@@ -141,8 +142,17 @@ impl Worker {
                 let effects = self.link.reshape(shape);
                 self.perform(effects);
             }
+            Intent::Break => {
+                let effects = self.link.sever();
+                self.perform(effects);
+            }
             Intent::Generate { class, seed } => self.take(Source::Furniture { class, seed }),
-            Intent::Open { name, bytes } => self.take(Source::File { name, bytes }),
+            Intent::Open { name, bytes } if name.ends_with(".safetensors") => {
+                self.loading += 1;
+                self.loaded(Loaded::from_bytes(bytes, &self.engine.device).map_err(|why| format!("{name}: {why}")));
+            }
+            Intent::Open { name, bytes } => self.take(Source::File { name, bytes: bytes.into(), index: 0 }),
+            Intent::Pick { index } => self.pick(index),
             Intent::Network(name) => self.load(name),
             Intent::Plan { plan, codec } => self.plan(&plan, &codec),
             Intent::RunOnce => self.run_once(),
@@ -321,7 +331,7 @@ impl Worker {
             Finished::Unsplit { report, result } => {
                 let whole = result.ok().and_then(|arrays| arrays.into_iter().next());
                 let whole = whole.as_ref().and_then(|array| array.as_f32().ok());
-                let delta = whole.zip(report::logits(&report)).map(|(a, b)| largest_difference(a, b));
+                let delta = whole.zip(report::logits(&report)).map(|(whole, answer)| distance(answer, whole));
                 self.page.post(Event::Frame(report::frame(&report, delta)));
             }
         }
@@ -361,6 +371,12 @@ impl Worker {
                 let (what, remedy) = source.complaint();
                 self.page.fail(&what, &why, remedy);
             }
+        }
+    }
+
+    fn pick(&mut self, index: usize) {
+        if let Some((Source::File { name, bytes, .. }, _)) = &self.input {
+            self.take(Source::File { name: name.clone(), bytes: Rc::clone(bytes), index });
         }
     }
 

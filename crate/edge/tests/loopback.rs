@@ -8,6 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use cleave_arch::tolerance::{SPLIT_F32, distance};
 use cleave_arch::{Architecture, Array, LinkCodec, Plan, Segment, SplitMix64, Task, Tier};
 use cleave_model::{Card, Gnn, Storage, Weights};
 use cleave_wire::{LinkShape, PROTOCOL_VERSION, RefusalCode, Subject, ToDevice, ToEdge};
@@ -40,10 +41,10 @@ async fn run(gnn: &Gnn, ops: std::ops::Range<usize>, classifier: bool, inputs: &
     gnn.run(&segment, state).download().await.unwrap()
 }
 
-fn largest_difference(a: &[Array], b: &[Array]) -> f32 {
+fn furthest(a: &[Array], b: &[Array]) -> f32 {
     assert_eq!(a.len(), b.len());
     let pairs = a.iter().zip(b).map(|(a, b)| (a.as_f32().unwrap(), b.as_f32().unwrap()));
-    pairs.map(|(a, b)| cleave_arch::array::largest_difference(a, b)).fold(0.0, f32::max)
+    pairs.map(|(a, b)| distance(a, b)).fold(0.0, f32::max)
 }
 
 /// That sessions are still served.
@@ -78,7 +79,7 @@ async fn every_cut_answers_like_the_local_network() {
         );
         let answer = tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap();
         assert_eq!(answer[0].shape, [TASK.n_classes]);
-        assert!(largest_difference(&answer, &whole) <= 1e-6, "cut {cut}");
+        assert!(furthest(&answer, &whole) <= SPLIT_F32, "cut {cut}");
         assert!(matches!(client.hear().await, ToDevice::Credit { n: 1 }));
     }
     let mut second = Client::greeted(&edge).await;
@@ -99,7 +100,7 @@ async fn an_edge_in_the_middle_returns_what_lives_there() {
     client.deploy(0, &plan, TASK, &file).await;
     client.frame(1, 0, 1, &inputs).await;
     let ToDevice::Result { tensors, .. } = client.hear().await else { panic!("no result") };
-    assert!(largest_difference(&tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap(), &local) <= 1e-6);
+    assert!(furthest(&tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap(), &local) <= SPLIT_F32);
     edge.stop().await;
 }
 

@@ -6,14 +6,13 @@ use crate::functional::{pool, skip};
 use crate::ops::{distance_reduce, edge_max, gather_reduce, knn, linear};
 use crate::{ModelError, SLOPE};
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use cleave_arch::tolerance::ENGINES_F32;
 use cleave_arch::{Pool, Reducer, SplitMix64};
 
 /// Two clouds, more nodes than one tile of the neighbour search and no multiple of one.
 const BATCH: usize = 2;
 const NODES: usize = 70;
 const NEIGHBOURS: usize = 9;
-/// Largest difference allowed, relative to values around 1: different orders of summation.
-const TOLERANCE: f32 = 1e-3;
 
 /// Runs every operation on `device` and on the CPU and compares. Waits once, for all results; takes
 /// a few milliseconds of computing and, on a GPU, the time its pipelines need to compile.
@@ -31,7 +30,7 @@ pub async fn self_check(device: &Device) -> Result<(), ModelError> {
 }
 
 fn compare(name: &str, expected: &[f32], found: &[f32]) -> Result<(), ModelError> {
-    let close = |(e, f): (&f32, &f32)| (e - f).abs() <= TOLERANCE * (1.0 + e.abs());
+    let close = |(e, f): (&f32, &f32)| (e - f).abs() <= ENGINES_F32 * (1.0 + e.abs());
     if expected.len() == found.len() && expected.iter().zip(found).all(close) {
         return Ok(());
     }

@@ -7,6 +7,7 @@
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use cleave_arch::tolerance::{ENGINES_F32, KERNEL};
 use cleave_arch::{Architecture, GraphSource, Op, Plan, Reducer, SplitMix64, Task, space};
 use cleave_model::ops::{GraphOps, distance_reduce, edge_max, gather_reduce, knn, linear};
 use cleave_model::{Gnn, SLOPE, Weights, self_check};
@@ -85,7 +86,7 @@ async fn neighbours_are_as_near_as_the_cpu_finds_them() {
             for (slot, (f, e)) in row.iter().zip(&expected[node * k..][..k]).enumerate() {
                 assert!((0..nodes as i32).contains(f), "{what}: node {node} has neighbour {f}");
                 let near = |j: i32| distance(&x, channels, node, cloud + j as usize);
-                assert!((near(*f) - near(*e)).abs() <= 1e-4 * (1.0 + near(*e)), "{what}: node {node}, slot {slot}");
+                assert!((near(*f) - near(*e)).abs() <= KERNEL * (1.0 + near(*e)), "{what}: node {node}, slot {slot}");
             }
             row.sort_unstable();
             row.dedup();
@@ -114,15 +115,15 @@ async fn reductions_equal_those_of_the_cpu() {
                 (gather_reduce(x.clone(), near.clone(), reducer), distance_reduce(x, near, reducer))
             };
             let (found, expected) = (on(&device), on(&Device::flex()));
-            assert_close(&what, &floats(found.0).await, &floats(expected.0).await, 1e-5);
-            assert_close(&what, &floats(found.1).await, &floats(expected.1).await, 1e-5);
+            assert_close(&what, &floats(found.0).await, &floats(expected.0).await, KERNEL);
+            assert_close(&what, &floats(found.1).await, &floats(expected.1).await, KERNEL);
         }
         let convolved = |device: &Device| {
             let (x, near) = (tensor(&x, [batch, nodes, channels], device), graph([batch, nodes, k], device));
             edge_max(x.clone(), x - 0.1, near, SLOPE)
         };
         let what = format!("edge convolution, {channels} channels");
-        assert_close(&what, &floats(convolved(&device)).await, &floats(convolved(&Device::flex())).await, 1e-5);
+        assert_close(&what, &floats(convolved(&device)).await, &floats(convolved(&Device::flex())).await, KERNEL);
     }
 }
 
@@ -143,8 +144,8 @@ async fn gradients_equal_those_of_the_cpu() {
             (Tensor::<3>::from_dispatch(features), Tensor::<3>::from_dispatch(distances))
         };
         let (found, expected) = (on(&device), on(&Device::flex()));
-        assert_close(&format!("{reducer:?}"), &floats(found.0).await, &floats(expected.0).await, 1e-4);
-        assert_close(&format!("{reducer:?} of distances"), &floats(found.1).await, &floats(expected.1).await, 1e-4);
+        assert_close(&format!("{reducer:?}"), &floats(found.0).await, &floats(expected.0).await, KERNEL);
+        assert_close(&format!("{reducer:?} of distances"), &floats(found.1).await, &floats(expected.1).await, KERNEL);
     }
 }
 
@@ -160,7 +161,7 @@ async fn linear_layers_equal_those_of_the_cpu() {
                     (tensor(&weight, [1, inputs, outputs], device), tensor(&bias, [1, 1, outputs], device));
                 linear(tensor(&x, [batch, nodes, inputs], device), weight, bias, slope)
             };
-            assert_close(&what, &floats(on(&device)).await, &floats(on(&Device::flex())).await, 1e-4);
+            assert_close(&what, &floats(on(&device)).await, &floats(on(&Device::flex())).await, KERNEL);
         }
     }
 }
@@ -189,7 +190,7 @@ async fn networks_answer_as_on_the_cpu() {
     for architecture in &architectures {
         let found = logits(architecture, &task, &device).await;
         let expected = logits(architecture, &task, &Device::flex()).await;
-        assert_close(&architecture.to_string(), &found, &expected, 1e-3);
+        assert_close(&architecture.to_string(), &found, &expected, ENGINES_F32);
     }
 }
 

@@ -49,14 +49,19 @@ pub enum Intent {
     Simulate,
     /// Shape the link.
     Shape(Link),
+    /// Lose the connection now, as a network failure would: frames end locally until it is back.
+    Break,
     /// Make a seeded shape of one class of the gallery.
     Generate { class: usize, seed: u64 },
-    /// Read a point cloud or mesh; the format is told from name and content.
+    /// Read a point cloud or mesh, the first of those in the file; the format is told from name and content. A
+    /// `.safetensors` file is a network instead, as `cleave train network` writes it.
     Open {
         name: String,
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
+    /// Another cloud of the file that was opened last, counted from 0.
+    Pick { index: usize },
     /// Load a network: `dgcnn`, a name from `model/index.json`, or a text form (seeded random weights).
     Network(String),
     /// Who runs what, as the text form with communicates, and the codec (`f32`, `f16+lz4`, …).
@@ -126,8 +131,18 @@ pub enum EdgeStatus {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cloud {
     pub name: String,
+    /// The true class, where it is known.
     pub class: Option<String>,
     pub points: Vec<f32>,
+    /// Which cloud of a file this is; absent for generated ones.
+    pub place: Option<Place>,
+}
+
+/// One of several clouds, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub index: usize,
+    pub of: usize,
 }
 
 /// The network held by the worker.
@@ -170,7 +185,7 @@ pub struct Frame {
     pub bytes_down: usize,
     /// Softmax of the logits, in the order of the network's classes.
     pub probabilities: Vec<f32>,
-    /// Largest |Δlogit| against the unsplit run on the device, where that was computed.
+    /// Largest |Δlogit| / max(1, largest |logit|) against the unsplit run on the device, where that was computed.
     pub delta: Option<f32>,
     pub plan: String,
     pub codec: String,

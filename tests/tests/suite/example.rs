@@ -1,9 +1,9 @@
 //! The four example strings of GCoDE's authors: they parse, print back, run whole and run as they say.
 
+use cleave_arch::tolerance::{SPLIT_F32, distance};
 use cleave_arch::{Plan, Task};
 use cleave_session::Outcome;
 use cleave_tests::link::{Link, Loaded, cloud};
-use cleave_tests::tolerance::{SPLIT_F32, distance};
 
 use crate::json;
 

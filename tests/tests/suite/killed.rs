@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use cleave_arch::Task;
+use cleave_arch::tolerance::{SPLIT_F32, distance};
 use cleave_session::{FrameReport, Outcome};
 use cleave_tests::link::{End, Link, Loaded, PATIENCE, cloud};
-use cleave_tests::tolerance::{SPLIT_F32, distance};
 
 const IN_FLIGHT: usize = 6;
 

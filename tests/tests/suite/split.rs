@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cleave_arch::tolerance::{Bound, Engines, bound, distance, top_1};
 use cleave_arch::{Architecture, Array, Codec, Compression, LinkCodec, Plan, SplitMix64, Task, Tier};
 use cleave_cli::network::{self, Network};
 use cleave_session::{LocalReason, Outcome};
 use cleave_tests::link::{Link, Loaded, cloud};
 use cleave_tests::random;
-use cleave_tests::tolerance::{Bound, bound, distance, top_1};
 
 use crate::workspace;
 
@@ -38,7 +38,7 @@ impl Tally {
         self.runs += 1;
         let codec = plan.codec();
         let far = distance(answer, unsplit);
-        match (&report.outcome, bound(plan, loaded.engine.gnn().trace())) {
+        match (&report.outcome, bound(plan, loaded.engine.gnn().trace(), Engines::One)) {
             // A value that f16 or i8 cannot carry: the device says so and goes on alone, exactly.
             (Outcome::Local { why: LocalReason::CannotSend { .. } }, _) if codec.codec != Codec::F32 => {
                 self.local += 1;

@@ -5,7 +5,7 @@
 use super::Format;
 use super::scalar::{Endian, Scalar};
 use crate::error::quote;
-use crate::{DataError, Geometry, Place};
+use crate::{DataError, Geometry, Place, Sample};
 
 /// First bytes of every file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -37,9 +37,9 @@ impl Kind {
     }
 }
 
-/// Reads a cloud of shape `[n, c]` or `[1, n, c]`, c ≥ 3, whose first three columns are x, y, z.
-pub(crate) fn read(bytes: &[u8]) -> Result<Geometry, DataError> {
-    Npy::parse(bytes)?.points().map(Geometry::Points)
+/// Reads a cloud of shape `[n, c]`, or one of `[clouds, n, c]`, c ≥ 3, whose first three columns are x, y, z.
+pub(crate) fn read(bytes: &[u8], index: usize) -> Result<Sample, DataError> {
+    Npy::parse(bytes)?.cloud(index)
 }
 
 impl<'a> Npy<'a> {
@@ -63,22 +63,28 @@ impl<'a> Npy<'a> {
         Ok(Self { kind, endian, fortran_order, shape, data: &data[..needs as usize] })
     }
 
-    /// The rows of `[n, c]` or `[1, n, c]` as points.
-    fn points(&self) -> Result<Vec<[f32; 3]>, DataError> {
-        let (n, n_columns) = match self.shape[..] {
-            [n, c] | [1, n, c] if c >= 3 => (n, c),
-            _ => return Err(bad(format!("an array of shape {:?}", self.shape), "the shape [n, 3]: n points x y z")),
+    /// The rows of `[n, c]`, or of the one at `index` of `[clouds, n, c]`, as points; no point beyond the last.
+    fn cloud(&self, index: usize) -> Result<Sample, DataError> {
+        let (of, n, n_columns) = match self.shape[..] {
+            [n, c] if c >= 3 => (1, n, c),
+            [of, n, c] if c >= 3 => (of, n, c),
+            _ => {
+                let expected = "the shape [n, 3]: n points x y z, or [clouds, n, 3]";
+                return Err(bad(format!("an array of shape {:?}", self.shape), expected));
+            }
         };
         let Kind::Number(scalar) = self.kind else {
             return Err(bad("an array of text".into(), "an array of numbers"));
         };
         let position = |row: usize, column: usize| match self.fortran_order {
-            false => row * n_columns + column,
-            true => column * n + row,
+            false => (index * n + row) * n_columns + column,
+            true => (column * n + row) * of + index,
         };
         let value = |row, column| scalar.read(&self.data[position(row, column) * scalar.size()..], self.endian);
         let coordinate = |row, column| value(row, column).map_or(f32::NAN, |v| v as f32);
-        Ok((0..n).map(|row| std::array::from_fn(|column| coordinate(row, column))).collect())
+        let rows = if index < of { 0..n } else { 0..0 };
+        let points = rows.map(|row| std::array::from_fn(|column| coordinate(row, column))).collect();
+        Ok(Sample { geometry: Geometry::Points(points), of, class: None })
     }
 
     /// All entries as numbers, in the order of the file.

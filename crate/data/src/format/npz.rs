@@ -3,20 +3,31 @@
 use super::Format;
 use super::npy;
 use super::zip::Zip;
-use crate::{DataError, Geometry, Place};
+use crate::{DataError, Place, Sample};
 
 /// Names that hold points in practice, the most telling first.
 const USUAL: [&str; 7] = ["points", "pos", "xyz", "vertices", "pointcloud", "data", "arr_0"];
 
-/// Reads a cloud.
-pub(crate) fn read(bytes: &[u8]) -> Result<Geometry, DataError> {
+/// Reads the cloud at `index`, and its class if the file has one label for each.
+pub(crate) fn read(bytes: &[u8], index: usize) -> Result<Sample, DataError> {
     let zip = Zip::open(bytes)?;
     let usual = USUAL.iter().find_map(|name| zip.find(&format!("{name}.npy")));
     let member = match (usual, zip.members()) {
         (Some(member), _) | (None, [member]) => member,
         (None, members) => return Err(ambiguous(members.iter().map(|member| member.name.as_str()))),
     };
-    npy::read(&zip.unpack(member)?)
+    let sample = npy::read(&zip.unpack(member)?, index)?;
+    let class = class(&zip, index, sample.of);
+    Ok(Sample { class, ..sample })
+}
+
+/// What `labels` and `classes` say of one cloud. They are no part of a cloud: where they do not fit, there is no class.
+fn class(zip: &Zip, index: usize, of: usize) -> Option<String> {
+    let member = |name: &str| zip.unpack(zip.find(name)?).ok();
+    let (labels, classes) = (member("labels.npy")?, member("classes.npy")?);
+    let labels: Vec<f64> = npy::Npy::parse(&labels).ok()?.numbers().ok()?.collect();
+    let label = (labels.len() == of).then(|| labels.get(index))??;
+    npy::Npy::parse(&classes).ok()?.strings().ok()?.into_iter().nth(*label as usize)
 }
 
 fn ambiguous<'n>(names: impl Iterator<Item = &'n str>) -> DataError {

@@ -4,6 +4,9 @@ use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use cleave_arch::LinkCodec;
 use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Preference};
 
+/// Ending of files that hold a network, not a shape.
+const WEIGHTS: &str = ".safetensors";
+
 /// A person's action, or what the page itself learns while loading.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -22,6 +25,8 @@ pub enum Act {
         /// Its content.
         bytes: Vec<u8>,
     },
+    /// Another cloud of the opened file, counted from 0.
+    Pick(usize),
     /// Load a network by name or text form.
     Choose(String),
     /// Move the cut with this index before operation `to`; past the classifier removes it.
@@ -37,6 +42,8 @@ pub enum Act {
     Write(LinkCodec),
     /// Shape the link.
     Shaping(Link),
+    /// Lose the connection now.
+    Break,
     /// Override the choice of engine, or leave it to the measurement.
     Prefer(Preference),
     /// Use a real edge.
@@ -76,12 +83,14 @@ impl State {
                 self.settings.seed = (self.settings.seed + 1) % crate::url::SEEDS;
                 return self.generate();
             }
-            Act::Open { name, bytes } => return self.when_ready(Intent::Open { name, bytes }),
+            Act::Open { name, bytes } => return self.open(name, bytes),
+            Act::Pick(index) => return self.when_ready(Intent::Pick { index }),
             Act::Choose(network) => return self.choose(network),
             Act::MoveCut { cut, to } => return self.move_cut(cut, to),
             Act::AddCut => return self.add_cut(),
             Act::Write(codec) => return self.write(codec),
             Act::Shaping(link) => return self.shape_link(link),
+            Act::Break => return self.when_ready(Intent::Break),
             Act::Prefer(preference) => {
                 self.settings.preference = preference;
                 return self.when_ready(Intent::Prefer(preference));
@@ -130,6 +139,16 @@ impl State {
     /// The intent if somebody is there to hear it. Until then the settings alone remember it: [`State::begin`] sends them.
     fn when_ready(&self, intent: Intent) -> Vec<Intent> {
         if self.is_ready() { vec![intent] } else { Vec::new() }
+    }
+
+    fn open(&mut self, name: String, bytes: Vec<u8>) -> Vec<Intent> {
+        let mut intents = Vec::new();
+        if name.ends_with(WEIGHTS) && self.is_ready() {
+            self.settings.cuts = Cuts::Default;
+            intents = self.stop();
+        }
+        intents.extend(self.when_ready(Intent::Open { name, bytes }));
+        intents
     }
 
     fn choose(&mut self, network: String) -> Vec<Intent> {

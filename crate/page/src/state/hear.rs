@@ -39,8 +39,12 @@ impl State {
 
     fn take_network(&mut self, network: Network) -> Vec<Intent> {
         self.progress = None;
-        let asked = self.wanted.take().unwrap_or_else(|| network.name.clone());
         let name = network.name.clone();
+        let asked = self.wanted.take().unwrap_or_else(|| {
+            // Nobody asked by name: it is a file that was opened.
+            self.settings.network = name.clone();
+            name.clone()
+        });
         let held = Held::new(network, self.settings.codec);
         match held.and_then(|held| held.cut(&self.settings.cuts)) {
             Ok(held) => {

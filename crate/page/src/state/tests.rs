@@ -8,7 +8,7 @@ use cleave_wire::ui::{Event, Outcome};
 const SMALL: &str = "3 2 1 4,0 6 3 0";
 
 fn cloud() -> Event {
-    Event::Cloud(Cloud { name: "chair".into(), class: Some("chair".into()), points: vec![0.0; 3] })
+    Event::Cloud(Cloud { name: "chair".into(), class: Some("chair".into()), points: vec![0.0; 3], place: None })
 }
 
 fn ready() -> Event {

@@ -5,14 +5,13 @@ use super::icon::{Icon, icon};
 use super::run::{RunBar, StreamFigures};
 use crate::format;
 use crate::state::{Freshness, State};
-use cleave_wire::ui::Outcome;
+use cleave_arch::Plan;
+use cleave_arch::tolerance::{Bound, Engines, SPLIT_F32, bound};
+use cleave_wire::ui::{EdgeStatus, Frame, Outcome};
 use leptos::prelude::*;
 
 /// Classes on show; of a longer list the most probable ones.
 const SHOWN: usize = 10;
-
-/// Largest |Δlogit| that counts as equal: the bound of the f32 codec on one engine.
-const EQUAL: f32 = 1e-4;
 
 /// The panel.
 #[component]
@@ -104,13 +103,38 @@ fn equality(state: &State) -> Equality {
     };
     match answer.frame.delta {
         None => Equality::Unknown("Not compared while streaming."),
-        Some(delta) if delta.abs() <= EQUAL => {
-            Equality::Equal(format!("Equal to the unsplit answer: |Δ| = {}", format::delta(delta)))
+        Some(delta) => judge(delta, allowed(state, &answer.frame), &answer.frame.codec),
+    }
+}
+
+/// A distance from the unsplit answer in words; `allowed` is the bound of the plan, where one holds.
+fn judge(delta: f32, allowed: Option<f32>, codec: &str) -> Equality {
+    let far = format::delta(delta);
+    match allowed {
+        _ if delta <= SPLIT_F32 => Equality::Equal(format!("Equal to the unsplit answer: |Δ| = {far}")),
+        Some(most) if delta <= most => {
+            Equality::Equal(format!("Equal within what {codec} allows: |Δ| = {far} of {}", format::delta(most)))
         }
-        Some(delta) => {
-            let codec = &answer.frame.codec;
-            Equality::Close(format!("|Δ| = {} against the unsplit answer, {codec}", format::delta(delta)))
-        }
+        Some(most) => Equality::Close(format!(
+            "Not equal: |Δ| = {far}, and {codec} allows {}; please report this",
+            format::delta(most)
+        )),
+        None => Equality::Close(format!(
+            "|Δ| = {far}: neighbours are searched again behind the cut, where a rounded feature can choose others"
+        )),
+    }
+}
+
+/// What may lie between the frame's answer and the unsplit one; `None` if a neighbour can jump.
+fn allowed(state: &State, frame: &Frame) -> Option<f32> {
+    let plan = frame.plan.parse::<Plan>().ok()?.with_codec(frame.codec.parse().ok()?);
+    let engines = match (&state.edge, &frame.outcome) {
+        (EdgeStatus::Simulated, _) | (_, Outcome::Local { .. }) => Engines::One,
+        _ => Engines::Two,
+    };
+    match bound(&plan, state.held.as_ref()?.trace(), engines) {
+        Bound::Distance(most) => Some(most),
+        Bound::Agreement(_) => None,
     }
 }
 
@@ -164,6 +188,7 @@ mod tests {
         let mut state = State::new(Settings::default(), None, String::new());
         state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
         let mut frame = frame(1, 0.0);
+        (frame.plan, frame.codec) = ("3 5 2 1 4,0 0 6 3 0".into(), "f32".into());
         (frame.delta, frame.probabilities[3]) = (delta, 0.7);
         state.hear(Event::Frame(frame));
         state
@@ -179,7 +204,11 @@ mod tests {
     #[test]
     fn equal_close_and_unknown_are_told_apart() {
         assert!(matches!(equality(&answered(Some(2e-6))), Equality::Equal(words) if words.ends_with("2.0e-6")));
-        assert!(matches!(equality(&answered(Some(0.02))), Equality::Close(words) if words.contains("0.020 against")));
+        assert!(
+            matches!(equality(&answered(Some(0.02))), Equality::Close(words) if words.contains("0.020, and f32 allows 1.0e-4"))
+        );
+        assert!(matches!(judge(1e-3, Some(2e-3), "f16"), Equality::Equal(words) if words.contains("what f16 allows")));
+        assert!(matches!(judge(1e-3, None, "f16"), Equality::Close(words) if words.contains("neighbours")));
         assert!(matches!(equality(&answered(None)), Equality::Unknown(_)));
     }
 

@@ -158,7 +158,12 @@ pub fn CloudView() -> impl IntoView {
 fn name(cloud: Option<&Shared<Cloud>>) -> String {
     cloud.map_or_else(
         || "No shape yet".into(),
-        |cloud| format!("{} · {} points", format::class(&cloud.name), format::count(cloud.points.len() / 3)),
+        |cloud| {
+            let label =
+                cloud.place.and(cloud.class.as_ref()).map(|class| format!(" · labelled {}", format::class(class)));
+            let points = format::count(cloud.points.len() / 3);
+            format!("{}{} · {points} points", format::class(&cloud.name), label.unwrap_or_default())
+        },
     )
 }
 

@@ -5,13 +5,14 @@ use super::cloud::{CloudView, Preview};
 use super::icon::{Icon, icon};
 use crate::format;
 use crate::state::{Act, CLASSES, Notice};
+use cleave_wire::ui::Place;
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DragEvent, File, HtmlInputElement};
 
 /// Larger files are refused before they are read: the page has to stay alive.
 const MAX_FILE_BYTES: f64 = 128e6;
-const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.npy,.npz";
+const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.npy,.npz,.safetensors";
 
 /// The panel.
 #[component]
@@ -35,6 +36,7 @@ pub fn Input() -> impl IntoView {
             <CloudView />
             <Gallery />
             <FileButton />
+            <Picker />
         </section>
     }
 }
@@ -43,8 +45,8 @@ pub fn Input() -> impl IntoView {
 fn Gallery() -> impl IntoView {
     let page = Page::of_here();
     let chosen = page.part(|state| {
-        let file = state.cloud.as_ref().is_some_and(|cloud| cloud.class.is_none());
-        if file { None } else { Some(state.settings.class) }
+        let from_file = state.cloud.as_ref().is_some_and(|cloud| cloud.place.is_some());
+        if from_file { None } else { Some(state.settings.class) }
     });
     let seed = page.part(|state| state.settings.seed);
     let shape = move |(class, name): (usize, &'static str)| {
@@ -81,9 +83,34 @@ fn FileButton() -> impl IntoView {
                 <input type="file" class="unseen" accept=FORMATS on:change=choose />
                 {icon(Icon::Open)} "Open a file"
             </label>
-            <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ"</span>
+            <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ; or a network's weights, SAFETENSORS"</span>
         </div>
     }
+}
+
+/// Which cloud of an opened file; nothing for files with a single one.
+#[component]
+fn Picker() -> impl IntoView {
+    let page = Page::of_here();
+    let place = page.part(|state| state.cloud.as_ref().and_then(|cloud| cloud.place).filter(|place| place.of > 1));
+    let pick = move |index: usize| page.act(Act::Pick(index));
+    let shown = move |place: Place| {
+        let last = place.of - 1;
+        let typed = move |event| {
+            if let Ok(number) = event_target_value(&event).parse::<usize>() {
+                pick(number.clamp(1, last + 1) - 1);
+            }
+        };
+        view! {
+            <div class="picker" role="group" aria-label="Cloud of the file">
+                <button type="button" disabled=place.index == 0 on:click=move |_| pick(place.index - 1)>"Previous"</button>
+                <label>"cloud " <input type="number" min="1" max=place.of prop:value=place.index + 1 on:change=typed /></label>
+                <span class="muted">"of " {format::count(place.of)}</span>
+                <button type="button" disabled=place.index == last on:click=move |_| pick(place.index + 1)>"Next"</button>
+            </div>
+        }
+    };
+    move || place.get().map(shown)
 }
 
 fn open(page: Page, file: File) {

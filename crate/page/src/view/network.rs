@@ -41,7 +41,8 @@ fn options(state: &State) -> Vec<(String, String)> {
     }
     let own = state.network_name();
     if options.iter().all(|(name, _)| *name != own) {
-        options.push((own.clone(), format!("text form {own}")));
+        let kind = if own.contains(',') { "text form" } else { "file" };
+        options.push((own.clone(), format!("{kind} {own}")));
     }
     options
 }

@@ -101,6 +101,8 @@ fn LinkCard() -> impl IntoView {
                 {amount("or", "", Range { min: 0.0, max: 100_000.0, step: 1.0 }, rate, set_rate)}
                 {amount("delay", "ms", millis, delay, change(|link, v| link.delay_millis = v))}
                 {amount("jitter", "ms", millis, jitter, change(|link, v| link.jitter_millis = v))}
+                <button type="button" title="Frames end on the device until the connection is back"
+                    on:click=move |_| page.act(Act::Break)>"Break it"</button>
             </div>
         </div>
     }
