@@ -9,6 +9,7 @@ use crate::port::Page;
 use crate::simulated::{EdgeJob, SimulatedEdge};
 use crate::socket::{Socket, SocketEvent};
 use crate::worker::Input;
+use cleave_arch::tolerance::Engines;
 use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, StopReason, Work};
 use cleave_wire::LinkShape;
 use cleave_wire::ui::{self, EdgeAddress, EdgeStatus, Event};
@@ -180,6 +181,11 @@ impl Link {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the edge half computes with other kernels than the device.
+    pub fn engines(&self) -> Engines {
+        if matches!(self.far, Far::Socket { .. }) { Engines::Two } else { Engines::One }
     }
 
     /// Frames that have not ended.

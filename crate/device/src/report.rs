@@ -1,11 +1,13 @@
 //! From the session's ledger to what the page shows.
 
 use cleave_arch::array::softmax;
+use cleave_arch::tolerance::{Bound, Engines, bound};
 use cleave_session::{FrameReport, Micros, Outcome};
 use cleave_wire::ui;
 
 /// A finished frame for the page; `delta` is the distance from the unsplit answer, where it was computed.
-pub fn frame(report: &FrameReport, delta: Option<f32>) -> ui::Frame {
+/// `edge` tells which engine the edge half ran on.
+pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> ui::Frame {
     let since = |at: Micros| (at - report.submitted).as_millis();
     let spans = report.spans.iter().map(|span| ui::Span {
         lane: lane(span.lane),
@@ -22,8 +24,18 @@ pub fn frame(report: &FrameReport, delta: Option<f32>) -> ui::Frame {
         bytes_down: report.bytes_down,
         probabilities: logits(report).map(softmax).unwrap_or_default(),
         delta,
+        bound: allowed(report, edge),
         plan: report.work.plan().to_string(),
         codec: report.work.plan().codec().to_string(),
+    }
+}
+
+fn allowed(report: &FrameReport, edge: Engines) -> Option<f32> {
+    let engines = if report.outcome == Outcome::AsPlanned { edge } else { Engines::One };
+    let plan = report.work.plan();
+    match bound(plan, &plan.architecture().trace(report.work.task()), engines) {
+        Bound::Distance(most) => Some(most),
+        Bound::Agreement(_) => None,
     }
 }
 

@@ -332,7 +332,7 @@ impl Worker {
                 let whole = result.ok().and_then(|arrays| arrays.into_iter().next());
                 let whole = whole.as_ref().and_then(|array| array.as_f32().ok());
                 let delta = whole.zip(report::logits(&report)).map(|(whole, answer)| distance(answer, whole));
-                self.page.post(Event::Frame(report::frame(&report, delta)));
+                self.page.post(Event::Frame(report::frame(&report, delta, self.link.engines())));
             }
         }
     }
@@ -343,7 +343,7 @@ impl Worker {
         {
             return self.jobs.add_unsplit(report, input);
         }
-        self.page.post(Event::Frame(report::frame(&report, None)));
+        self.page.post(Event::Frame(report::frame(&report, None, self.link.engines())));
         let Some(stream) = &mut self.stream else { return };
         if stream.count(&report) {
             self.page.post(Event::Stream(stream.view(true)));

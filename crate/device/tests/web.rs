@@ -95,6 +95,7 @@ impl Visitor {
 
 fn assert_equal(frame: &Frame, bound: f32) {
     assert_eq!(frame.outcome, Outcome::AsPlanned, "{}", frame.plan);
+    assert!(frame.bound.is_none_or(|told| told == bound), "the page is told {:?}, not {bound}", frame.bound);
     let delta = frame.delta.unwrap();
     assert!(delta <= bound, "{}: distance {delta} > {bound} with {}", frame.plan, frame.codec);
 }

@@ -73,11 +73,6 @@ impl Held {
         Ok(Held { about, own: plan.clone(), plan, trace })
     }
 
-    /// Shapes and costs of its operations.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
-    }
-
     /// The same network, cut elsewhere.
     ///
     /// # Errors

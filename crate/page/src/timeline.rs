@@ -152,6 +152,7 @@ pub(crate) mod tests {
             bytes_down: 1,
             probabilities: vec![0.1; 10],
             delta: None,
+            bound: None,
             plan: String::new(),
             codec: String::new(),
         }

@@ -187,6 +187,9 @@ pub struct Frame {
     pub probabilities: Vec<f32>,
     /// Largest |Δlogit| / max(1, largest |logit|) against the unsplit run on the device, where that was computed.
     pub delta: Option<f32>,
+    /// The largest `delta` that counts as equal for this plan, codec and pair of engines; absent where no bound holds,
+    /// because a rounded feature can choose another neighbour.
+    pub bound: Option<f32>,
     pub plan: String,
     pub codec: String,
 }

@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod document;
 mod gate;
+mod live;
 mod metadata;
 mod play;
 mod rules;

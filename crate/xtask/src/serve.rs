@@ -1,5 +1,5 @@
-//! A static web server for the browser benchmark, on a loopback port of its own: files out, one report in. It exists
-//! so that a benchmark needs neither the edge nor Node.
+//! A static web server for pages that measure or test themselves, on a loopback port of its own: files out, reports in.
+//! It exists so that these need neither the edge nor Node.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,6 +23,8 @@ const REPORT_BYTES: u64 = 1 << 20;
 pub enum Report {
     /// The body of POST /result.
     Result(String),
+    /// The body of POST /step: something has been reached, more is to come.
+    Step(String),
     /// The body of POST /failure: why there will be no result.
     Failure(String),
 }
@@ -93,6 +95,7 @@ fn respond(request: &Request, roots: &[PathBuf], reports: &Sender<Report>) -> (&
     let body = || String::from_utf8_lossy(&request.body).into_owned();
     let report = match (request.method.as_str(), request.target.as_str()) {
         ("POST", "/result") => Report::Result(body()),
+        ("POST", "/step") => Report::Step(body()),
         ("POST", "/failure") => Report::Failure(body()),
         ("GET", target) => return file(target, roots),
         _ => return ("405 Method Not Allowed", "text/plain", Vec::new()),

@@ -9,13 +9,14 @@ use crate::absence::package_name;
 use crate::browser;
 use crate::document::Platform;
 use crate::gate::{self, Count, Stage, count_tests};
+use crate::live;
 use crate::rules;
 use crate::shell::{Shell, run};
 use crate::size;
 use crate::tools;
 
 /// In this order: the quick ones first, then what shares build outputs.
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage { name: "fmt", about: "rustfmt would change nothing", needs: &[], run: fmt },
     Stage {
         name: "rules",
@@ -35,6 +36,12 @@ const STAGES: [Stage; 9] = [
     Stage { name: "size", about: "modules within their limits", needs: &["page"], run: size },
     Stage { name: "native", about: "unit, case-folder and loopback tests", needs: &[], run: native },
     Stage { name: "wasm", about: "tests in headless Chromium, on WebGPU and wasm SIMD", needs: &[], run: wasm },
+    Stage {
+        name: "live",
+        about: "the built worker in headless Chromium with a real edge, which is killed and started again",
+        needs: &["page"],
+        run: live,
+    },
 ];
 
 /// The crates with a `tests/web.rs`, in one invocation: another set of crates has other features, down to those of
@@ -47,7 +54,7 @@ const CHECK: [&str; 5] = ["fmt", "rules", "deny", "clippy", "clippy-wasm"];
 /// `cargo xtask test`
 #[derive(clap::Args)]
 pub struct Options {
-    /// Run only these stages: fmt, rules, deny, clippy, clippy-wasm, page, size, native, wasm.
+    /// Run only these stages: fmt, rules, deny, clippy, clippy-wasm, page, size, native, wasm, live.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -161,6 +168,13 @@ fn wasm(shell: &Shell) -> Result<Count> {
         bail!("no test ran in the browser");
     }
     Ok(count)
+}
+
+fn live(shell: &Shell) -> Result<Count> {
+    tools::chromium(shell)?;
+    // The whole workspace, as the native stage builds it: this package alone has other features.
+    run(native_workspace(shell, "build --release")?.args(["--bin", "cleave-edge"]))?;
+    live::run(shell)
 }
 
 fn browser_test(shell: &Shell) -> Command {

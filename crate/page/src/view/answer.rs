@@ -5,9 +5,8 @@ use super::icon::{Icon, icon};
 use super::run::{RunBar, StreamFigures};
 use crate::format;
 use crate::state::{Freshness, State};
-use cleave_arch::Plan;
-use cleave_arch::tolerance::{Bound, Engines, SPLIT_F32, bound};
-use cleave_wire::ui::{EdgeStatus, Frame, Outcome};
+use cleave_arch::tolerance::SPLIT_F32;
+use cleave_wire::ui::Outcome;
 use leptos::prelude::*;
 
 /// Classes on show; of a longer list the most probable ones.
@@ -103,7 +102,7 @@ fn equality(state: &State) -> Equality {
     };
     match answer.frame.delta {
         None => Equality::Unknown("Not compared while streaming."),
-        Some(delta) => judge(delta, allowed(state, &answer.frame), &answer.frame.codec),
+        Some(delta) => judge(delta, answer.frame.bound, &answer.frame.codec),
     }
 }
 
@@ -122,19 +121,6 @@ fn judge(delta: f32, allowed: Option<f32>, codec: &str) -> Equality {
         None => Equality::Close(format!(
             "|Δ| = {far}: neighbours are searched again behind the cut, where a rounded feature can choose others"
         )),
-    }
-}
-
-/// What may lie between the frame's answer and the unsplit one; `None` if a neighbour can jump.
-fn allowed(state: &State, frame: &Frame) -> Option<f32> {
-    let plan = frame.plan.parse::<Plan>().ok()?.with_codec(frame.codec.parse().ok()?);
-    let engines = match (&state.edge, &frame.outcome) {
-        (EdgeStatus::Simulated, _) | (_, Outcome::Local { .. }) => Engines::One,
-        _ => Engines::Two,
-    };
-    match bound(&plan, state.held.as_ref()?.trace(), engines) {
-        Bound::Distance(most) => Some(most),
-        Bound::Agreement(_) => None,
     }
 }
 
@@ -188,7 +174,7 @@ mod tests {
         let mut state = State::new(Settings::default(), None, String::new());
         state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
         let mut frame = frame(1, 0.0);
-        (frame.plan, frame.codec) = ("3 5 2 1 4,0 0 6 3 0".into(), "f32".into());
+        (frame.codec, frame.bound) = ("f32".into(), Some(SPLIT_F32));
         (frame.delta, frame.probabilities[3]) = (delta, 0.7);
         state.hear(Event::Frame(frame));
         state

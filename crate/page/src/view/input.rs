@@ -83,7 +83,7 @@ fn FileButton() -> impl IntoView {
                 <input type="file" class="unseen" accept=FORMATS on:change=choose />
                 {icon(Icon::Open)} "Open a file"
             </label>
-            <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ; or a network's weights, SAFETENSORS"</span>
+            <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ, or weights (SAFETENSORS)"</span>
         </div>
     }
 }
