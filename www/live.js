@@ -2,43 +2,12 @@
 // address names, and posts every step that went well to the server that this page came from. That server kills the edge
 // after "streaming" and starts it again after "the edge is missed".
 
-const wanted = new URLSearchParams(location.hash.slice(1));
+import { operations, report, say, start, step, until, wanted } from './driver.js';
+
 const LINK = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
 
-async function report(path, text) {
-  document.getElementById('log').textContent += `${text}\n`;
-  await fetch(path, { method: 'POST', body: text });
-}
-const step = (text) => report('/step', text);
-
-// An event is an object with one field, its variant; serde may also write a Map.
-const plain = (value) => (value instanceof Map ? Object.fromEntries([...value].map(([k, v]) => [k, plain(v)])) : value);
-
-const queue = [];
-let wake = () => {};
-const worker = new Worker('worker.js', { type: 'module' });
-worker.onerror = (event) => report('/failure', `the worker stopped: ${event.message}`);
-worker.onmessage = ({ data }) => { queue.push(plain(data)); wake(); };
-const say = (intent) => worker.postMessage(intent);
-
-// The next event of which `wanted` makes something; those before it are gone.
-async function until(wanted) {
-  for (;;) {
-    while (queue.length) {
-      const found = wanted(queue.shift());
-      if (found) return found;
-    }
-    await new Promise((resolve) => { wake = resolve; });
-  }
-}
 const frame = () => until((event) => event.Frame);
 const isPlanned = (frame) => frame.outcome === 'AsPlanned';
-
-// The operations of a plan without its own communicates (operation 5), as pairs of id and function.
-function operations(plan) {
-  const [ids, functions] = plan.split(',').map((list) => list.trim().split(/\s+/));
-  return ids.map((id, at) => [id, functions[at]]).filter(([id]) => id !== '5');
-}
 
 function cutAt(plan, cut) {
   const pairs = operations(plan);
@@ -103,9 +72,7 @@ async function refusedToken(url) {
 
 try {
   const [url, token] = [wanted.get('edge'), wanted.get('token')];
-  worker.postMessage(await WebAssembly.compileStreaming(fetch('device_bg.wasm')));
-  await until((event) => event.Ready);
-  say({ Start: { base_url: './', preference: { Only: 'Wasm' }, edge: { url, token }, link: LINK } });
+  await start({ url, token }, LINK);
   say({ Network: 'gnn10' });
   say({ Generate: { class: 2, seed: 3 } });
   const network = await until((event) => event.Network);

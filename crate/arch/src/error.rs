@@ -148,6 +148,24 @@ pub enum ArchError {
         /// What was given, shortened.
         text: String,
     },
+    /// No probe's text form.
+    #[error(
+        "`{text}` is no probe; write `op ID FUNCTION ROWS CHANNELS K`, `classifier CHANNELS CLASSES`, `move VALUES`, `encode CODEC VALUES` or `decode CODEC VALUES`"
+    )]
+    UnknownProbe {
+        /// What was given, shortened.
+        text: String,
+    },
+    /// A probe that no machine is asked to run.
+    #[error("a probe of {value} {what} is not run; 1 to {most} are")]
+    Probe {
+        /// Which size.
+        what: &'static str,
+        /// Its value.
+        value: usize,
+        /// The largest allowed.
+        most: usize,
+    },
     /// A task no network can run.
     #[error("{what} is {value}; it must be {wanted}")]
     Task {

@@ -21,6 +21,7 @@ use crate::architecture::Architecture;
 use crate::codec::Codec;
 use crate::op::{Connect, Message, Op, Sampler};
 use crate::params::{CLASSIFIER_HIDDEN, Norm, n_params, weight_shape};
+use crate::plan::{Segment, Tier};
 use crate::task::Task;
 
 /// Bytes of a feature value in memory.
@@ -137,8 +138,20 @@ impl Trace {
 
     /// Most memory at any moment of a run on one tier, bytes, all weights included.
     pub fn peak_bytes(&self) -> u64 {
-        let values = self.steps.iter().map(|step| step.peak_bytes).max().unwrap_or(0);
-        values.saturating_add(self.params().saturating_mul(VALUE_BYTES as u64))
+        let n_ops = self.steps.len();
+        let whole = Segment { tier: Tier::Device, ops: 0..n_ops, classifier: true };
+        self.segment_peak_bytes(&whole).saturating_add(self.weight_bytes())
+    }
+
+    /// Most memory while a segment runs, bytes, weights not counted: everything live, what an operation makes and its
+    /// working buffers at the worst of its operations.
+    pub fn segment_peak_bytes(&self, segment: &Segment) -> u64 {
+        self.steps[segment.ops.clone()].iter().map(|step| step.peak_bytes).max().unwrap_or(0)
+    }
+
+    /// All weights as an engine holds them, bytes.
+    pub fn weight_bytes(&self) -> u64 {
+        self.params().saturating_mul(VALUE_BYTES as u64)
     }
 }
 

@@ -2,9 +2,12 @@
 
 use anyhow::{Context, Result};
 use cleave_arch::{Architecture, Codec, LinkCodec, Live, Plan, Slot, Step, Task, Tier, Trace};
+use cleave_cost::Machines;
+use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
 use crate::output::{Align, Format, grouped, table};
+use crate::predict::{PredictArgs, Prediction};
 use crate::task::{self, TaskArgs};
 
 const CODECS: [Codec; 3] = [Codec::F32, Codec::F16, Codec::I8];
@@ -20,6 +23,8 @@ pub struct ArchArgs {
     /// How values cross the link: f32, f16 or i8, each with or without +lz4
     #[arg(long, default_value_t)]
     codec: LinkCodec,
+    #[command(flatten)]
+    predict: PredictArgs,
     /// One line of JSON
     #[arg(long)]
     json: bool,
@@ -31,7 +36,8 @@ pub struct ArchArgs {
 /// A text that is no valid architecture, or a task that no network can run.
 pub fn run(args: &ArchArgs) -> Result<()> {
     let plan = parse_plan(&args.text)?.with_codec(args.codec);
-    let account = Account::new(plan, args.task.over(Task::modelnet10())?);
+    let (machines, source) = args.predict.machines(&LinkShape::UNSHAPED)?;
+    let account = Account::new(plan, args.task.over(Task::modelnet10())?, machines, source);
     Format::from_flag(args.json).print(|| account.to_text(), || account.to_json())
 }
 
@@ -51,13 +57,23 @@ pub struct Account {
     plan: Plan,
     task: Task,
     trace: Trace,
+    machines: Machines,
+    source: String,
 }
 
 impl Account {
-    /// Traces the plan.
-    pub fn new(plan: Plan, task: Task) -> Self {
+    /// Traces the plan; `source` tells what is known of the machines.
+    pub fn new(plan: Plan, task: Task, machines: Machines, source: String) -> Self {
         let trace = plan.architecture().trace(&task);
-        Self { plan, task, trace }
+        Self { plan, task, trace, machines, source }
+    }
+
+    fn prediction(&self, plan: &Plan) -> Prediction {
+        Prediction { price: self.machines.price(plan, &self.trace, &self.task), source: self.source.clone() }
+    }
+
+    fn op_times(&self) -> Vec<f64> {
+        self.machines.op_times(&self.plan, &self.trace, &self.task)
     }
 
     /// Everything, for programs. Positions count operations, not communicates; cut `i` is before operation `i`.
@@ -68,21 +84,23 @@ impl Account {
             "architecture": self.plan.architecture().to_string(),
             "codec": self.plan.codec().to_string(),
             "task": task::to_json(&self.task),
-            "operations": self.trace.steps.iter().enumerate().map(|(i, step)| self.step_json(i, step)).collect::<Vec<_>>(),
+            "operations": self.trace.steps.iter().enumerate().zip(self.op_times())
+                .map(|((i, step), ms)| self.step_json(i, step, ms)).collect::<Vec<_>>(),
             "classifier": self.classifier_json(),
             "cuts": (0..=n_ops).map(|at| self.cut_json(at)).collect::<Vec<_>>(),
             "segments": self.plan.segments().iter().map(segment_json).collect::<Vec<_>>(),
             "totals": self.totals_json(),
+            "prediction": self.prediction(&self.plan).to_json(),
         })
     }
 
-    fn step_json(&self, at: usize, step: &Step) -> Value {
+    fn step_json(&self, at: usize, step: &Step, predicted_ms: f64) -> Value {
         let (id, function) = step.op.ids();
         json!({
             "position": at, "operation": step.op.to_string(), "id": id, "function": function,
             "tier": self.plan.tier_of(at).to_string(), "input": step.input, "output": step.output,
             "flops": step.flops, "params": step.params, "peak_bytes": step.peak_bytes, "dead": step.dead,
-            "cut_bytes_before": self.bytes_json(at),
+            "predicted_ms": predicted_ms, "cut_bytes_before": self.bytes_json(at),
         })
     }
 
@@ -90,14 +108,19 @@ impl Account {
         let classifier = &self.trace.classifier;
         json!({
             "tier": self.plan.tier_of_classifier().to_string(), "input": classifier.input, "layers": classifier.layers,
-            "flops": classifier.flops, "params": classifier.params,
+            "flops": classifier.flops, "params": classifier.params, "predicted_ms": self.op_times().last(),
         })
     }
 
     fn cut_json(&self, at: usize) -> Value {
         let live: Vec<Value> = self.trace.live_before(at).iter().map(live_json).collect();
         let is_used = self.plan.crossings().contains(&at);
-        json!({ "before": at, "bytes": self.bytes_json(at), "live": live, "used": is_used })
+        let predicted = self.plan.with_cuts(vec![at]).map(|plan| self.prediction(&plan).to_json());
+        json!({
+            "before": at, "bytes": self.bytes_json(at), "live": live, "used": is_used,
+            // Of this cut alone; there are n_ops + 1 places, so that it is always one.
+            "prediction": predicted.unwrap_or(Value::Null),
+        })
     }
 
     /// Payload of a cut before compression and framing.
@@ -133,12 +156,13 @@ impl Account {
     pub fn to_text(&self) -> String {
         let Task { n_points, in_channels, k, n_classes, .. } = self.task;
         format!(
-            "{}\n{n_points} points of {in_channels} channels, k = {k}, {n_classes} classes, link codec {}\n\n{}\n{}\n{}",
+            "{}\n{n_points} points of {in_channels} channels, k = {k}, {n_classes} classes, link codec {}\n\n{}\n{}\n{}\n{}",
             self.plan,
             self.plan.codec(),
             self.steps_text(),
             self.cuts_text(),
-            self.totals_text()
+            self.totals_text(),
+            self.prediction(&self.plan).to_text()
         )
     }
 
@@ -247,9 +271,11 @@ fn segment_json(segment: &cleave_arch::Segment) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cleave_cost::Profile;
 
     fn account(text: &str) -> Account {
-        Account::new(parse_plan(text).unwrap(), Task::modelnet10())
+        let machines = Machines::new(&Profile::default());
+        Account::new(parse_plan(text).unwrap(), Task::modelnet10(), machines, "test".into())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod loopback;
 mod native;
+mod predict;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,6 +21,8 @@ pub struct BenchArgs {
     what: What,
     #[command(flatten)]
     loopback: LoopbackArgs,
+    #[command(flatten)]
+    predict: predict::PredictArgs,
     /// One line of JSON
     #[arg(long)]
     json: bool,
@@ -44,6 +47,8 @@ enum What {
     Native,
     /// The shipped network split between this process and an edge in it, over TCP
     Loopback,
+    /// Predictions against measured pairs
+    Predict,
 }
 
 /// Runs the subcommand.
@@ -55,6 +60,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     match args.what {
         What::Native => native::run(format),
         What::Loopback => loopback::run(format, &args.loopback),
+        What::Predict => predict::run(format, &args.predict),
     }
 }
 

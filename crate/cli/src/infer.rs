@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use cleave_cost::stats::median;
 use cleave_session::Work;
-use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
+use crate::edge::EdgeArgs;
 use crate::input::{Input, InputArgs};
 use crate::local::{DeviceChoice, Engine};
 use crate::network::{Network, NetworkArgs};
 use crate::output::{Align, Format, table};
-use crate::remote::{Address, Remote, Settings};
+use crate::predict::{PredictArgs, Prediction};
+use crate::remote::{Remote, Settings};
 use cleave_arch::array::softmax;
 use cleave_arch::tolerance::distance;
 use frame::Frame;
@@ -37,6 +39,11 @@ pub struct InferArgs {
     device: DeviceChoice,
     #[command(flatten)]
     edge: EdgeArgs,
+    /// Milliseconds until a frame must have its answer
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    deadline_ms: u32,
+    #[command(flatten)]
+    predict: PredictArgs,
     /// Frames to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -46,26 +53,6 @@ pub struct InferArgs {
     /// One line of JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Edge")]
-struct EdgeArgs {
-    /// The URL that cleave-edge printed; without it the edge's part runs in this process
-    #[arg(long, value_name = "URL")]
-    edge: Option<String>,
-    /// The edge's token, if the URL does not have it
-    #[arg(long, value_name = "T", requires = "edge")]
-    token: Option<String>,
-    /// Shape the link, both directions: megabits per second
-    #[arg(long, value_name = "X", requires = "edge")]
-    mbps: Option<f64>,
-    /// Shape the link, both directions: one-way delay in milliseconds
-    #[arg(long, value_name = "Y", requires = "edge")]
-    delay_ms: Option<f64>,
-    /// Milliseconds until a frame must have its answer
-    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
-    deadline_ms: u32,
 }
 
 /// Runs the subcommand.
@@ -78,15 +65,19 @@ pub fn run(args: &InferArgs) -> Result<()> {
     let engine = Arc::new(Engine::new(network.gnn(&args.device.open()?)?));
     let unsplit = engine.whole(&input.cloud)?;
     let started = Instant::now();
-    let (edge, frames, seconds) = match &args.edge.edge {
+    let shape = args.edge.shape()?;
+    let (machines, source) = args.predict.machines(&shape)?;
+    let price = machines.price(&network.plan, engine.gnn().trace(), &network.task);
+    let prediction = Prediction { price, source };
+    let deadline = Duration::from_millis(args.deadline_ms.into());
+    let (edge, frames, seconds) = match args.edge.settings(deadline)? {
         None => (here(&network), in_process(args, &network, &engine, &input)?, started.elapsed().as_secs_f64()),
-        Some(url) => {
-            let settings = args.edge.settings(url)?;
+        Some(settings) => {
             let (frames, seconds) = with_edge(args, settings.clone(), &network, engine, &input)?;
             (settings.address.to_string(), frames, seconds)
         }
     };
-    let result = Inference { network, input, edge, unsplit, frames, seconds };
+    let result = Inference { network, input, edge, unsplit, frames, seconds, prediction };
     Format::from_flag(args.json).print(|| result.to_text(), || result.to_json())?;
     result.check()
 }
@@ -126,27 +117,6 @@ fn with_edge(
     Ok((frames, started.elapsed().as_secs_f64()))
 }
 
-impl EdgeArgs {
-    fn settings(&self, url: &str) -> Result<Settings> {
-        let address = Address::parse(url, self.token.as_deref())?;
-        let deadline = Duration::from_millis(self.deadline_ms.into());
-        Ok(Settings { address, shape: self.shape()?, deadline })
-    }
-
-    fn shape(&self) -> Result<LinkShape> {
-        let mbps = self.mbps.unwrap_or(0.0);
-        let delay = self.delay_ms.unwrap_or(0.0);
-        if !(0.0..=1e6).contains(&mbps) || (self.mbps.is_some() && mbps < 1e-3) {
-            bail!("--mbps is {mbps}; it should be 0.001 to 1000000");
-        }
-        let most = f64::from(LinkShape::MAX_DELAY_MICROS) / 1e3;
-        if !(0.0..=most).contains(&delay) {
-            bail!("--delay-ms is {delay}; it should be 0 to {most}");
-        }
-        Ok(LinkShape { bits_per_second: (mbps * 1e6) as u64, delay_micros: (delay * 1e3) as u32, jitter_micros: 0 })
-    }
-}
-
 /// All that is known at the end.
 struct Inference {
     network: Network,
@@ -155,6 +125,7 @@ struct Inference {
     unsplit: Vec<f32>,
     frames: Vec<Frame>,
     seconds: f64,
+    prediction: Prediction,
 }
 
 impl Inference {
@@ -179,6 +150,12 @@ impl Inference {
         ranking
     }
 
+    /// Median latency of the frames that went as planned, milliseconds.
+    fn measured_ms(&self) -> Option<f64> {
+        let planned = self.frames.iter().filter(|frame| frame.as_planned);
+        median(&planned.map(|frame| frame.total_millis).collect::<Vec<_>>())
+    }
+
     fn check(&self) -> Result<()> {
         let failed: Vec<&Frame> = self.frames.iter().filter(|frame| frame.logits.is_none()).collect();
         match failed.first() {
@@ -193,6 +170,11 @@ impl Inference {
         self.frames.len() as f64 / self.seconds.max(1e-9)
     }
 
+    /// Predicted over measured latency, minus one.
+    fn error(&self) -> Option<f64> {
+        self.measured_ms().map(|measured| self.prediction.price.latency_ms() / measured - 1.0)
+    }
+
     fn to_json(&self) -> Value {
         let classes: Vec<Value> = self
             .ranking()
@@ -204,7 +186,8 @@ impl Inference {
             "version": cleave_data::VERSION, "classes": classes, "logits": self.logits(),
             "max_logit_difference": self.largest_distance(),
             "frames": self.frames.iter().map(Frame::to_json).collect::<Vec<_>>(),
-            "frames_per_second": self.frames_per_second(),
+            "frames_per_second": self.frames_per_second(), "prediction": self.prediction.to_json(),
+            "measured_ms": self.measured_ms(), "prediction_error": self.error(),
         })
     }
 
@@ -215,37 +198,16 @@ impl Inference {
             .collect();
         let classes = table(&[("class", Align::Left), ("probability", Align::Right), ("logit", Align::Right)], &rows);
         format!(
-            "network: {}\ninput:   {}\nedge:    {}\n\n{classes}\n{}\nlargest |Δlogit| / max(1, |logit|) against the unsplit run: {:.2e}; {} frames, {:.1} per second",
+            "network: {}\ninput:   {}\nedge:    {}\n\n{classes}\n{}\n{}{}\nlargest |Δlogit| / max(1, |logit|) against the unsplit run: {:.2e}; {} frames, {:.1} per second",
             self.network.to_text(),
             self.input.name,
             self.edge,
             frame::timeline(&self.frames[self.frames.len().saturating_sub(SHOWN)..]),
+            self.prediction.to_text(),
+            self.error().map_or_else(String::new, |error| format!(", off by {:+.1} %", 100.0 * error)),
             self.largest_distance(),
             self.frames.len(),
             self.frames_per_second()
         )
-    }
-}
-
-/// The deadline of frames that nobody set one for.
-impl Default for EdgeArgs {
-    fn default() -> Self {
-        Self { edge: None, token: None, mbps: None, delay_ms: None, deadline_ms: 10_000 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_without_meaning_is_refused() {
-        let shape = |mbps, delay_ms| EdgeArgs { mbps, delay_ms, ..EdgeArgs::default() }.shape();
-        let right = shape(Some(40.0), Some(2.5)).unwrap();
-        assert_eq!((right.bits_per_second, right.delay_micros), (40_000_000, 2_500));
-        assert_eq!(shape(None, None).unwrap(), LinkShape::UNSHAPED);
-        for (mbps, delay) in [(Some(-1.0), None), (Some(f64::NAN), None), (Some(0.0), None), (None, Some(1e9))] {
-            assert!(shape(mbps, delay).is_err(), "{mbps:?} {delay:?}");
-        }
     }
 }

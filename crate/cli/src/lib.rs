@@ -8,12 +8,15 @@
 pub mod arch;
 pub mod bench;
 pub mod command;
+pub mod edge;
 pub mod infer;
 pub mod input;
 pub mod local;
 pub mod loopback;
 pub mod network;
 pub mod output;
+pub mod predict;
+pub mod profile;
 pub mod remote;
 pub mod task;
 pub mod train;

@@ -155,7 +155,7 @@ fn logits(mut arrays: Vec<Array>) -> Result<Vec<f32>> {
 }
 
 /// Waits in this thread. The CPU's results are there at once; a GPU's driver wakes it.
-fn wait<F: Future>(future: F) -> F::Output {
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {

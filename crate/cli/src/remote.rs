@@ -9,14 +9,14 @@ mod compute;
 mod driver;
 mod socket;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use cleave_arch::Array;
-use cleave_session::{FrameReport, LinkStatus, Work};
+use cleave_arch::{Array, Probe};
+use cleave_session::{Echo, FrameReport, LinkStatus, Measured, Work};
 use cleave_wire::LinkShape;
 use tokio::sync::mpsc;
 
@@ -187,8 +187,48 @@ impl Remote {
         })
     }
 
+    /// Imposes other conditions on both directions.
+    ///
+    /// # Errors
+    /// If the session has ended.
+    pub fn shape(&self, shape: LinkShape) -> Result<()> {
+        self.command(Command::Shape(shape))
+    }
+
+    /// A piece of work on the edge's engine, so many times; waits for the answer.
+    ///
+    /// # Errors
+    /// What the edge refused, a lost connection, or that `limit` passed.
+    pub fn measure(&self, probe: Probe, runs: u16, limit: Duration) -> Result<Measured> {
+        let (answer, answered) = sync_channel(1);
+        self.command(Command::Measure { probe, runs, answer })?;
+        received(&answered, limit)
+    }
+
+    /// Echoes sent at once, in the order of their answers; waits for all of them.
+    ///
+    /// # Errors
+    /// A lost connection, or that `limit` passed.
+    pub fn train(&self, bytes: u32, answer_bytes: u32, count: usize, limit: Duration) -> Result<Vec<Echo>> {
+        let echo = |_| {
+            let (answer, answered) = sync_channel(1);
+            self.command(Command::Echo { bytes, answer_bytes, answer })?;
+            Ok(answered)
+        };
+        let waiting: Vec<_> = (0..count).map(echo).collect::<Result<_>>()?;
+        waiting.iter().map(|answered| received(answered, limit)).collect()
+    }
+
     fn command(&self, command: Command) -> Result<()> {
         self.commands.blocking_send(command).map_err(|_| anyhow!("the session has ended"))
+    }
+}
+
+fn received<T>(answered: &Receiver<Result<T, String>>, limit: Duration) -> Result<T> {
+    match answered.recv_timeout(limit) {
+        Ok(answer) => answer.map_err(|why| anyhow!(why)),
+        Err(RecvTimeoutError::Timeout) => bail!("the edge did not answer within {limit:.0?}"),
+        Err(RecvTimeoutError::Disconnected) => bail!("the session has ended"),
     }
 }
 

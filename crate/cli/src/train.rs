@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::output::{Align, Format, table};
 
+mod pairs;
 mod progress;
 
 use progress::Bar;
@@ -30,6 +31,10 @@ enum What {
     Network(Box<NetworkArgs>),
     /// Classify every test cloud and count what was right, whole or cut
     Evaluate(EvaluateArgs),
+    /// Random plans for measuring, as JSON
+    Draw(pairs::DrawArgs),
+    /// Run random plans with a real edge and write what they took
+    Pairs(Box<pairs::PairsArgs>),
 }
 
 /// Arguments of `cleave train network`.
@@ -98,6 +103,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     match &args.what {
         What::Network(args) => network(args),
         What::Evaluate(args) => evaluate_weights(args),
+        What::Draw(args) => pairs::draw(args),
+        What::Pairs(args) => pairs::collect(args),
     }
 }
 

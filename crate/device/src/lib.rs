@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod browser;
+mod calibrating;
 pub mod compute;
 pub mod engine;
 pub mod library;
@@ -13,6 +14,8 @@ mod link;
 pub mod mailbox;
 mod outbox;
 pub mod port;
+mod pricing;
+mod profiling;
 mod report;
 mod samples;
 pub mod simulated;

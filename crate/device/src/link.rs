@@ -183,6 +183,20 @@ impl Link {
         }
     }
 
+    /// Whether a native edge is wanted.
+    pub fn is_native(&self) -> bool {
+        self.edge.is_some()
+    }
+
+    /// Name and threads of a native edge that is connected.
+    pub fn native_edge(&self) -> Option<(String, u16)> {
+        let session = self.session.as_ref().filter(|_| self.edge.is_some())?;
+        match session.status() {
+            LinkStatus::Ready { name, threads, .. } => Some((name.clone(), *threads)),
+            _ => None,
+        }
+    }
+
     /// Whether the edge half computes with other kernels than the device.
     pub fn engines(&self) -> Engines {
         if matches!(self.far, Far::Socket { .. }) { Engines::Two } else { Engines::One }

@@ -1,7 +1,7 @@
 //! What is on its way: messages that leave at their time, in order. A browser's timers have no order
 //! between them, so the queue keeps it and a timer only says that something may be due.
 
-use crate::browser::{after, now_micros};
+use crate::browser::{after, now_micros, turn};
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
 use cleave_session::Micros;
@@ -37,7 +37,11 @@ impl<T> Outbox<T> {
     }
 }
 
-/// Puts a tick into the mailbox at that time, or now if it has passed.
+/// A browser's timers come up to this late, milliseconds: they count whole ones, and nested ones at least four.
+const LATE: f64 = 5.0;
+
+/// Puts a tick into the mailbox at that time, or now if it has passed. A shaped link has to be exact to a fraction of a
+/// millisecond, so a timer covers most of the wait, and turns of the event loop the rest.
 pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
     let wait = at.0.saturating_sub(now_micros()) as f64 / 1000.0;
     if wait <= 0.0 {
@@ -45,5 +49,17 @@ pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
         return;
     }
     let mailbox = mailbox.clone();
-    after(wait, move || mailbox.put(Input::Tick));
+    let exactly = move || {
+        wasm_bindgen_futures::spawn_local(async move {
+            while now_micros() < at.0 {
+                turn().await;
+            }
+            mailbox.put(Input::Tick);
+        });
+    };
+    if wait > LATE {
+        after(wait - LATE, exactly);
+    } else {
+        exactly();
+    }
 }

@@ -25,6 +25,7 @@ pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> ui::Fra
         probabilities: logits(report).map(softmax).unwrap_or_default(),
         delta,
         bound: allowed(report, edge),
+        predicted: None,
         plan: report.work.plan().to_string(),
         codec: report.work.plan().codec().to_string(),
     }

@@ -105,6 +105,11 @@ impl SimulatedEdge {
                     EdgeEffect::DropDeployment { deployment } => {
                         self.models.remove(&deployment);
                     }
+                    // It has no engine of its own: the device's table is its table.
+                    EdgeEffect::Measure { id, .. } => {
+                        let why = "the edge half runs in this tab, on the device's engine".into();
+                        events.push(EdgeEvent::Measured { id, result: Err(why) });
+                    }
                     EdgeEffect::Close { why } => self.closed = Some(why),
                     EdgeEffect::Cancel { .. } => {}
                 }

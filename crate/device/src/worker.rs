@@ -1,13 +1,18 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
+mod measuring;
+
 use crate::bench::{self, BenchRequest};
 use crate::browser::{now_micros, turn};
+use crate::calibrating::Calibrating;
 use crate::compute::{Finished, Jobs};
 use crate::engine::{self, Choice, Gpu};
 use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
 use crate::port::{self, Page};
+use crate::pricing::{self, Pricing};
+use crate::profiling::Profiling;
 use crate::report;
 use crate::samples::{self, Source};
 use crate::socket::SocketEvent;
@@ -15,7 +20,7 @@ use crate::stream::Stream;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
 use cleave_arch::{LinkCodec, Plan, Task};
-use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Micros, Outcome};
+use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
 use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
 use std::rc::Rc;
 
@@ -40,6 +45,8 @@ pub enum Input {
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
     /// A network has been loaded, or not.
     Loaded(u32, Box<Result<Loaded, String>>),
+    /// A probe of a profile has been run on this engine.
+    Probed(Result<Measured, String>),
     /// Something may be due.
     Tick,
 }
@@ -69,6 +76,8 @@ struct Worker {
     gpu: Option<Gpu>,
     engine: Choice,
     network: Option<Rc<Loaded>>,
+    /// Who runs what of it.
+    plan: Option<Plan>,
     /// The network, and earlier ones while frames of theirs are under way.
     networks: Vec<Rc<Loaded>>,
     /// Number of the latest load: an earlier one that ends later is stale.
@@ -80,6 +89,12 @@ struct Worker {
     next_frame: u64,
     /// The frame whose answer is to be compared with the unsplit one, and its input.
     compare: Option<(u64, Vec<Array>)>,
+    shape: ui::Link,
+    pricing: Pricing,
+    profiling: Option<Profiling>,
+    calibrating: Option<Calibrating>,
+    /// A number for measurements above those used before.
+    asked: u32,
 }
 
 impl Worker {
@@ -94,12 +109,18 @@ impl Worker {
             gpu: None,
             engine: engine::first_choice(),
             network: None,
+            plan: None,
             networks: Vec::new(),
             loading: 0,
             input: None,
             stream: None,
             next_frame: 1,
             compare: None,
+            shape: ui::Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 },
+            pricing: Pricing::new(),
+            profiling: None,
+            calibrating: None,
+            asked: 0,
         }
     }
 
@@ -115,6 +136,7 @@ impl Worker {
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
             Input::Loaded(number, loaded) if number == self.loading => self.loaded(*loaded),
             Input::Loaded(..) => {}
+            Input::Probed(result) => self.probed(result),
             Input::Tick => {}
         }
         self.pump();
@@ -129,6 +151,7 @@ impl Worker {
         match intent {
             Intent::Start { base_url, preference, edge, link } => {
                 self.base_url = base_url;
+                self.shape = link;
                 self.link.reshape(link);
                 self.link.use_edge(edge);
                 self.tell_engine();
@@ -139,8 +162,13 @@ impl Worker {
             Intent::Connect(edge) => self.use_edge(Some(edge)),
             Intent::Simulate => self.use_edge(None),
             Intent::Shape(shape) => {
-                let effects = self.link.reshape(shape);
-                self.perform(effects);
+                self.shape = shape;
+                // A profile measures the link itself; the conditions come back when it ends.
+                if self.profiling.is_none() {
+                    let effects = self.link.reshape(shape);
+                    self.perform(effects);
+                }
+                self.tell_prices();
             }
             Intent::Break => {
                 let effects = self.link.sever();
@@ -155,8 +183,15 @@ impl Worker {
             Intent::Pick { index } => self.pick(index),
             Intent::Network(name) => self.load(name),
             Intent::Plan { plan, codec } => self.plan(&plan, &codec),
+            Intent::RunOnce | Intent::RunStream { .. } if self.is_measuring() => {
+                let remedy = "Wait for its end, or stop it: what is measured is kept.";
+                self.page.fail("The run did not start", "the machines are being measured", remedy);
+            }
             Intent::RunOnce => self.run_once(),
             Intent::RunStream { in_flight } => self.run_stream(in_flight),
+            Intent::Profile { quick } => self.profile(quick),
+            Intent::UseProfile { json } => self.use_profile(&json),
+            Intent::Calibrate => self.calibrate(),
             Intent::Stop => self.stop(),
         }
     }
@@ -230,11 +265,14 @@ impl Worker {
             }
         };
         self.stop();
+        self.plan = None;
         self.page.post(Event::Network(loaded.view()));
         let effects = self.link.work(loaded.work(loaded.card.plan.clone()));
         let resized = self.n_points() != loaded.card.task.n_points;
+        self.plan = Some(loaded.card.plan.clone());
         self.hold(Some(loaded));
         self.perform(effects);
+        self.tell_prices();
         if let Some((source, _)) = self.input.take_if(|_| resized) {
             self.take(source);
         }
@@ -253,11 +291,17 @@ impl Worker {
         });
         match parsed {
             Ok(plan) => {
-                let effects = self.link.work(network.work(plan));
-                self.perform(effects);
+                self.use_plan(&network, plan);
+                self.tell_prices();
             }
             Err(why) => self.page.fail("The plan cannot be used", &why, remedy),
         }
+    }
+
+    fn use_plan(&mut self, network: &Loaded, plan: Plan) {
+        let effects = self.link.work(network.work(plan.clone()));
+        self.plan = Some(plan);
+        self.perform(effects);
     }
 
     fn run_once(&mut self) {
@@ -295,6 +339,8 @@ impl Worker {
         if let Some(stream) = self.stream.take() {
             self.page.post(Event::Stream(stream.view(false)));
         }
+        self.end_profile();
+        self.end_calibration();
     }
 
     /// Delivers what is due on the link now.
@@ -312,6 +358,8 @@ impl Worker {
                 }
                 DeviceEffect::Report(report) => self.report(*report),
                 DeviceEffect::Status(status) => self.link.tell(&status),
+                DeviceEffect::Measured { id, result } => self.measured(id, result),
+                DeviceEffect::Echoed { id, result } => self.echoed(id, result),
                 // The link has done these itself.
                 DeviceEffect::Connect { .. } | DeviceEffect::Disconnect { .. } | DeviceEffect::Send { .. } => {}
             }
@@ -332,7 +380,7 @@ impl Worker {
                 let whole = result.ok().and_then(|arrays| arrays.into_iter().next());
                 let whole = whole.as_ref().and_then(|array| array.as_f32().ok());
                 let delta = whole.zip(report::logits(&report)).map(|(whole, answer)| distance(answer, whole));
-                self.page.post(Event::Frame(report::frame(&report, delta, self.link.engines())));
+                self.tell_frame(&report, delta);
             }
         }
     }
@@ -343,7 +391,10 @@ impl Worker {
         {
             return self.jobs.add_unsplit(report, input);
         }
-        self.page.post(Event::Frame(report::frame(&report, None, self.link.engines())));
+        if self.calibrating.is_some() {
+            return self.calibrated(&report);
+        }
+        self.tell_frame(&report, None);
         let Some(stream) = &mut self.stream else { return };
         if stream.count(&report) {
             self.page.post(Event::Stream(stream.view(true)));
@@ -392,6 +443,15 @@ impl Worker {
     fn use_edge(&mut self, edge: Option<ui::EdgeAddress>) {
         let effects = self.link.use_edge(edge);
         self.perform(effects);
+        self.tell_prices();
+    }
+
+    fn tell_frame(&self, report: &FrameReport, delta: Option<f32>) {
+        let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
+        let machines = self.machines();
+        let predicted = network.map(|network| pricing::price(&machines, report.work.plan(), network));
+        let frame = report::frame(report, delta, self.link.engines());
+        self.page.post(Event::Frame(ui::Frame { predicted, ..frame }));
     }
 
     fn tell_engine(&self) {

@@ -13,6 +13,7 @@ mod edge;
 mod error;
 mod executor;
 mod guard;
+mod measure;
 mod models;
 mod outbox;
 mod page;
@@ -22,5 +23,6 @@ mod token;
 
 pub use config::{Bounds, Config};
 pub use error::EdgeError;
+pub use measure::measure;
 pub use server::serve_on;
 pub use token::Token;

@@ -50,6 +50,11 @@ struct Cache {
 }
 
 impl Models {
+    /// The engine's device.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     pub(crate) fn new(bound: u64, device: Device) -> Self {
         Self { cache: Mutex::new(Cache { held: HashMap::new(), bytes: 0, bound, uses: 0 }), device }
     }

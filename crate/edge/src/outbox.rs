@@ -77,13 +77,23 @@ impl Outbox {
     }
 }
 
+/// Timers count whole milliseconds and come late by one; a shaped link has to be exact to a fraction of one.
+const LATE: Duration = Duration::from_millis(2);
+
+async fn wait_until(at: Micros) {
+    if at > clock::now() {
+        sleep_until(clock::instant(at) - LATE).await;
+    }
+    while clock::now() < at {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn write(mut sink: SplitSink<WebSocket, Message>, mut outgoing: Receiver<Outgoing>) {
     while let Some(next) = outgoing.recv().await {
         let message = match next {
             Outgoing::Message { bytes, at } => {
-                if at > clock::now() {
-                    sleep_until(clock::instant(at)).await;
-                }
+                wait_until(at).await;
                 Message::Binary(bytes.into())
             }
             Outgoing::Close(frame) => Message::Close(Some(frame)),

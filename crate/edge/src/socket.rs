@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use cleave_arch::{Array, Plan, Segment, Task};
+use cleave_arch::{Array, Plan, Probe, Segment, Task};
 use cleave_model::Gnn;
-use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, Micros};
+use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros};
 use cleave_wire::{ModelHash, Refusal, RefusalCode, Subject, ToDevice};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::closing::Closing;
 use crate::edge::{Edge, MAX_LOADING, compute};
 use crate::executor::Done;
+use crate::measure::measure;
 use crate::models::Lookup;
 use crate::outbox::Outbox;
 
@@ -49,6 +50,7 @@ enum Report {
     Loaded { deployment: u32, lookup: Lookup },
     Stored { model: ModelHash, stored: Result<(), String> },
     Computed { job: u64, done: Done<Vec<Array>> },
+    Measured { id: u32, result: Result<Measured, String> },
 }
 
 struct Driver {
@@ -68,7 +70,7 @@ impl Driver {
     fn new(edge: Arc<Edge>, outbox: Outbox) -> (Self, Receiver<Report>) {
         let (session, number) = edge.session();
         // As many as can be under way: an executor thread never waits for a session.
-        let (reports, heard) = channel(usize::from(edge.bounds.credit) + MAX_LOADING + 1);
+        let (reports, heard) = channel(usize::from(edge.bounds.credit) + MAX_LOADING + 2);
         let goodbye = CloseFrame { code: close_code::NORMAL, reason: "".into() };
         tracing::info!(session = number, "a session begins");
         let (deployments, unwanted) = (HashMap::new(), HashMap::new());
@@ -104,6 +106,7 @@ impl Driver {
                 self.unwanted.remove(&job);
                 EdgeEvent::Computed { job, result: done.outcome, started: done.started, finished: done.finished }
             }
+            Report::Measured { id, result } => EdgeEvent::Measured { id, result },
             Report::Stored { model, stored } => {
                 self.loading -= 1;
                 match stored {
@@ -160,6 +163,7 @@ impl Driver {
             EdgeEffect::Compute { job, deployment, segment, tensors, deadline } => {
                 self.compute(job, deployment, segment, tensors, deadline)
             }
+            EdgeEffect::Measure { id, probe, runs } => self.measure(id, probe, runs),
             EdgeEffect::Cancel { job } => {
                 self.unwanted.get(&job).inspect(|unwanted| unwanted.store(true, Ordering::Relaxed));
                 None
@@ -220,6 +224,15 @@ impl Driver {
         }
         self.unwanted.insert(job, unwanted);
         None
+    }
+
+    /// On an executor thread, behind the frames that wait: a measurement never delays one that came before it.
+    fn measure(&mut self, id: u32, probe: Probe, runs: usize) -> Option<EdgeEvent> {
+        let (reports, runtime, edge) = (self.reports.clone(), Handle::current(), self.edge.clone());
+        let run = move || runtime.block_on(measure(probe, runs, edge.models.device()));
+        let done = move |done: Done<Measured>| tell(&reports, Report::Measured { id, result: done.outcome });
+        let is_full = self.edge.executor.submit(run, done).is_err();
+        is_full.then(|| EdgeEvent::Measured { id, result: Err(BUSY.into()) })
     }
 
     /// Sends what is left. What the client still sends is read and dropped meanwhile: a socket that is closed with

@@ -8,7 +8,9 @@ mod tests;
 
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{Backend, Cloud, EdgeAddress, EdgeStatus, EngineTime, Frame, Intent, Link, Preference, Stream};
+use cleave_wire::ui::{
+    Backend, Cloud, EdgeAddress, EdgeStatus, EngineTime, Frame, Intent, Link, Preference, Prices, Profile, Stream,
+};
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -135,6 +137,8 @@ pub enum Run {
     OnceMore,
     /// Frames until stopped.
     Stream,
+    /// The machines are being measured, or predictions corrected: frames would disturb that.
+    Measuring,
 }
 
 /// A network that `model/index.json` ships.
@@ -211,6 +215,14 @@ pub struct State {
     pub answer: Option<Answer>,
     /// The running figures of a stream.
     pub stream: Option<Stream>,
+    /// What is known of the machines.
+    pub profile: Option<Shared<Profile>>,
+    /// What the held network costs at every cut.
+    pub prices: Option<Shared<Prices>>,
+    /// Latest latency of the held network under the conditions of now, by its cuts, milliseconds.
+    pub measured: Vec<(Vec<usize>, f64)>,
+    /// The profile of an earlier visit, until the worker has it.
+    pub kept_profile: Option<String>,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -255,6 +267,10 @@ impl State {
             frames: VecDeque::new(),
             answer: None,
             stream: None,
+            profile: None,
+            prices: None,
+            measured: Vec::new(),
+            kept_profile: None,
             notice: None,
             base_url,
         }
@@ -286,7 +302,7 @@ impl State {
                 self.run = Run::OnceMore;
                 Vec::new()
             }
-            Run::Stream => Vec::new(),
+            Run::Stream | Run::Measuring => Vec::new(),
         }
     }
 

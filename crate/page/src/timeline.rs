@@ -153,6 +153,7 @@ pub(crate) mod tests {
             probabilities: vec![0.1; 10],
             delta: None,
             bound: None,
+            predicted: None,
             plan: String::new(),
             codec: String::new(),
         }

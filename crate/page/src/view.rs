@@ -12,6 +12,7 @@ mod input;
 mod lane;
 mod network;
 mod pipeline;
+mod price;
 mod run;
 mod status;
 mod theme;
@@ -49,6 +50,9 @@ impl Page {
 
     /// The worker's event.
     pub fn hear(self, event: Event) {
+        if let Event::Profile(profile) = &event {
+            worker::keep_profile(&profile.json);
+        }
         let intents = self.state.try_update(|state| state.hear(event));
         self.port.post(intents.unwrap_or_default());
     }
@@ -77,6 +81,7 @@ fn opened() -> State {
     let (settings, problems) = url::parse(&query);
     let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
     let mut state = State::new(settings, address, worker::base_url());
+    state.kept_profile = worker::kept_profile();
     if !problems.is_empty() {
         state.notice = Some(Notice {
             what: "Part of the address was not understood.".into(),
@@ -125,6 +130,7 @@ fn App() -> impl IntoView {
                 {staged("panel ghost", || view! { <network::Network /> })}
                 {staged("panel ghost", || view! { <answer::Answer /> })}
             </div>
+            {staged("panel ghost", || view! { <price::Prices /> })}
             {staged("panel ghost", || view! { <timeline::Timeline /> })}
         </main>
     }

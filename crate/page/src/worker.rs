@@ -56,6 +56,23 @@ fn post(worker: &Worker, intent: &Intent) -> Result<(), JsValue> {
     worker.post_message_with_transfer(&message, &transfer)
 }
 
+/// Where the profile is kept between visits.
+const PROFILE: &str = "cleave.profile";
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// The profile of an earlier visit.
+pub fn kept_profile() -> Option<String> {
+    storage()?.get_item(PROFILE).ok().flatten()
+}
+
+/// Keeps the profile for the next visit; a browser without storage forgets it.
+pub fn keep_profile(json: &str) {
+    let _kept = storage().map(|storage| storage.set_item(PROFILE, json));
+}
+
 /// Reads the index of shipped networks and starts the worker, both at once.
 pub fn start(page: Page) {
     leptos::task::spawn_local(async move {

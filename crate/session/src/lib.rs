@@ -25,8 +25,9 @@
 //!             Connect / Disconnect / Close      => the socket (close after what is queued),
 //!             Send { bytes, at }                => queue in order; write the first when `at` has come,
 //!             Compute { job, segment, .. }      => run it elsewhere, then Computed { job, .. }, always,
+//!             Measure { id, probe, runs }       => run it elsewhere, then Measured { id, .. }, always,
 //!             NeedModel / StoreModel            => cache by hash and engine, then Model… events,
-//!             Report / Status                   => whoever watches,
+//!             Report / Status / Measured / …    => whoever watches,
 //!         }
 //!     }
 //! }
@@ -39,6 +40,7 @@ mod clock;
 pub mod device;
 pub mod edge;
 pub mod ledger;
+mod measure;
 mod shaper;
 pub mod tensors;
 mod time;
@@ -48,6 +50,7 @@ pub use clock::ClockEstimate;
 pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, StopReason};
 pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, TokenCheck};
 pub use ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span};
+pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};
 pub use shaper::Shaper;
 pub use time::{Micros, Stopwatch, unmeasured};
 pub use work::{Model, Work};

@@ -86,6 +86,12 @@ pub enum WireError {
         /// What would be right.
         right: &'static str,
     },
+    /// What is to be measured has no meaning, or is too large.
+    #[error("`probe` cannot be measured: {why}")]
+    Probe {
+        /// What is wrong and what would be right.
+        why: String,
+    },
     /// A compressed tensor does not unpack to what its shape needs.
     #[error("the compressed bytes of tensor {tensor} do not unpack to the {needed} bytes of its shape: {why}")]
     Compressed {

@@ -62,6 +62,26 @@ pub enum ToDevice {
         /// When this was sent, on the edge's clock.
         sent_micros: u64,
     },
+    /// Answers `Measure`.
+    Measured {
+        /// Number of the measurement.
+        id: u32,
+        /// Bytes that an encoding made; 0 for everything else.
+        bytes: u64,
+        /// Nanoseconds of every run.
+        nanos: Vec<u64>,
+    },
+    /// Answers `Echo` at once.
+    Echoed {
+        /// Number of the echo.
+        id: u32,
+        /// When it arrived, on the edge's clock.
+        received_micros: u64,
+        /// When this was sent, on the edge's clock.
+        sent_micros: u64,
+        /// Bytes that mean nothing, as many as were asked for.
+        payload: Vec<u8>,
+    },
     /// So many more frames may be sent.
     Credit {
         /// How many.
@@ -106,12 +126,15 @@ impl ToDevice {
             Self::Pong { .. } => 134,
             Self::Credit { .. } => 135,
             Self::Refused(_) => 136,
+            Self::Measured { .. } => 137,
+            Self::Echoed { .. } => 138,
         }
     }
 
     fn payload_bytes(&self) -> usize {
         match self {
             Self::Result { tensors, .. } => tensors.len(),
+            Self::Echoed { payload, .. } => payload.len(),
             _ => 0,
         }
     }
@@ -142,6 +165,18 @@ impl ToDevice {
                 writer.u64(*device_micros);
                 writer.u64(*received_micros);
                 writer.u64(*sent_micros);
+            }
+            Self::Measured { id, bytes, nanos } => {
+                writer.u32(*id);
+                writer.u64(*bytes);
+                writer.u16(nanos.len() as u16);
+                nanos.iter().for_each(|nanos| writer.u64(*nanos));
+            }
+            Self::Echoed { id, received_micros, sent_micros, payload } => {
+                writer.u32(*id);
+                writer.u64(*received_micros);
+                writer.u64(*sent_micros);
+                writer.raw(payload);
             }
             Self::Credit { n } => writer.u16(*n),
             Self::Refused(refusal) => refusal.write(writer),
@@ -177,6 +212,17 @@ impl ToDevice {
             },
             135 => Self::Credit { n: reader.u16("credit")? },
             136 => Self::Refused(Refusal::read(reader)?),
+            137 => {
+                let (id, bytes, runs) = (reader.u32("measurement id")?, reader.u64("bytes")?, reader.u16("runs")?);
+                let nanos = (0..runs).map(|_| reader.u64("nanoseconds")).collect::<Result<_, _>>()?;
+                Self::Measured { id, bytes, nanos }
+            }
+            138 => Self::Echoed {
+                id: reader.u32("echo id")?,
+                received_micros: reader.u64("received micros")?,
+                sent_micros: reader.u64("sent micros")?,
+                payload: reader.tail("payload").to_vec(),
+            },
             found => return Err(WireError::Kind { found, direction: "device" }),
         })
     }

@@ -1,6 +1,6 @@
 //! What a device says to an edge.
 
-use cleave_arch::{LinkCodec, Task};
+use cleave_arch::{ArchError, LinkCodec, Probe, Task};
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
@@ -68,6 +68,24 @@ pub enum ToEdge {
         /// When it was sent, on the device's clock.
         device_micros: u64,
     },
+    /// Run a piece of work on the edge's engine and tell how long it took; `Measured` or `Refused` answers.
+    Measure {
+        /// Number of the measurement, chosen by the device.
+        id: u32,
+        /// What to run.
+        probe: Probe,
+        /// How often, after the warm-up.
+        runs: u16,
+    },
+    /// `Echoed` answers at once: for the rates of both directions.
+    Echo {
+        /// Number of the echo.
+        id: u32,
+        /// Bytes that the answer is to carry.
+        answer_bytes: u32,
+        /// Bytes that mean nothing.
+        payload: Vec<u8>,
+    },
     /// The edge shapes what it sends in this session.
     Shape(LinkShape),
     /// The device ends the session.
@@ -103,6 +121,8 @@ impl ToEdge {
             Self::Ping { .. } => 6,
             Self::Shape(_) => 7,
             Self::Close => 8,
+            Self::Measure { .. } => 9,
+            Self::Echo { .. } => 10,
         }
     }
 
@@ -110,6 +130,7 @@ impl ToEdge {
         match self {
             Self::Weights { chunk, .. } => chunk.len(),
             Self::Frame { tensors, .. } => tensors.len(),
+            Self::Echo { payload, .. } => payload.len(),
             _ => 0,
         }
     }
@@ -145,6 +166,16 @@ impl ToEdge {
                 writer.u32(*id);
                 writer.u64(*device_micros);
             }
+            Self::Measure { id, probe, runs } => {
+                writer.u32(*id);
+                writer.text(&probe.to_string());
+                writer.u16(*runs);
+            }
+            Self::Echo { id, answer_bytes, payload } => {
+                writer.u32(*id);
+                writer.u32(*answer_bytes);
+                writer.raw(payload);
+            }
             Self::Shape(shape) => shape.write(writer),
             Self::Close => {}
         }
@@ -172,9 +203,23 @@ impl ToEdge {
             6 => Self::Ping { id: reader.u32("ping id")?, device_micros: reader.u64("device micros")? },
             7 => Self::Shape(LinkShape::read(reader)?),
             8 => Self::Close,
+            9 => Self::Measure {
+                id: reader.u32("measurement id")?,
+                probe: read_probe(reader)?,
+                runs: reader.u16("runs")?,
+            },
+            10 => Self::Echo {
+                id: reader.u32("echo id")?,
+                answer_bytes: reader.u32("answer bytes")?,
+                payload: reader.tail("payload").to_vec(),
+            },
             found => return Err(WireError::Kind { found, direction: "edge" }),
         })
     }
+}
+
+fn read_probe(reader: &mut Reader<'_>) -> Result<Probe, WireError> {
+    reader.text("probe")?.parse().map_err(|why: ArchError| WireError::Probe { why: why.to_string() })
 }
 
 fn read_weights(reader: &mut Reader<'_>, limits: &Limits) -> Result<ToEdge, WireError> {

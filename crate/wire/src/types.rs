@@ -97,6 +97,8 @@ pub enum Subject {
     Frame(u64),
     /// One deployment; the session goes on.
     Deployment(u32),
+    /// One measurement; the session goes on.
+    Measurement(u32),
 }
 
 macro_rules! refusal_codes {
@@ -160,6 +162,8 @@ refusal_codes! {
     TimedOut = 15,
     /// The edge is going away.
     ShuttingDown = 16,
+    /// A measurement that would take too long, or one while another is under way.
+    BadMeasurement = 17,
 }
 
 /// What was wrong and what would be right. Its layout never changes, as the header's.
@@ -187,6 +191,7 @@ impl Refusal {
             Subject::Session => (0, 0),
             Subject::Frame(id) => (1, id),
             Subject::Deployment(id) => (2, u64::from(id)),
+            Subject::Measurement(id) => (3, u64::from(id)),
         };
         writer.u8(tag);
         writer.u64(id);
@@ -196,13 +201,16 @@ impl Refusal {
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let (tag, id) = (reader.u8("subject")?, reader.u64("subject id")?);
-        let right = "a deployment number below 2^32";
-        let wide = WireError::Value { field: "subject id", found: id, right };
+        let right = "a number of a deployment or measurement below 2^32";
+        let narrow = || u32::try_from(id).map_err(|_| WireError::Value { field: "subject id", found: id, right });
         let subject = match tag {
             0 => Subject::Session,
             1 => Subject::Frame(id),
-            2 => Subject::Deployment(u32::try_from(id).map_err(|_| wide)?),
-            found => return Err(bad_tag("subject", found, "0 (session), 1 (frame) or 2 (deployment)")),
+            2 => Subject::Deployment(narrow()?),
+            3 => Subject::Measurement(narrow()?),
+            found => {
+                return Err(bad_tag("subject", found, "0 (session), 1 (frame), 2 (deployment) or 3 (measurement)"));
+            }
         };
         let code = RefusalCode::from_number(reader.u8("code")?);
         Ok(Refusal { subject, code, wrong: reader.text("wrong")?, right: reader.text("right")? })

@@ -70,6 +70,12 @@ pub enum Intent {
     RunOnce,
     /// Frames one after another with this many in flight, until `Stop`.
     RunStream { in_flight: usize },
+    /// Measure this device, the edge and the link; `Stop` ends it and keeps what there is.
+    Profile { quick: bool },
+    /// Predict from this profile from now on: one that was exported, or kept from an earlier visit.
+    UseProfile { json: String },
+    /// Correct predictions by ten frames of the network at different cuts.
+    Calibrate,
     /// Ends a stream, or whatever long work is under way.
     Stop,
 }
@@ -100,6 +106,10 @@ pub enum Event {
     Network(Network),
     /// A frame has ended.
     Frame(Frame),
+    /// What is known of the machines has changed.
+    Profile(Profile),
+    /// What the network costs at every cut: after every change of network, plan, codec, link, edge or profile.
+    Prices(Prices),
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.
@@ -190,8 +200,75 @@ pub struct Frame {
     /// The largest `delta` that counts as equal for this plan, codec and pair of engines; absent where no bound holds,
     /// because a rounded feature can choose another neighbour.
     pub bound: Option<f32>,
+    /// What it was predicted to cost when it was submitted.
+    pub predicted: Option<Price>,
     pub plan: String,
     pub codec: String,
+}
+
+/// What is known of the machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The whole of it, as a file.
+    pub json: String,
+    /// False if it was interrupted.
+    pub complete: bool,
+    /// Device and engine.
+    pub device: String,
+    /// Edge and engine, if one was measured.
+    pub edge: Option<String>,
+    /// Rows of both tables.
+    pub rows: usize,
+    /// Median part by which a row may be off.
+    pub noise: f64,
+    /// Round trip in milliseconds, megabits per second up and down, without imposed conditions.
+    pub link: Option<[f64; 3]>,
+    /// Frames that corrected it.
+    pub calibrated: usize,
+}
+
+/// What one frame of a plan is predicted to take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    pub device_millis: f64,
+    pub up_millis: f64,
+    pub edge_millis: f64,
+    pub down_millis: f64,
+    /// Codecs and events.
+    pub other_millis: f64,
+    /// Two standard deviations of the sum.
+    pub uncertainty_millis: f64,
+    /// With enough frames in flight.
+    pub frames_per_second: f64,
+    /// Most memory of the engine, weights included.
+    pub device_peak_bytes: u64,
+    pub edge_peak_bytes: u64,
+    /// On the device, by constants: an estimate.
+    pub energy_millijoules: f64,
+}
+
+impl Price {
+    /// Latency of one frame.
+    pub fn total_millis(&self) -> f64 {
+        self.device_millis + self.up_millis + self.edge_millis + self.down_millis + self.other_millis
+    }
+}
+
+/// Prices of a network's placements under the conditions of now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prices {
+    /// The architecture that they are of.
+    pub architecture: String,
+    /// What they rest on: a profile, or a rule of thumb.
+    pub source: String,
+    /// The plan in use.
+    pub plan: Price,
+    /// Everything on the device.
+    pub whole: Price,
+    /// Cut before operation i, for 0..=n_ops.
+    pub cuts: Vec<Price>,
+    /// Every operation on the tier that runs it, then the classifier.
+    pub op_millis: Vec<f64>,
 }
 
 /// A stage of a frame.

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::browser::Browser;
+use crate::predict;
 use crate::serve::{self, Report};
 use crate::shell::{Shell, run as run_command};
-use crate::stages::build_page;
+use crate::stages::{build_native, build_page};
 use crate::tools::{self, say};
 
 /// `cargo xtask bench`
@@ -24,6 +25,8 @@ pub struct Options {
     json: bool,
     #[command(flatten)]
     page: PageOptions,
+    #[command(flatten)]
+    predict: predict::Options,
 }
 
 /// How the browser's part is measured.
@@ -58,6 +61,8 @@ enum What {
     Browser,
     Loopback,
     Native,
+    /// Predictions against measurements, for some minutes; only when it is named.
+    Predict,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,6 +83,14 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     }
     if wanted(What::Browser) {
         browser(shell, options)?;
+    }
+    if options.what == Some(What::Predict) {
+        if !options.page.no_build {
+            say("building the page and the commands");
+            build_page(shell)?;
+            build_native(shell)?;
+        }
+        predict::run(shell, &options.predict, options.json)?;
     }
     Ok(())
 }

@@ -17,7 +17,8 @@ use crate::shell::Shell;
 
 /// Far more than the whole takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-const TOKEN: &str = "for-tests-alone";
+/// Of every edge that is started here.
+pub const TOKEN: &str = "for-tests-alone";
 
 /// Runs the script of `www/live.js` to its end.
 pub fn run(shell: &Shell) -> Result<Count> {
@@ -58,21 +59,27 @@ fn next(reports: &Receiver<Report>) -> Result<Report> {
 }
 
 /// An edge that can be started again at the same address.
-struct Edge {
+pub struct Edge {
     program: PathBuf,
     address: String,
     origin: String,
 }
 
 impl Edge {
-    fn on_free_port(shell: &Shell, origin: &str) -> Result<Self> {
+    /// An edge for pages of this origin.
+    pub fn on_free_port(shell: &Shell, origin: &str) -> Result<Self> {
         let program = metadata::target_folder(shell)?.join("release/cleave-edge");
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();
         Ok(Self { program, address, origin: origin.to_owned() })
     }
 
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Starts it and waits until it listens.
-    fn start(&self) -> Result<Running> {
+    pub fn start(&self) -> Result<Running> {
         let mut command = Command::new(&self.program);
         command.args(["--listen", &self.address, "--token", TOKEN, "--allow-origin", &self.origin]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -92,7 +99,7 @@ impl Edge {
 }
 
 /// A running edge; killed with its owner, without a chance to say goodbye.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
     fn stop(&mut self) {

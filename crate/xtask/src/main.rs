@@ -10,6 +10,7 @@ mod gate;
 mod live;
 mod metadata;
 mod play;
+mod predict;
 mod rules;
 mod serve;
 mod shell;

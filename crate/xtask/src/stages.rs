@@ -172,9 +172,13 @@ fn wasm(shell: &Shell) -> Result<Count> {
 
 fn live(shell: &Shell) -> Result<Count> {
     tools::chromium(shell)?;
-    // The whole workspace, as the native stage builds it: this package alone has other features.
-    run(native_workspace(shell, "build --release")?.args(["--bin", "cleave-edge"]))?;
+    build_native(shell)?;
     live::run(shell)
+}
+
+/// The programs, built with the whole workspace as the native stage does: a package alone has other features.
+pub fn build_native(shell: &Shell) -> Result<()> {
+    run(native_workspace(shell, "build --release")?.args(["--bin", "cleave-edge", "--bin", "cleave"]))
 }
 
 fn browser_test(shell: &Shell) -> Command {

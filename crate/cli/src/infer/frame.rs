@@ -14,6 +14,7 @@ pub(crate) struct Frame {
     pub(crate) logits: Option<Vec<f32>>,
     /// "as planned", "local: …" or "failed: …".
     pub(crate) outcome: String,
+    pub(crate) as_planned: bool,
     pub(crate) device_millis: f64,
     pub(crate) uplink_millis: f64,
     pub(crate) edge_millis: f64,
@@ -32,6 +33,7 @@ impl Frame {
         Self {
             id,
             outcome: "as planned".into(),
+            as_planned: true,
             device_millis,
             uplink_millis: 0.0,
             edge_millis,
@@ -52,6 +54,7 @@ impl Frame {
         Self {
             id: report.id,
             outcome: outcome_text(&report.outcome),
+            as_planned: report.outcome == Outcome::AsPlanned,
             device_millis: millis(Lane::Device),
             uplink_millis: millis(Lane::Uplink),
             edge_millis: millis(Lane::Edge),

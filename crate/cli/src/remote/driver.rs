@@ -6,8 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cleave_arch::Array;
-use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, FrameReport, Micros, Work};
+use cleave_arch::{Array, Probe};
+use cleave_session::{
+    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, FrameReport, Measured, Micros, Work,
+};
+use cleave_wire::LinkShape;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -22,6 +25,9 @@ use crate::local::Engine;
 pub(super) enum Command {
     Deploy { work: Arc<Work>, engine: Arc<Engine>, deployment: u64 },
     Submit { id: u64, cloud: Array },
+    Shape(LinkShape),
+    Measure { probe: Probe, runs: u16, answer: SyncSender<Result<Measured, String>> },
+    Echo { bytes: u32, answer_bytes: u32, answer: SyncSender<Result<Echo, String>> },
     End,
 }
 
@@ -66,7 +72,10 @@ impl Driver {
             let (work, engine, deployment) = loop {
                 match self.commands.recv().await {
                     Some(Command::Deploy { work, engine, deployment }) => break (work, engine, deployment),
-                    Some(Command::Submit { .. }) => continue,
+                    // Answers that are dropped tell their callers that the session has not begun.
+                    Some(
+                        Command::Submit { .. } | Command::Shape(_) | Command::Measure { .. } | Command::Echo { .. },
+                    ) => {}
                     Some(Command::End) | None => return,
                 }
             };
@@ -80,6 +89,9 @@ impl Driver {
                 reports: self.reports.clone(),
                 board: self.board.clone(),
                 deployment,
+                asked: 0,
+                measuring: HashMap::new(),
+                echoing: HashMap::new(),
             };
             let (up, down) = (running.settings.shape, running.settings.shape);
             running.handle(DeviceEvent::Shape { up, down });
@@ -124,6 +136,10 @@ struct Running {
     reports: ReportSender<FrameReport>,
     board: Arc<Board>,
     deployment: u64,
+    /// Number of the latest measurement or echo, and who waits for which.
+    asked: u32,
+    measuring: HashMap<u32, SyncSender<Result<Measured, String>>>,
+    echoing: HashMap<u32, SyncSender<Result<Echo, String>>>,
 }
 
 impl Running {
@@ -154,6 +170,17 @@ impl Running {
             Command::Submit { id, cloud } => {
                 let deadline = now() + Micros(u64::try_from(self.settings.deadline.as_micros()).unwrap_or(u64::MAX));
                 DeviceEvent::Submit { frame: id, input: vec![cloud], deadline }
+            }
+            Command::Shape(shape) => DeviceEvent::Shape { up: shape, down: shape },
+            Command::Measure { probe, runs, answer } => {
+                self.asked = self.asked.wrapping_add(1);
+                self.measuring.insert(self.asked, answer);
+                DeviceEvent::Measure { id: self.asked, probe, runs }
+            }
+            Command::Echo { bytes, answer_bytes, answer } => {
+                self.asked = self.asked.wrapping_add(1);
+                self.echoing.insert(self.asked, answer);
+                DeviceEvent::Echo { id: self.asked, bytes, answer_bytes }
             }
             Command::End => DeviceEvent::Disconnect,
         }
@@ -214,6 +241,13 @@ impl Running {
             }
             // The handle may be gone already; then nobody wants it.
             DeviceEffect::Report(report) => drop(self.reports.send(*report)),
+            // Whoever asked may be gone already.
+            DeviceEffect::Measured { id, result } => {
+                self.measuring.remove(&id).map(|answer| answer.try_send(result));
+            }
+            DeviceEffect::Echoed { id, result } => {
+                self.echoing.remove(&id).map(|answer| answer.try_send(result));
+            }
             DeviceEffect::Status(_) => {}
         }
         None

@@ -109,12 +109,21 @@ async fn read(mut stream: SplitStream<Socket>, connection: u32, happened: &Sende
     "the connection ended".into()
 }
 
+/// Timers count whole milliseconds and come late by one; a shaped link has to be exact to a fraction of one.
+const LATE: Duration = Duration::from_millis(2);
+
+async fn wait_until(at: Instant) {
+    if at > Instant::now() {
+        sleep_until(at - LATE).await;
+    }
+    while Instant::now() < at {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn write(mut sink: SplitSink<Socket, Message>, outgoing: &mut Receiver<Outgoing>) -> String {
     while let Some(Outgoing { bytes, at }) = outgoing.recv().await {
-        // The timer counts whole milliseconds, so a message that may leave now must not touch it.
-        if at > Instant::now() {
-            sleep_until(at).await;
-        }
+        wait_until(at).await;
         if let Err(why) = sink.send(Message::Binary(bytes.into())).await {
             return why.to_string();
         }

@@ -54,6 +54,15 @@ pub enum Act {
     RunOnce,
     /// Frames until stopped.
     RunStream,
+    /// Measure the machines.
+    Profile {
+        /// In a quarter of the time.
+        quick: bool,
+    },
+    /// Correct predictions by real frames.
+    Calibrate,
+    /// Predict from a profile that was exported.
+    Import(String),
     /// No more of whatever is running.
     Stop,
     /// How many frames of a stream are under way at once.
@@ -93,6 +102,7 @@ impl State {
             Act::Break => return self.when_ready(Intent::Break),
             Act::Prefer(preference) => {
                 self.settings.preference = preference;
+                self.measured.clear();
                 return self.when_ready(Intent::Prefer(preference));
             }
             Act::Connect(address) => return self.connect(address),
@@ -103,6 +113,9 @@ impl State {
             }
             Act::RunOnce => return self.run_soon(),
             Act::RunStream => return self.run_stream(),
+            Act::Profile { quick } => return self.measure(Intent::Profile { quick }),
+            Act::Calibrate => return self.measure(Intent::Calibrate),
+            Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
             Act::Complain(notice) => self.notice = Some(notice),
@@ -129,7 +142,9 @@ impl State {
             edge: self.address.clone(),
             link: settings.link,
         };
-        vec![start, Intent::Generate { class: settings.class, seed: settings.seed }, Intent::Network(network)]
+        let shape = Intent::Generate { class: settings.class, seed: settings.seed };
+        let kept = self.kept_profile.take().map(|json| Intent::UseProfile { json });
+        [start].into_iter().chain(kept).chain([shape, Intent::Network(network)]).collect()
     }
 
     fn is_ready(&self) -> bool {
@@ -196,6 +211,7 @@ impl State {
 
     fn write(&mut self, codec: LinkCodec) -> Vec<Intent> {
         self.settings.codec = codec;
+        self.measured.clear();
         self.replan(|_, plan| Ok(plan.with_codec(codec)))
     }
 
@@ -229,6 +245,7 @@ impl State {
             return Vec::new();
         }
         self.settings.link = link;
+        self.measured.clear();
         let mut intents = self.when_ready(Intent::Shape(link));
         intents.extend(self.run_soon());
         intents
@@ -238,6 +255,16 @@ impl State {
         self.edge = EdgeStatus::Connecting { url: address.url.clone() };
         self.address = Some(address.clone());
         self.when_ready(Intent::Connect(address))
+    }
+
+    fn measure(&mut self, intent: Intent) -> Vec<Intent> {
+        if !self.is_ready() || self.held.is_none() {
+            return Vec::new();
+        }
+        let mut intents = self.stop();
+        self.run = Run::Measuring;
+        intents.push(intent);
+        intents
     }
 
     fn run_stream(&mut self) -> Vec<Intent> {

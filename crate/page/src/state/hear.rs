@@ -2,7 +2,7 @@
 
 use super::{Answer, Cuts, DGCNN, Engine, Freshness, Loading, Notice, Progress, REMEMBERED, Run, Shared, State};
 use crate::pipeline::Held;
-use cleave_wire::ui::{Cloud, Event, Frame, Intent, Network, Outcome, Stream};
+use cleave_wire::ui::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
 impl State {
     /// Applies an event; returns what to tell the worker next.
@@ -20,7 +20,21 @@ impl State {
                 self.progress = None;
                 self.engine = Some(Shared::new(Engine { backend, reason, measured }));
             }
-            Event::Edge(status) => self.edge = status,
+            Event::Edge(status) => {
+                let native = |status: &EdgeStatus| *status != EdgeStatus::Simulated;
+                if native(&status) != native(&self.edge) {
+                    self.measured.clear();
+                }
+                self.edge = status;
+            }
+            Event::Profile(profile) => {
+                self.profile = Some(Shared::new(profile));
+                if self.run == Run::Measuring {
+                    self.run = Run::Idle;
+                    return self.run_soon();
+                }
+            }
+            Event::Prices(prices) => self.prices = Some(Shared::new(prices)),
             Event::Cloud(cloud) => return self.take_cloud(cloud),
             Event::Gallery(clouds) => self.gallery = Shared::new(clouds),
             Event::Network(network) => return self.take_network(network),
@@ -49,6 +63,7 @@ impl State {
         match held.and_then(|held| held.cut(&self.settings.cuts)) {
             Ok(held) => {
                 self.held = Some(Shared::new(held));
+                self.measured.clear();
                 self.in_use = asked;
                 self.answer = None;
                 let mut intents = self.plan_intent();
@@ -81,11 +96,24 @@ impl State {
         }
         self.frames.push_back(frame.clone());
         let again = self.run == Run::OnceMore;
-        if self.run != Run::Stream {
+        if matches!(self.run, Run::Once | Run::OnceMore) {
             self.run = Run::Idle;
         }
         self.judge(&frame);
+        self.note_latency(&frame);
         if again { self.run_soon() } else { Vec::new() }
+    }
+
+    /// Remembers what a frame took that went as planned, for the comparison of all cuts.
+    fn note_latency(&mut self, frame: &Frame) {
+        let Some(held) = &self.held else { return };
+        let plan = frame.plan.parse::<cleave_arch::Plan>();
+        let Ok(plan) = plan.map(|plan| plan.with_codec(held.plan.codec())) else { return };
+        let is_held = plan.architecture() == held.plan.architecture() && frame.codec == held.plan.codec().to_string();
+        if is_held && frame.outcome == Outcome::AsPlanned {
+            self.measured.retain(|(cuts, _)| cuts != plan.cuts());
+            self.measured.push((plan.cuts().to_vec(), frame.total_millis));
+        }
     }
 
     /// Puts the frame's answer on show, or says why it has none.
@@ -121,7 +149,8 @@ impl State {
         if !matches!(self.loading, Loading::Ready { .. }) {
             self.loading = Loading::Failed;
         }
-        if self.run != Run::Stream {
+        // A stream and a measurement tell of their own end.
+        if matches!(self.run, Run::Once | Run::OnceMore) {
             self.run = Run::Idle;
         }
         match (self.wanted.take(), &self.held) {

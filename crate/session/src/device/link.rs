@@ -1,5 +1,6 @@
 //! The device's connection: opening, greeting, deploying, pinging, failing and coming back.
 
+use cleave_arch::Probe;
 use cleave_wire::{LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, WireError};
 use thiserror::Error;
 
@@ -10,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
 use crate::edge::MAX_DEPLOYMENTS;
 use crate::ledger::LocalReason;
+use crate::measure::{Echo, Measured};
 use crate::shaper::Shaper;
 use crate::time::Micros;
 
@@ -109,6 +111,9 @@ pub(super) struct Link {
     shaper: Shaper,
     down: LinkShape,
     status: LinkStatus,
+    /// Measurements and echoes that are awaited.
+    measuring: Vec<u32>,
+    echoing: Vec<(u32, Micros)>,
 }
 
 impl Link {
@@ -121,6 +126,8 @@ impl Link {
             shaper: Shaper::new(LinkShape::UNSHAPED, config.seed),
             down: LinkShape::UNSHAPED,
             status: LinkStatus::Off,
+            measuring: Vec::new(),
+            echoing: Vec::new(),
         }
     }
 
@@ -233,6 +240,17 @@ impl Link {
             }
             ToDevice::Result { id, timing, tensors } => return Some(News::Result { order: id, timing, tensors }),
             ToDevice::Refused(refusal) => return self.refused(refusal, now, fx),
+            ToDevice::Measured { id, bytes, nanos } => {
+                let ms = nanos.into_iter().map(|nanos| nanos as f64 / 1e6).collect();
+                self.measured(id, Ok(Measured { ms, bytes }), fx);
+            }
+            ToDevice::Echoed { id, received_micros, sent_micros, .. } => {
+                if let Some(at) = self.echoing.iter().position(|(echo, _)| *echo == id) {
+                    let (_, sent) = self.echoing.remove(at);
+                    let echo = Echo { sent, edge_received: received_micros, edge_sent: sent_micros, arrived: now };
+                    fx.push(DeviceEffect::Echoed { id, result: Ok(echo) });
+                }
+            }
         }
         None
     }
@@ -254,6 +272,7 @@ impl Link {
         match refusal.subject {
             Subject::Frame(_) => return Some(News::FrameRefused(refusal)),
             Subject::Deployment(id) => self.set_deployed(id, Deployed::Refused(refusal), fx),
+            Subject::Measurement(id) => self.measured(id, Err(refusal.to_string()), fx),
             Subject::Session => match refusal.code {
                 RefusalCode::BadToken | RefusalCode::WrongVersion => self.stop(StopReason::Refused(refusal), fx),
                 _ => self.lose(refusal.to_string(), now, fx),
@@ -321,6 +340,41 @@ impl Link {
             self.write(&message, now, fx);
         }
         self.announce(fx);
+    }
+
+    // ---- measurements
+
+    pub(super) fn measure(&mut self, id: u32, probe: Probe, runs: u16, now: Micros, fx: &mut Effects) {
+        self.measuring.push(id);
+        if self.up().is_some() {
+            self.write(&ToEdge::Measure { id, probe, runs }, now, fx);
+        }
+    }
+
+    pub(super) fn echo(&mut self, id: u32, bytes: u32, answer_bytes: u32, now: Micros, fx: &mut Effects) {
+        self.echoing.push((id, now));
+        if self.up().is_some() {
+            self.write(&ToEdge::Echo { id, answer_bytes, payload: vec![0; bytes as usize] }, now, fx);
+        }
+    }
+
+    fn measured(&mut self, id: u32, result: Result<Measured, String>, fx: &mut Effects) {
+        if let Some(at) = self.measuring.iter().position(|awaited| *awaited == id) {
+            self.measuring.remove(at);
+            fx.push(DeviceEffect::Measured { id, result });
+        }
+    }
+
+    /// Without a connection nothing that is awaited will come.
+    pub(super) fn give_up_measuring(&mut self, fx: &mut Effects) {
+        if self.up().is_some() {
+            return;
+        }
+        const WHY: &str = "no edge is connected";
+        let measured = |id| DeviceEffect::Measured { id, result: Err(WHY.to_owned()) };
+        let echoed = |(id, _)| DeviceEffect::Echoed { id, result: Err(WHY.to_owned()) };
+        fx.extend(self.measuring.drain(..).map(measured));
+        fx.extend(self.echoing.drain(..).map(echoed));
     }
 
     // ---- frames

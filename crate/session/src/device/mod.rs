@@ -13,11 +13,12 @@ mod upload;
 use std::sync::Arc;
 
 use cleave_arch::array::Array;
-use cleave_arch::{Segment, Tier};
+use cleave_arch::{Probe, Segment, Tier};
 use cleave_wire::{LinkShape, Subject};
 
 use crate::clock::ClockEstimate;
 use crate::ledger::{FrameError, FrameReport, LocalReason};
+use crate::measure::{Echo, Measured};
 use crate::time::Micros;
 use crate::work::Work;
 pub use config::DeviceConfig;
@@ -74,6 +75,24 @@ pub enum DeviceEvent {
     },
     /// Frames submitted from now on run this. Those under way keep theirs.
     Replan(Arc<Work>),
+    /// A piece of work is to be measured on the edge; [`DeviceEffect::Measured`] tells. One at a time.
+    Measure {
+        /// The caller's number.
+        id: u32,
+        /// What.
+        probe: Probe,
+        /// How often, after the warm-up.
+        runs: u16,
+    },
+    /// The edge is to answer at once with so many bytes; [`DeviceEffect::Echoed`] tells.
+    Echo {
+        /// The caller's number.
+        id: u32,
+        /// Bytes to send.
+        bytes: u32,
+        /// Bytes to get.
+        answer_bytes: u32,
+    },
     /// Conditions of both directions from now on.
     Shape {
         /// Device → edge.
@@ -122,6 +141,20 @@ pub enum DeviceEffect {
     },
     /// A frame has ended. Each submitted frame is reported exactly once.
     Report(Box<FrameReport>),
+    /// A measurement has ended; exactly one for each [`DeviceEvent::Measure`].
+    Measured {
+        /// The caller's number.
+        id: u32,
+        /// Times, or why there are none.
+        result: Result<Measured, String>,
+    },
+    /// An echo has come back; exactly one for each [`DeviceEvent::Echo`].
+    Echoed {
+        /// The caller's number.
+        id: u32,
+        /// Moments, or why there are none.
+        result: Result<Echo, String>,
+    },
     /// The link's state changed.
     Status(LinkStatus),
 }
@@ -204,6 +237,8 @@ impl DeviceSession {
             DeviceEvent::Replan(work) => {
                 self.current = Arc::new(Deployment { id: self.current.id.wrapping_add(1), work });
             }
+            DeviceEvent::Measure { id, probe, runs } => self.link.measure(id, probe, runs, now, fx),
+            DeviceEvent::Echo { id, bytes, answer_bytes } => self.link.echo(id, bytes, answer_bytes, now, fx),
             DeviceEvent::Shape { up, down } => self.link.shape(up, down, now, fx),
             DeviceEvent::Tick => {}
         }
@@ -239,6 +274,7 @@ impl DeviceSession {
     /// Brings everything to where it should be now.
     fn settle(&mut self, now: Micros, fx: &mut Effects) {
         self.link.tick(now, fx);
+        self.link.give_up_measuring(fx);
         self.link.deploy(&self.current, now, fx);
         self.expire(now, fx);
         self.recall(now, fx);

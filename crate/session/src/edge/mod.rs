@@ -12,9 +12,10 @@ mod outbox;
 use std::sync::Arc;
 
 use cleave_arch::array::Array;
-use cleave_arch::{Plan, Segment, Task};
+use cleave_arch::{Plan, Probe, Segment, Task};
 use cleave_wire::{Header, LinkShape, ModelHash, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
 
+use crate::measure::{MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured};
 use crate::time::Micros;
 pub use config::{EdgeConfig, TokenCheck};
 use deployments::Deployments;
@@ -69,6 +70,13 @@ pub enum EdgeEvent {
         started: Micros,
         /// When it ended.
         finished: Micros,
+    },
+    /// A measure effect is done. Each is answered exactly once.
+    Measured {
+        /// Its number.
+        id: u32,
+        /// Times, or what the engine said.
+        result: Result<Measured, String>,
     },
     /// The socket is closed.
     Closed,
@@ -129,6 +137,15 @@ pub enum EdgeEffect {
         /// Afterwards nobody wants the result; a queued job may then be dropped (answer with an error).
         deadline: Micros,
     },
+    /// Run a piece of work so many times on the engine, after a warm-up; answer with `Measured`. One at a time.
+    Measure {
+        /// Number of the measurement.
+        id: u32,
+        /// What.
+        probe: Probe,
+        /// How often.
+        runs: usize,
+    },
     /// Nobody wants this job's result; drop it if it has not begun, and answer all the same.
     Cancel {
         /// Its number.
@@ -145,6 +162,8 @@ pub struct EdgeSession {
     last_heard: Micros,
     deployments: Deployments,
     jobs: Jobs,
+    /// The engine is measuring.
+    measuring: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +201,7 @@ impl EdgeSession {
             last_heard: now,
             deployments: Deployments::default(),
             jobs: Jobs::new(config.stopwatch),
+            measuring: false,
             config,
         }
     }
@@ -237,6 +257,7 @@ impl EdgeSession {
             EdgeEvent::Computed { job, result, started, finished } => {
                 self.computed(job, result, [started, finished], now, fx);
             }
+            EdgeEvent::Measured { id, result } => self.measured(id, result, now, fx),
             EdgeEvent::Closed => self.end("the device closed the connection", fx),
             EdgeEvent::Shutdown => {
                 let wrong = Wrong::new(RefusalCode::ShuttingDown, "the edge is going away", "try again later");
@@ -309,6 +330,8 @@ impl EdgeSession {
                 self.write(&pong, now, fx);
             }
             (ToEdge::Shape(shape), _) => self.outbox.reshape(shape),
+            (ToEdge::Measure { id, probe, runs }, _) => self.measure(id, probe, runs, now, fx),
+            (ToEdge::Echo { id, answer_bytes, .. }, _) => self.echo(id, answer_bytes, now, fx),
         }
     }
 
@@ -385,6 +408,52 @@ impl EdgeSession {
             }
         }
         self.write(&ToDevice::Credit { n: 1 }, now, fx);
+    }
+
+    // ---- measurements
+
+    fn measure(&mut self, id: u32, probe: Probe, runs: u16, now: Micros, fx: &mut Effects) {
+        let work = probe.work().saturating_mul(u64::from(runs) + 2);
+        let wrong = if self.measuring {
+            Some(("another measurement is under way".to_owned(), "wait for its answer".to_owned()))
+        } else if runs == 0 || runs > MAX_RUNS {
+            Some((format!("{runs} runs were asked for"), format!("ask for 1 to {MAX_RUNS}")))
+        } else if work > MAX_WORK {
+            let right = format!("ask for at most {MAX_WORK}: a smaller probe, or fewer runs");
+            Some((format!("`{probe}` takes {work} operations in {runs} runs and the warm-up"), right))
+        } else {
+            None
+        };
+        if let Some((wrong, right)) = wrong {
+            let wrong = Wrong::new(RefusalCode::BadMeasurement, wrong, right);
+            return self.refuse(wrong.about(Subject::Measurement(id)), now, fx);
+        }
+        self.measuring = true;
+        fx.push(EdgeEffect::Measure { id, probe, runs: runs.into() });
+    }
+
+    fn measured(&mut self, id: u32, result: Result<Measured, String>, now: Micros, fx: &mut Effects) {
+        self.measuring = false;
+        match result {
+            Ok(Measured { ms, bytes }) => {
+                let nanos = ms.into_iter().map(|ms| (ms * 1e6) as u64).collect();
+                self.write(&ToDevice::Measured { id, bytes, nanos }, now, fx);
+            }
+            Err(why) => {
+                let wrong = Wrong::new(RefusalCode::ComputeFailed, why, "leave this measurement out");
+                self.refuse(wrong.about(Subject::Measurement(id)), now, fx);
+            }
+        }
+    }
+
+    fn echo(&mut self, id: u32, answer_bytes: u32, now: Micros, fx: &mut Effects) {
+        if answer_bytes > MAX_ECHO_BYTES {
+            let wrong = format!("an echo of {answer_bytes} bytes was asked for");
+            let right = format!("ask for at most {MAX_ECHO_BYTES}");
+            return self.refuse_session(Wrong::new(RefusalCode::Malformed, wrong, right), now, fx);
+        }
+        let payload = vec![0; answer_bytes as usize];
+        self.write(&ToDevice::Echoed { id, received_micros: now.0, sent_micros: now.0, payload }, now, fx);
     }
 
     // ---- ending and sending

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod failures;
+mod measure;
 mod pipeline;
 mod plans;
 mod refusals;

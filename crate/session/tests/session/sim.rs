@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cleave_arch::array::Array;
 use cleave_session::{
-    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
-    FrameReport, Lane, LinkStatus, Micros, Outcome, TokenCheck, Work,
+    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
+    FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
 };
 use cleave_wire::ModelHash;
 
@@ -43,6 +43,7 @@ enum Happening {
     DeviceComputed { job: u64, output: Vec<Array> },
     EdgeComputed { connection: u32, job: u64, output: Result<Vec<Array>, String>, times: [Micros; 2] },
     ModelStored { connection: u32, model: ModelHash },
+    EdgeMeasured { connection: u32, id: u32, runs: usize },
     Submit { frame: u64, deadline: Micros },
     Fate(Fate),
 }
@@ -84,6 +85,8 @@ pub struct World {
     /// Models that the edge was sent, in order.
     pub stored: Vec<ModelHash>,
     pub most_edge_jobs: usize,
+    pub measured: Vec<(u32, Result<Measured, String>)>,
+    pub echoed: Vec<(u32, Result<Echo, String>)>,
     settings: Settings,
     happenings: BTreeMap<(Micros, u64), Happening>,
     next_number: u64,
@@ -110,6 +113,8 @@ impl World {
             connects: Vec::new(),
             stored: Vec::new(),
             most_edge_jobs: 0,
+            measured: Vec::new(),
+            echoed: Vec::new(),
             settings,
             happenings: BTreeMap::new(),
             next_number: 0,
@@ -256,6 +261,9 @@ impl World {
             Happening::ModelStored { connection, model } if self.serves(connection) => {
                 self.edge(EdgeEvent::ModelStored { model });
             }
+            Happening::EdgeMeasured { connection, id, runs } if self.serves(connection) => {
+                self.edge(EdgeEvent::Measured { id, result: Ok(Measured { ms: vec![0.5; runs], bytes: 12 }) });
+            }
             Happening::Submit { frame, deadline } => self.submit(frame, deadline - self.now),
             Happening::Fate(fate) => self.befall(fate),
             _ => {}
@@ -318,6 +326,8 @@ impl World {
             }
             DeviceEffect::Report(report) => self.reported(*report),
             DeviceEffect::Status(status) => self.statuses.push((self.now, status)),
+            DeviceEffect::Measured { id, result } => self.measured.push((id, result)),
+            DeviceEffect::Echoed { id, result } => self.echoed.push((id, result)),
         }
     }
 
@@ -398,6 +408,9 @@ impl World {
                     let times = [started, finished];
                     self.at(finished, Happening::EdgeComputed { connection, job, output, times });
                 }
+            }
+            EdgeEffect::Measure { id, runs, .. } => {
+                self.later(Micros(500 * runs as u64), Happening::EdgeMeasured { connection, id, runs });
             }
             EdgeEffect::Cancel { .. } => {}
         }

@@ -47,6 +47,8 @@ pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
         ("ping", ToEdge::Ping { id: 3, device_micros: 1_000_000 }),
         ("shape", ToEdge::Shape(LinkShape { bits_per_second: 40_000_000, delay_micros: 2000, jitter_micros: 300 })),
         ("close", ToEdge::Close),
+        ("measure", ToEdge::Measure { id: 5, probe: "op 3 0 1024 64 20".parse().unwrap(), runs: 4 }),
+        ("echo", ToEdge::Echo { id: 6, answer_bytes: 16_384, payload: vec![0, 0, 0] }),
     ]
 }
 
@@ -75,5 +77,8 @@ pub fn to_device() -> Vec<(&'static str, ToDevice)> {
         ("refused-session", refusal(Subject::Session, RefusalCode::BadToken)),
         ("refused-frame", refusal(Subject::Frame(7), RefusalCode::BadTensors)),
         ("refused-deployment", refusal(Subject::Deployment(2), RefusalCode::Unknown(200))),
+        ("refused-measurement", refusal(Subject::Measurement(5), RefusalCode::BadMeasurement)),
+        ("measured", ToDevice::Measured { id: 5, bytes: 12, nanos: vec![1_500_000, 1_499_000] }),
+        ("echoed", ToDevice::Echoed { id: 6, received_micros: 20, sent_micros: 21, payload: vec![0, 0] }),
     ]
 }

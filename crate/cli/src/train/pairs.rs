@@ -1,0 +1,130 @@
+//! `cleave train draw` and `cleave train pairs`: random plans, and what real frames of them take with a real edge.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cleave_arch::{Array, Plan, Task};
+use cleave_cost::pairs::{PAIRS_FORMAT, Pairs, Row, draw_plans};
+use cleave_session::{FrameReport, Lane, Outcome, Work};
+use cleave_wire::LinkShape;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::edge::EdgeArgs;
+use crate::local::{DeviceChoice, Engine};
+use crate::network::Network;
+use crate::output::Format;
+use crate::predict;
+use crate::remote::{Remote, Settings};
+
+/// For a network to be deployed, and for a frame.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Frames that warm up.
+const WARM: usize = 2;
+
+/// Arguments of `cleave train draw`.
+#[derive(clap::Args, Debug)]
+pub struct DrawArgs {
+    /// Plans
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    count: usize,
+    /// Seed of the draw
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Prints the plans as one line of JSON.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn draw(args: &DrawArgs) -> Result<()> {
+    let plans: Vec<String> =
+        draw_plans(args.count, args.seed, &Task::modelnet10()).iter().map(ToString::to_string).collect();
+    Format::Json.print(String::new, || json!(plans))
+}
+
+/// Arguments of `cleave train pairs`.
+#[derive(clap::Args, Debug)]
+pub struct PairsArgs {
+    #[command(flatten)]
+    draw: DrawArgs,
+    /// Profile of this machine and the edge, by `cleave profile`
+    #[arg(long, value_name = "FILE")]
+    profile: PathBuf,
+    /// Where the pairs are written
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Frames of a plan that count
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    #[command(flatten)]
+    edge: EdgeArgs,
+}
+
+/// Measures every plan and writes the rows.
+///
+/// # Errors
+/// An edge that cannot be used, a file that cannot be read or written.
+pub fn collect(args: &PairsArgs) -> Result<()> {
+    let task = Task::modelnet10();
+    let profile = predict::read(&args.profile)?;
+    let Some(settings) = args.edge.settings(PATIENCE)? else { bail!("no edge is named; give --edge URL") };
+    let shape = settings.shape;
+    let plans = draw_plans(args.draw.count, args.draw.seed, &task);
+    let cloud = Array::f32([task.n_points, 3], cleave_data::furniture::generate(2, task.n_points, 3)?)?;
+    let device = DeviceChoice::Cpu.open()?;
+    let mut remote = Remote::start(Settings { shape: LinkShape::UNSHAPED, ..settings })?;
+    let bar = ProgressBar::new(plans.len() as u64);
+    let mut rows = Vec::new();
+    for (at, plan) in plans.iter().enumerate() {
+        let network = Network::random(plan.clone(), task, at as u64)?;
+        let engine = Arc::new(Engine::new(network.gnn(&device)?));
+        // Weights go to the edge unshaped: they are no part of a frame.
+        remote.shape(LinkShape::UNSHAPED)?;
+        remote.deploy(Arc::new(Work::new(plan.clone(), task, network.model())), engine)?;
+        remote.wait_ready(PATIENCE)?;
+        remote.shape(shape)?;
+        rows.push(measure(&remote, plan, &cloud, args.runs)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let pairs = Pairs {
+        format: PAIRS_FORMAT.into(),
+        version: 1,
+        pair: "native, native edge".into(),
+        mbps: shape.bits_per_second as f64 / 1e6,
+        delay_ms: f64::from(shape.delay_micros) / 1e3,
+        seed: args.draw.seed,
+        profile,
+        rows,
+    };
+    let text = serde_json::to_string(&pairs)?;
+    fs::write(&args.out, text).with_context(|| format!("the pairs {} cannot be written", args.out.display()))
+}
+
+fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<Row> {
+    let mut measured = Vec::new();
+    for frame in 0..WARM + runs {
+        remote.submit(frame as u64, cloud.clone())?;
+        let report = remote.next_report(PATIENCE)?;
+        if report.outcome != Outcome::AsPlanned {
+            bail!("a frame of {plan} did not go as planned: {:?}", report.outcome);
+        }
+        if frame >= WARM {
+            measured.push(stages(&report));
+        }
+    }
+    Ok(Row { plan: plan.to_string(), codec: plan.codec().to_string(), runs: measured })
+}
+
+fn stages(report: &FrameReport) -> [f64; 5] {
+    let lane = |lane: Lane| {
+        let spans = report.spans.iter().filter(|span| span.lane == lane);
+        spans.map(|span| (span.end - span.start).as_millis()).sum()
+    };
+    let total = (report.ended - report.submitted).as_millis();
+    [lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink), total]
+}

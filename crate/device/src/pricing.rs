@@ -1,0 +1,135 @@
+//! What frames are predicted to cost, from the profile that is held and the conditions of now.
+
+use crate::library::Loaded;
+use cleave_arch::Plan;
+use cleave_cost::{Calibration, LinkFigures, Machines, Profile, Stages};
+use cleave_session::{FrameReport, Lane};
+use cleave_wire::ui;
+
+/// A link inside this tab: only what is imposed on it takes time.
+const NO_LINK: LinkFigures =
+    LinkFigures { rtt_ms: 0.0, up_mbps: 1e6, down_mbps: 1e6, up_ms_per_mb: 0.0, down_ms_per_mb: 0.0 };
+
+/// Where the edge half runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// On the device's own engine and thread.
+    InThisTab,
+    /// Elsewhere.
+    Native,
+}
+
+/// The profile and what follows from it.
+pub struct Pricing {
+    profile: Profile,
+    machines: Machines,
+    /// Rows were measured or read; otherwise everything is a rule of thumb.
+    is_measured: bool,
+}
+
+impl Pricing {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        let profile = Profile::default();
+        Self { machines: Machines::new(&profile), profile, is_measured: false }
+    }
+
+    /// Predicts from this profile from now on.
+    pub fn take(&mut self, profile: Profile) {
+        self.machines = Machines::new(&profile);
+        self.is_measured = profile.n_rows() > 0;
+        self.profile = profile;
+    }
+
+    /// The profile that is held.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Corrects predictions from pairs of uncorrected prediction and measurement.
+    pub fn calibrate(&mut self, pairs: &[(Stages, Stages)]) {
+        self.profile.calibration = Calibration::fit(pairs);
+        self.machines.calibration = self.profile.calibration;
+    }
+
+    /// The machines under the conditions of now.
+    pub fn machines(&self, link: ui::Link, edge: Edge) -> Machines {
+        let mut machines = self.machines.clone();
+        if edge == Edge::InThisTab {
+            machines.edge = machines.device.clone();
+            machines.link = NO_LINK;
+            machines.one_thread = true;
+        }
+        let mbps = (link.mbps > 0.0).then_some(link.mbps);
+        machines.link = machines.link.shaped(mbps, link.delay_millis + link.jitter_millis / 2.0);
+        machines
+    }
+
+    /// Prices of a network's placements.
+    pub fn prices(&self, machines: &Machines, network: &Loaded, plan: &Plan) -> ui::Prices {
+        let (trace, task) = (network.gnn.trace(), &network.card.task);
+        let price = |plan: &Plan| price(machines, plan, network);
+        let cut = |cuts: Vec<usize>| plan.with_cuts(cuts).map(|plan| price(&plan));
+        ui::Prices {
+            architecture: plan.architecture().to_string(),
+            source: self.source().into(),
+            plan: price(plan),
+            // A plan without cuts and one with a single cut inside the network always exist.
+            whole: cut(vec![]).unwrap_or_else(|_| price(plan)),
+            cuts: (0..=trace.steps.len()).filter_map(|at| cut(vec![at]).ok()).collect(),
+            op_millis: machines.op_times(plan, trace, task),
+        }
+    }
+
+    fn source(&self) -> &'static str {
+        match (self.is_measured, self.profile.complete) {
+            (false, _) => "a rule of thumb: measure this device for better",
+            (true, false) => "an unfinished profile",
+            (true, true) => "the profile",
+        }
+    }
+
+    /// What the page shows of the profile.
+    pub fn view(&self) -> ui::Profile {
+        let profile = &self.profile;
+        let name = |table: &cleave_cost::Table| format!("{}, {}", table.name, table.engine);
+        ui::Profile {
+            json: profile.to_json(),
+            complete: profile.complete,
+            device: profile.device.as_ref().map(name).unwrap_or_default(),
+            edge: profile.edge.as_ref().map(name),
+            rows: profile.n_rows(),
+            noise: self.machines.noise,
+            link: profile.link.map(|link| [link.rtt_ms, link.up_mbps, link.down_mbps]),
+            calibrated: profile.calibration.frames,
+        }
+    }
+}
+
+/// The price of one plan of a network.
+pub fn price(machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+    let price = machines.price(plan, network.gnn.trace(), &network.card.task);
+    ui::Price {
+        device_millis: price.stages.device,
+        up_millis: price.stages.up,
+        edge_millis: price.stages.edge,
+        down_millis: price.stages.down,
+        other_millis: price.stages.rest,
+        uncertainty_millis: price.uncertainty_ms,
+        frames_per_second: price.frames_per_second,
+        device_peak_bytes: price.device_peak_bytes,
+        edge_peak_bytes: price.edge_peak_bytes,
+        energy_millijoules: price.energy_mj,
+    }
+}
+
+/// Where a frame's time went.
+pub fn stages(report: &FrameReport) -> Stages {
+    let lane = |lane: Lane| {
+        let spans = report.spans.iter().filter(|span| span.lane == lane);
+        spans.map(|span| (span.end - span.start).as_millis()).sum::<f64>()
+    };
+    let (device, up, edge, down) = (lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink));
+    let total = (report.ended - report.submitted).as_millis();
+    Stages { device, up, edge, down, rest: total - device - up - edge - down }
+}

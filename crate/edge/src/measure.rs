@@ -1,0 +1,23 @@
+//! A piece of work, timed on this machine: engine or codec.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use cleave_arch::Probe;
+use cleave_session::{Measured, measure_codec};
+
+/// Runs a probe so many times, after a warm-up.
+///
+/// # Errors
+/// What the engine said.
+pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Result<Measured, String> {
+    let start = Instant::now();
+    let clock = || start.elapsed().as_secs_f64() * 1e3;
+    if let Some(measured) = measure_codec(probe, runs, clock).await {
+        return measured.map_err(|why| why.to_string());
+    }
+    match cleave_model::measure(probe, device, runs, clock).await {
+        Some(measured) => measured.map(|ms| Measured { ms, bytes: 0 }).map_err(|why| why.to_string()),
+        None => Err(format!("nobody runs `{probe}` here")),
+    }
+}

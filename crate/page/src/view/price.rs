@@ -1,0 +1,271 @@
+//! The cost: what the plan in use is predicted to take beside what it took, all cuts side by side, and what the
+//! predictions rest on.
+
+use super::Page;
+use super::lane;
+use crate::format;
+use crate::price::{Bar, PARTS, Part, bars, error, place, summary, top};
+use crate::state::{Act, Notice, Run, State};
+use crate::timeline::word;
+use cleave_wire::ui::{Frame, Outcome, Price};
+use leptos::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::HtmlInputElement;
+
+/// Height of the chart and of its plotting area, CSS pixels.
+const HEIGHT: f64 = 190.0;
+const PLOT: f64 = 150.0;
+/// A dot's radius.
+const DOT: f64 = 4.0;
+
+/// The panel.
+#[component]
+pub fn Prices() -> impl IntoView {
+    let page = Page::of_here();
+    let source = page.part(|state| state.prices.as_ref().map(|prices| prices.source.clone()).unwrap_or_default());
+    view! {
+        <section class="panel cost" aria-labelledby="cost-title">
+            <div class="panel-head">
+                <h2 id="cost-title">"Cost"</h2>
+                <p class="muted">"predicted by " {source}</p>
+            </div>
+            <div class="cost-grid">
+                <Comparison />
+                <Chart />
+                <Basis />
+            </div>
+        </section>
+    }
+}
+
+fn label(part: Part) -> &'static str {
+    match part {
+        Part::Lane(lane) => word(lane),
+        Part::Other => "other",
+    }
+}
+
+fn fill(part: Part) -> &'static str {
+    match part {
+        Part::Lane(own) => lane::fill(own),
+        Part::Other => "var(--muted)",
+    }
+}
+
+/// Predicted and measured of one line, or dashes.
+type Line = (String, String, String);
+
+/// The five parts, their sum, and the energy and memory that are predicted alone.
+fn lines(state: &State) -> Vec<Line> {
+    let price = state.prices.as_ref().map(|prices| prices.plan);
+    let frame = state.answer.as_ref().map(|answer| answer.frame.clone());
+    let frame = frame.filter(|frame| frame.outcome == Outcome::AsPlanned);
+    let line = |predicted: Option<f64>, measured: Option<f64>| {
+        let shown = |millis: Option<f64>| millis.map_or_else(|| "–".into(), format::millis);
+        let error = predicted.zip(measured).filter(|(_, measured)| *measured >= 0.5);
+        (shown(predicted), shown(measured), error.map_or_else(|| "–".into(), |(p, m)| error_of(p, m)))
+    };
+    let part =
+        |part: Part| line(price.map(|price| part.of(&price)), frame.as_deref().map(|frame| part.measured(frame)));
+    let total = line(price.map(|price| price.total_millis()), frame.as_deref().map(|frame: &Frame| frame.total_millis));
+    PARTS.into_iter().map(part).chain([total]).collect()
+}
+
+fn error_of(predicted: f64, measured: f64) -> String {
+    error(predicted, measured)
+}
+
+/// Uncertainty, throughput, memory and energy of the plan in use.
+fn footnote(state: &State) -> String {
+    let Some(price) = state.prices.as_ref().map(|prices| prices.plan) else { return String::new() };
+    let Price { uncertainty_millis, frames_per_second, device_peak_bytes, edge_peak_bytes, energy_millijoules, .. } =
+        price;
+    let edge = if edge_peak_bytes == 0 {
+        String::new()
+    } else {
+        format!(", {} on the edge", format::bytes(edge_peak_bytes as usize))
+    };
+    format!(
+        "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge}; {energy_millijoules:.0} mJ per \
+         frame on the device, an estimate by a Jetson TX2's powers.",
+        format::millis(uncertainty_millis),
+        format::bytes(device_peak_bytes as usize)
+    )
+}
+
+#[component]
+fn Comparison() -> impl IntoView {
+    let page = Page::of_here();
+    let lines = page.part(lines);
+    let footnote = page.part(footnote);
+    let cell = move |row: usize, column: usize| {
+        move || {
+            lines.with(|lines| {
+                let (predicted, measured, error) = lines[row].clone();
+                [predicted, measured, error][column].clone()
+            })
+        }
+    };
+    let row = move |(at, part): (usize, Option<Part>)| {
+        let name = part.map_or("all", label);
+        let swatch = part.map(|part| match part {
+            Part::Lane(own) => lane::swatch(own).into_any(),
+            Part::Other => view! {
+                <svg class="swatch" width="18" height="12" aria-hidden="true"><rect width="18" height="12" rx="2" fill=fill(part)></rect></svg>
+            }
+            .into_any(),
+        });
+        view! {
+            <tr class:total=part.is_none()>
+                <th scope="row">{swatch} " " {name}</th>
+                <td>{cell(at, 0)}</td><td>{cell(at, 1)}</td><td>{cell(at, 2)}</td>
+            </tr>
+        }
+    };
+    let rows = PARTS.into_iter().map(Some).chain([None]).enumerate().map(row).collect_view();
+    view! {
+        <div class="comparison">
+            <table>
+                <thead><tr><th></th><th scope="col">"predicted"</th><th scope="col">"measured"</th><th scope="col">"error"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+            <p class="muted">{footnote}</p>
+        </div>
+    }
+}
+
+#[component]
+fn Chart() -> impl IntoView {
+    let page = Page::of_here();
+    let bars = page.part(bars);
+    let words = Memo::new(move |_| bars.with(|bars| summary(bars)));
+    view! {
+        <div class="cuts">
+            <p class="muted">"All placements: predicted as bars, measured as dots"</p>
+            <svg class="chart" width="100%" height=HEIGHT role="img" aria-labelledby="cuts-words">
+                {move || bars.with(|bars| draw(page, bars))}
+            </svg>
+            <p class="summary" id="cuts-words">{words}</p>
+        </div>
+    }
+}
+
+fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
+    let (top, n_ops) = (top(bars), bars.len().saturating_sub(2));
+    let step = 100.0 / bars.len().max(1) as f64;
+    let height = move |millis: f64| PLOT * millis / top;
+    let column = |(at, bar): (usize, &Bar)| {
+        let x = at as f64 * step;
+        let mut below = 0.0;
+        let stack = PARTS.map(|part| {
+            let millis = part.of(&bar.price);
+            below += millis;
+            view! {
+                <rect x=format!("{:.3}%", x + 0.18 * step) width=format!("{:.3}%", 0.64 * step)
+                    y=PLOT - height(below) height=height(millis) fill=fill(part)></rect>
+            }
+        });
+        let dot = bar.measured.map(|millis| {
+            view! { <circle class="dot" cx=format!("{:.3}%", x + 0.5 * step) cy=PLOT - height(millis) r=DOT></circle> }
+        });
+        let measured =
+            bar.measured.map_or_else(|| "not measured".into(), |millis| format!("measured {}", format::millis(millis)));
+        let tip =
+            format!("{}: predicted {}, {measured}", place(bar.cut, n_ops), format::millis(bar.price.total_millis()));
+        let name = bar
+            .cut
+            .map_or_else(|| "none".into(), |cut| if cut == n_ops { "end".into() } else { (cut + 1).to_string() });
+        let to = bar.cut.unwrap_or(n_ops + 1);
+        view! {
+            <g class="column" class:in-use=bar.in_use on:click=move |_| page.act(Act::MoveCut { cut: 0, to })>
+                <rect class="hit" x=format!("{x:.3}%") width=format!("{step:.3}%") y="0" height=HEIGHT></rect>
+                {stack} {dot}
+                <text x=format!("{:.3}%", x + 0.5 * step) y=PLOT + 17.0 text-anchor="middle">{name}</text>
+                {leptos::svg::title().child(tip)}
+            </g>
+        }
+    };
+    bars.iter().enumerate().map(column).collect()
+}
+
+/// What the predictions rest on, in words.
+fn basis(state: &State) -> String {
+    let Some(profile) = state.profile.as_ref().filter(|profile| profile.rows > 0) else {
+        return "No profile: times are a rule of thumb. Measure this device, the edge and the link once.".into();
+    };
+    let edge = profile.edge.as_ref().map(|edge| format!(", edge {edge}")).unwrap_or_default();
+    let link = profile.link.map(|[rtt, up, down]| {
+        format!("; link {} round trip, {up:.0} Mbps up, {down:.0} Mbps down unshaped", format::millis(rtt))
+    });
+    let unfinished = if profile.complete { "" } else { " It was interrupted: measure again to go on." };
+    let calibrated = match profile.calibrated {
+        0 => String::new(),
+        n => format!(" Corrected by {n} frames."),
+    };
+    format!(
+        "{} rows, half of them known to ± {:.0} % or better: device {}{edge}{}.{unfinished}{calibrated}",
+        profile.rows,
+        100.0 * profile.noise,
+        profile.device,
+        link.unwrap_or_default()
+    )
+}
+
+#[component]
+fn Basis() -> impl IntoView {
+    let page = Page::of_here();
+    let words = page.part(basis);
+    let measuring = page.part(|state| state.run == Run::Measuring);
+    let waiting = page.part(|state| state.held.is_none() || state.cloud.is_none());
+    let exported = page.part(|state| state.profile.clone());
+    let file = move || exported.with(|profile| profile.as_ref().map(|profile| data_url(&profile.json)));
+    let import = move |event| {
+        let input: HtmlInputElement = event_target(&event);
+        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+            read(page, file);
+        }
+        input.set_value("");
+    };
+    view! {
+        <div class="basis">
+            <p>{words}</p>
+            <div class="buttons">
+                <Show when=move || !measuring.get() fallback=move || view! {
+                    <button type="button" on:click=move |_| page.act(Act::Stop)>"Stop measuring"</button>
+                }>
+                    <button type="button" class="primary" disabled=waiting
+                        on:click=move |_| page.act(Act::Profile { quick: true })>"Measure, quick"</button>
+                    <button type="button" disabled=waiting
+                        on:click=move |_| page.act(Act::Profile { quick: false })>"Measure, full"</button>
+                    <button type="button" disabled=waiting on:click=move |_| page.act(Act::Calibrate)>"Calibrate"</button>
+                </Show>
+            </div>
+            <div class="buttons">
+                <Show when=move || exported.with(Option::is_some)>
+                    <a class="button" download="cleave-profile.json" href=file>"Export"</a>
+                </Show>
+                <label class="button">
+                    <input type="file" class="unseen" accept=".json,application/json" on:change=import />"Import"
+                </label>
+            </div>
+        </div>
+    }
+}
+
+fn data_url(json: &str) -> String {
+    format!("data:application/json;charset=utf-8,{}", js_sys::encode_uri_component(json))
+}
+
+fn read(page: Page, file: web_sys::File) {
+    leptos::task::spawn_local(async move {
+        let name = file.name();
+        match JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string()) {
+            Some(json) => page.act(Act::Import(json)),
+            None => page.act(Act::Complain(Notice {
+                what: format!("{name} could not be opened."),
+                why: "The browser cannot read it.".into(),
+                remedy: "Choose a profile that was exported; the one before is kept.".into(),
+            })),
+        }
+    });
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask bench predict`: measures random networks on two pairs of machines and holds predictions against them. The
+//! first pair is the built worker in Chromium with a native edge at 40 Mbps, the second two native processes at 10 Mbps.
+//! What was measured is kept under the target folder, so that a predictor can be trained on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::live::{Edge, TOKEN};
+use crate::metadata;
+use crate::serve::{self, Report};
+use crate::shell::{Shell, capture, run as run_command};
+use crate::tools::{self, say};
+
+/// For one report of the browser: a profile takes the longest.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How much is measured.
+#[derive(clap::Args)]
+#[command(next_help_heading = "predict")]
+pub struct Options {
+    /// Random networks on each pair.
+    #[arg(long, default_value_t = 320)]
+    count: usize,
+    /// Seed of the networks.
+    #[arg(long, default_value_t = 2)]
+    seed: u64,
+    /// Judge what an earlier run has measured.
+    #[arg(long)]
+    measured: bool,
+    /// Only the browser's pair.
+    #[arg(long)]
+    browser_only: bool,
+}
+
+/// Measures and judges.
+pub fn run(shell: &Shell, options: &Options, json: bool) -> Result<()> {
+    let folder = metadata::target_folder(shell)?.join("predict");
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let files = ["browser", "native"].map(|name| folder.join(format!("{name}-{}.json", options.seed)));
+    let wanted = if options.browser_only { &files[..1] } else { &files[..] };
+    if !options.measured {
+        browser(shell, options, &folder, &files[0])?;
+        if !options.browser_only {
+            native(shell, options, &folder, &files[1])?;
+        }
+    }
+    let mut command = cleave(shell)?;
+    command.args(["bench", "predict"]).args(json.then_some("--json"));
+    wanted.iter().for_each(|file| {
+        command.arg("--pairs").arg(file);
+    });
+    run_command(&mut command)
+}
+
+/// The command as the native stage of the gate builds it.
+fn cleave(shell: &Shell) -> Result<std::process::Command> {
+    let program = metadata::target_folder(shell)?.join("release/cleave");
+    Ok(shell.command(&program.to_string_lossy()))
+}
+
+fn browser(shell: &Shell, options: &Options, folder: &Path, out: &PathBuf) -> Result<()> {
+    const MBPS: f64 = 40.0;
+    tools::chromium(shell)?;
+    let draw = ["train", "draw", "--count", &options.count.to_string(), "--seed", &options.seed.to_string()];
+    fs::write(folder.join("plans.json"), capture(cleave(shell)?.args(draw))?)?;
+    let (page, reports) = serve::start(vec![shell.dist(), shell.root().join("www"), folder.to_path_buf()])?;
+    let edge = Edge::on_free_port(shell, &format!("http://{page}"))?;
+    let _running = edge.start()?;
+    say("measuring in the browser: a minute for the profile, then about a second for each network");
+    let url = format!("http://{page}/collect.html#edge=ws://{}/ws&token={TOKEN}&mbps={MBPS}", edge.address());
+    let _browser = Browser::open(shell, &url)?;
+    let (mut profile, mut rows, mut skipped) = (Value::Null, Vec::new(), Vec::new());
+    while let Some(mut found) = next(&reports)? {
+        if let Some(measured) = found.get_mut("profile") {
+            profile = measured.take();
+            say("the profile is done");
+        } else if let Some(row) = found.get_mut("row") {
+            rows.push(row.take());
+        } else {
+            skipped.push(found);
+        }
+        if rows.len() % 50 == 49 {
+            say(&format!("{} of {} networks", rows.len() + 1, options.count));
+        }
+    }
+    skipped.iter().for_each(|skipped| println!("left out: {skipped}"));
+    let pairs = json!({
+        "format": "cleave-pairs", "version": 1, "pair": "Chromium wasm, native edge", "mbps": MBPS, "delay_ms": 0.0,
+        "seed": options.seed, "profile": profile, "rows": rows,
+    });
+    fs::write(out, pairs.to_string()).with_context(|| format!("{} cannot be written", out.display()))
+}
+
+/// The next figure; `None`: the end.
+fn next(reports: &Receiver<Report>) -> Result<Option<Value>> {
+    match reports.recv_timeout(PATIENCE).context("the browser said nothing for too long")? {
+        Report::Step(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?)),
+        Report::Result(_) => Ok(None),
+        Report::Failure(why) => bail!("the page said: {why}"),
+    }
+}
+
+fn native(shell: &Shell, options: &Options, folder: &Path, out: &Path) -> Result<()> {
+    let edge = Edge::on_free_port(shell, "http://localhost")?;
+    let _running = edge.start()?;
+    let url = format!("http://{}/#token={TOKEN}", edge.address());
+    let profile = folder.join("native-profile.json");
+    // A profile of an earlier edge is none of this one's.
+    let _absent = fs::remove_file(&profile);
+    say("measuring natively");
+    run_command(cleave(shell)?.args(["profile", "--edge", &url, "--out"]).arg(&profile))?;
+    let (count, seed) = (options.count.to_string(), (options.seed + 1).to_string());
+    let mut command = cleave(shell)?;
+    command.args(["train", "pairs", "--edge", &url, "--mbps", "10", "--count", &count, "--seed", &seed, "--profile"]);
+    run_command(command.arg(&profile).arg("--out").arg(out))
+}

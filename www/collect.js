@@ -1,0 +1,81 @@
+// The browser's half of `cargo xtask bench predict`: measures a profile of this browser and the edge, then runs every plan
+// of plans.json as real frames under the link that the address names, and reports each row as it is measured.
+
+import { report, say, start, step, until, wanted } from './driver.js';
+
+const UNSHAPED = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
+const shaped = { ...UNSHAPED, mbps: Number(wanted.get('mbps')), delay_millis: Number(wanted.get('delay') ?? 0) };
+const RUNS = Number(wanted.get('runs') ?? 5);
+
+// Milliseconds on the device, up, on the edge, down, and in all.
+function stages(frame) {
+  const lane = (name) => frame.spans.filter((span) => span.lane === name)
+    .reduce((sum, span) => sum + span.end_millis - span.start_millis, 0);
+  return [lane('Device'), lane('Uplink'), lane('Edge'), lane('Downlink'), frame.total_millis];
+}
+
+// The next frame of the stream; why it cannot go on, if something failed.
+async function frame() {
+  const event = await until((found) => (found.Frame || found.Failed ? found : null));
+  if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+  return event.Frame;
+}
+
+async function planned(patience) {
+  for (let tries = 0; tries < patience; tries += 1) {
+    const answer = await frame();
+    if (answer.outcome === 'AsPlanned') return answer;
+  }
+  throw new Error('frames did not go as planned');
+}
+
+// Weights go to the edge unshaped: they are no part of a frame.
+async function measure(plan) {
+  say({ Shape: UNSHAPED });
+  say({ Network: plan });
+  const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));
+  if (network.failed) throw new Error(network.failed);
+  say({ RunStream: { in_flight: 1 } });
+  await planned(400);
+  say({ Shape: shaped });
+  await planned(50); // it may have been on its way already
+  await planned(50);
+  const runs = [];
+  while (runs.length < RUNS) runs.push(stages(await planned(50)));
+  say('Stop');
+  return runs;
+}
+
+async function profile() {
+  say({ Profile: { quick: false } });
+  for (;;) {
+    const event = await until((found) => (found.Profile || found.Failed ? found : null));
+    if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+    if (event.Profile.rows > 0) return event.Profile.json;
+  }
+}
+
+try {
+  const plans = await (await fetch('plans.json')).json();
+  await start({ url: wanted.get('edge'), token: wanted.get('token') }, UNSHAPED);
+  say({ Network: 'gnn10' });
+  say({ Generate: { class: 2, seed: 3 } });
+  await until((event) => event.Network);
+  // Until the edge has the network there is nobody to measure.
+  say({ RunStream: { in_flight: 1 } });
+  await planned(400);
+  say('Stop');
+  await until((event) => (event.Stream && !event.Stream.running ? event : null));
+  await step(JSON.stringify({ profile: JSON.parse(await profile()) }));
+  for (const plan of plans) {
+    try {
+      await step(JSON.stringify({ row: { plan, codec: 'f32', runs: await measure(plan) } }));
+    } catch (error) {
+      say('Stop');
+      await step(JSON.stringify({ skipped: { plan, why: error.message } }));
+    }
+  }
+  await report('/result', 'done');
+} catch (error) {
+  report('/failure', String(error?.message ?? error));
+}
