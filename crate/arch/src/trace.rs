@@ -5,10 +5,10 @@
 //!
 //! | operation | FLOPs | working bytes beside inputs and output |
 //! |---|---|---|
-//! | sample kNN | 2·n²·c (choosing the k best is not counted) | 4·n squared norms + 4·n·k best distances |
+//! | sample kNN | 2·n²·c (choosing the k best is not counted) | 4·2·n squared norms and worst distances + 4·n·k best distances + a tile of 64 KiB |
 //! | sample random, connect identity, join | 0 | 0 |
 //! | connect skip | n·min(c, c of the source) | 0 |
-//! | aggregate | n·k·c where x_j is reduced, n·c where x_i is taken from it, n·k·(3c + 1) for distances | 4·n·c where x_j is reduced and more than one part is written |
+//! | aggregate | n·k·c where x_j is reduced, n·c where x_i is taken from it, n·k·(3c + 1) for distances | 4·n·c for each part that is made before they are put side by side |
 //! | combine | 2·n·c·out | 0 |
 //! | edge convolution | 2·2·n·c·out (two products per node), n·k·out to reduce, n·out to add | 2·4·n·out, the two products |
 //! | pool | n·c per reducer | 0 |
@@ -19,7 +19,7 @@
 
 use crate::architecture::Architecture;
 use crate::codec::Codec;
-use crate::op::{Connect, Message, Op, Sampler};
+use crate::op::{Connect, Message, Op, Reducer, Sampler};
 use crate::params::{CLASSIFIER_HIDDEN, Norm, n_params, weight_shape};
 use crate::plan::{Segment, Tier};
 use crate::task::Task;
@@ -28,6 +28,8 @@ use crate::task::Task;
 const VALUE_BYTES: usize = 4;
 /// Bytes of a neighbour index in memory; on the link it has 2.
 const INDEX_BYTES: usize = 4;
+/// Bytes of the distances that a neighbour search holds at a time: 128 × 128.
+const TILE_BYTES: u64 = 4 * 128 * 128;
 
 /// Which value it is that is live at a boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +91,8 @@ pub struct Step {
     pub dead: bool,
     /// Bytes of everything live before it, of what it makes and of its working buffers; weights not counted.
     pub peak_bytes: u64,
+    /// Bytes that an engine holds for it between runs: its weights, or the graph of a random sample.
+    pub held_bytes: u64,
 }
 
 /// What the classifier takes.
@@ -112,6 +116,8 @@ pub struct Trace {
     /// What follows them.
     pub classifier: ClassifierTrace,
     boundaries: Vec<Vec<Live>>,
+    /// By boundary, the operation whose input is skip source and features at once.
+    one_value: Vec<Option<usize>>,
 }
 
 impl Trace {
@@ -144,14 +150,42 @@ impl Trace {
     }
 
     /// Most memory while a segment runs, bytes, weights not counted: everything live, what an operation makes and its
-    /// working buffers at the worst of its operations.
+    /// working buffers at the worst of its operations, or its results on their way out. A random sample's graph is held
+    /// with the weights, and so costs nothing while it is live; a value that is live twice counts once.
     pub fn segment_peak_bytes(&self, segment: &Segment) -> u64 {
-        self.steps[segment.ops.clone()].iter().map(|step| step.peak_bytes).max().unwrap_or(0)
+        let graph = |at: usize| self.live_before(at).iter().find(|live| live.slot == Slot::Graph);
+        let is_random = |at: usize| {
+            let sampler = self.steps[segment.ops.start..at]
+                .iter()
+                .rev()
+                .find(|step| matches!(step.op, Op::Sample(_)) && !step.dead);
+            sampler.is_some_and(|step| step.op == Op::Sample(Sampler::Random))
+        };
+        let shared_graph = |at: usize| graph(at).filter(|_| is_random(at)).map_or(0, Live::memory_bytes);
+        // What came over the link is two values even where it was one.
+        let source = |at: usize| {
+            let is_one = self.one_value.get(at).copied().flatten().is_some_and(|source| source >= segment.ops.start);
+            let live = self.live_before(at).iter().find(|live| live.slot == Slot::SkipSource);
+            live.filter(|_| is_one).map_or(0, Live::memory_bytes)
+        };
+        let shared = |at: usize| shared_graph(at) + source(at);
+        let running = segment.ops.clone().map(|at| self.steps[at].peak_bytes.saturating_sub(shared(at)));
+        let end = segment.ops.end;
+        let leaving = match graph(end).filter(|_| !segment.classifier) {
+            // Becoming u16, and a shared one copied before.
+            Some(indexes) => indexes.memory_bytes() + shared_graph(end),
+            None => 0,
+        };
+        let live = self.live_before(end).iter().fold(0u64, |sum, value| sum.saturating_add(value.memory_bytes()));
+        running.chain([live.saturating_sub(shared(end)).saturating_add(leaving)]).max().unwrap_or(0)
     }
 
-    /// All weights as an engine holds them, bytes.
+    /// What an engine holds between runs, bytes: weights with the norms folded in, both halves of an edge convolution,
+    /// the graphs of random samples.
     pub fn weight_bytes(&self) -> u64 {
-        self.params().saturating_mul(VALUE_BYTES as u64)
+        let of_layers = self.classifier.layers.iter().map(|(inputs, outputs)| linear_bytes(*inputs, *outputs));
+        let of_steps = self.steps.iter().map(|step| step.held_bytes);
+        sum(&of_layers.chain(of_steps).collect::<Vec<_>>())
     }
 }
 
@@ -162,7 +196,8 @@ impl Architecture {
         let boundaries: Vec<_> = (0..shapes.len()).map(|at| self.live(at, &shapes, task)).collect();
         let steps = (0..self.ops().len()).map(|i| self.step(i, &shapes, &boundaries[i], task)).collect();
         let pooled = shapes.last().map_or(task.in_channels, |shape| shape[1]);
-        Trace { steps, classifier: classifier(pooled, task.n_classes), boundaries }
+        let one_value = (0..boundaries.len()).map(|at| self.source_of_features(at)).collect();
+        Trace { steps, classifier: classifier(pooled, task.n_classes), boundaries, one_value }
     }
 
     /// Features at every boundary, n_ops + 1 of them.
@@ -198,13 +233,25 @@ impl Architecture {
         live
     }
 
+    /// The operation whose input is both the skip source and the current features at a boundary, as one value: an
+    /// aggregate of x_i alone passes them on, and nothing has changed them since.
+    fn source_of_features(&self, at: usize) -> Option<usize> {
+        let passes_on = |op: &Op| match op {
+            Op::Aggregate { message: Message::Target, reducer } => *reducer != Reducer::Add,
+            _ => false,
+        };
+        self.skip_source(at).filter(|source| {
+            passes_on(&self.ops()[*source]) && !self.ops()[source + 1..at].iter().any(|op| op.replaces_features())
+        })
+    }
+
     fn step(&self, i: usize, shapes: &[[usize; 2]], live: &[Live], task: &Task) -> Step {
         let (op, input, output) = (self.ops()[i], shapes[i], shapes[i + 1]);
         let dead = self.is_dead(i);
         let source_width = self.skip_source(i).map_or(0, |source| shapes[source][1]);
         let flops = if dead { 0 } else { flops(op, input, output, source_width, task) };
         let held = live.iter().fold(0u64, |sum, value| sum.saturating_add(value.memory_bytes()));
-        let made = if dead { 0 } else { made_bytes(op, input, output, task) };
+        let made = if dead { 0 } else { made_bytes(op, input, output, source_width, task) };
         Step {
             op,
             input,
@@ -213,6 +260,7 @@ impl Architecture {
             params: weight_shape(op, input[1]).map_or(0, |shape| n_params(shape, Norm::Batch)),
             dead,
             peak_bytes: held.saturating_add(made),
+            held_bytes: if dead { 0 } else { held_bytes(op, input, task) },
         }
     }
 }
@@ -245,8 +293,23 @@ fn reduces_source(message: Message) -> bool {
     message.has_source() || message.has_relative()
 }
 
+/// A linear layer with its bias, bytes.
+fn linear_bytes(inputs: usize, outputs: usize) -> u64 {
+    product(&[inputs.saturating_add(1), outputs, VALUE_BYTES])
+}
+
+/// What an engine holds for an operation between runs.
+fn held_bytes(op: Op, [rows, c]: [usize; 2], task: &Task) -> u64 {
+    match op {
+        Op::Combine { channels } => linear_bytes(c, channels),
+        Op::EdgeConv { channels } => linear_bytes(c, channels).saturating_mul(2),
+        Op::Sample(Sampler::Random) => product(&[rows, task.k, INDEX_BYTES]),
+        _ => 0,
+    }
+}
+
 /// Output and working buffers: the table at the head of this file, third column.
-fn made_bytes(op: Op, [rows, c]: [usize; 2], output: [usize; 2], task: &Task) -> u64 {
+fn made_bytes(op: Op, [rows, c]: [usize; 2], output: [usize; 2], source_width: usize, task: &Task) -> u64 {
     let features = product(&[output[0], output[1], VALUE_BYTES]);
     let reduced = product(&[rows, c, VALUE_BYTES]);
     match op {
@@ -255,10 +318,23 @@ fn made_bytes(op: Op, [rows, c]: [usize; 2], output: [usize; 2], task: &Task) ->
             let graph = product(&[rows, task.k, INDEX_BYTES]);
             let norms = product(&[rows, VALUE_BYTES]);
             let best = product(&[rows, task.k, VALUE_BYTES]);
-            if sampler == Sampler::Knn { sum(&[graph, norms, best]) } else { graph }
+            if sampler == Sampler::Knn { sum(&[graph, norms, norms, best, TILE_BYTES]) } else { 0 }
         }
-        Op::Aggregate { message, .. } if reduces_source(message) && message.width(c) != c => sum(&[features, reduced]),
+        Op::Aggregate { message, reducer } => {
+            let scaled = if message.has_target() && reducer == Reducer::Add { reduced } else { 0 };
+            let distances = product(&[rows, VALUE_BYTES]);
+            match message {
+                Message::Target if reducer != Reducer::Add => 0,
+                Message::Target | Message::Source | Message::Distance => features,
+                Message::Relative => sum(&[features, if reducer == Reducer::Add { reduced } else { 0 }]),
+                Message::TargetRelative => sum(&[features, reduced, scaled]),
+                Message::SourceRelative => sum(&[features, reduced, reduced]),
+                Message::Full => sum(&[features, reduced, reduced, distances, scaled]),
+            }
+        }
         Op::EdgeConv { .. } => sum(&[features, features, features]),
+        // The sum over the narrower one's channels and a copy of the rest, put side by side.
+        Op::Connect(Connect::Skip) if source_width < output[1] => sum(&[features, features]),
         _ => features,
     }
 }

@@ -233,16 +233,20 @@ fn flops_and_memory_of_every_operation_are_those_worked_out_by_hand() {
     assert_eq!(
         peaks,
         [
-            features(2) + graph + 4 * 4 + 4 * 2 * 4,
-            features(2) + graph + features(7) + features(2),
+            features(2) + graph + 2 * 4 * 4 + 4 * 2 * 4 + 4 * 128 * 128,
+            // x_j, x_j − x_i and the distance before they stand side by side.
+            features(2) + graph + features(7) + 2 * features(2) + features(1),
             features(7) + graph + features(8),
-            features(8) + graph + features(7) + features(8),
+            features(8) + graph + features(7) + 2 * features(8),
             features(8) + graph + 3 * features(16),
-            features(16) + graph + features(16),
+            features(16) + graph,
             features(16) + 32 * 4,
         ]
     );
-    assert_eq!(trace.peak_bytes(), peaks[4] + 4 * trace.params());
+    // Combine, both halves of the edge convolution, the classifier; each with its bias, norms folded in.
+    let weights = 8 * 8 + 2 * (8 + 1) * 16 + (32 + 1) * 512 + 513 * 256 + 257 * TINY.n_classes as u64;
+    assert_eq!(trace.weight_bytes(), 4 * weights);
+    assert_eq!(trace.peak_bytes(), peaks[0] + 4 * weights);
 }
 
 #[test]
