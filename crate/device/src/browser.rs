@@ -1,6 +1,9 @@
 //! The few things that the worker needs of the browser: its clock, a timer, fetching, and messages.
 
 use js_sys::{Function, Promise, Reflect, Uint8Array};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, Response};
@@ -29,16 +32,44 @@ pub fn after(millis: f64, callback: impl FnOnce() + 'static) {
     let _ = scope().set_timeout_with_callback_and_timeout_and_arguments_0(callback, millis.ceil() as i32);
 }
 
+thread_local! {
+    static TURNS: Turns = Turns::new();
+}
+
+/// One message channel for all turns: making one costs the browser milliseconds of work elsewhere.
+struct Turns {
+    channel: Option<MessageChannel>,
+    waiting: Rc<RefCell<VecDeque<Function>>>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        let waiting: Rc<RefCell<VecDeque<Function>>> = Rc::default();
+        let channel = MessageChannel::new().ok();
+        if let Some(channel) = &channel {
+            let oldest = Rc::clone(&waiting);
+            let resume = Closure::<dyn FnMut()>::new(move || {
+                let resolve = oldest.borrow_mut().pop_front();
+                // Resolving a promise cannot fail.
+                let _resumed = resolve.map(|resolve| resolve.call0(&JsValue::NULL));
+            });
+            channel.port1().set_onmessage(Some(resume.into_js_value().unchecked_ref()));
+        }
+        Self { channel, waiting }
+    }
+
+    fn next(&self) -> Option<Promise> {
+        let port = self.channel.as_ref()?.port2();
+        let promise = Promise::new(&mut |resolve, _| self.waiting.borrow_mut().push_back(resolve));
+        port.post_message(&JsValue::NULL).ok().map(|()| promise)
+    }
+}
+
 /// Lets the browser deliver what has come in. A message channel has no minimal delay; a timer has 4 ms.
 pub async fn turn() {
-    let Ok(channel) = MessageChannel::new() else { return };
-    let promise = Promise::new(&mut |resolve, _| {
-        channel.port1().set_onmessage(Some(&resolve));
-    });
-    if channel.port2().post_message(&JsValue::NULL).is_ok() {
-        let _ = JsFuture::from(promise).await;
+    if let Some(next) = TURNS.with(Turns::next) {
+        let _ = JsFuture::from(next).await;
     }
-    channel.port1().close();
 }
 
 /// Fetches a file of the page.

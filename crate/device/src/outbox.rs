@@ -22,7 +22,7 @@ impl<T> Outbox<T> {
     /// Adds a message that leaves at `at`, and asks for a look at that time.
     pub fn put(&mut self, at: Micros, message: T, mailbox: &Mailbox<Input>) {
         self.queue.push_back((at, message));
-        look_at(at, mailbox);
+        look_exactly_at(at, mailbox);
     }
 
     /// The next message whose time has come.
@@ -40,13 +40,21 @@ impl<T> Outbox<T> {
 /// A browser's timers come up to this late, milliseconds: they count whole ones, and nested ones at least four.
 const LATE: f64 = 5.0;
 
-/// Puts a tick into the mailbox at that time, or now if it has passed. A shaped link has to be exact to a fraction of a
-/// millisecond, so a timer covers most of the wait, and turns of the event loop the rest.
+/// Puts a tick into the mailbox at that time, or now if it has passed; a timer may be late.
 pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
-    let wait = at.0.saturating_sub(now_micros()) as f64 / 1000.0;
+    let mailbox = mailbox.clone();
+    match millis_until(at) {
+        wait if wait <= 0.0 => mailbox.put(Input::Tick),
+        wait => after(wait, move || mailbox.put(Input::Tick)),
+    }
+}
+
+/// As [`look_at`], to a fraction of a millisecond, as a shaped link needs it: a timer covers most of the wait, and turns
+/// of the event loop the rest.
+fn look_exactly_at(at: Micros, mailbox: &Mailbox<Input>) {
+    let wait = millis_until(at);
     if wait <= 0.0 {
-        mailbox.put(Input::Tick);
-        return;
+        return mailbox.put(Input::Tick);
     }
     let mailbox = mailbox.clone();
     let exactly = move || {
@@ -62,4 +70,8 @@ pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
     } else {
         exactly();
     }
+}
+
+fn millis_until(at: Micros) -> f64 {
+    at.0.saturating_sub(now_micros()) as f64 / 1000.0
 }

@@ -26,7 +26,7 @@ pub struct Options {
     #[command(flatten)]
     page: PageOptions,
     #[command(flatten)]
-    predict: predict::Options,
+    predict: predict::PredictOptions,
 }
 
 /// How the browser's part is measured.

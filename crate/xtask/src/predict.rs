@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// How much is measured.
 #[derive(clap::Args)]
 #[command(next_help_heading = "predict")]
-pub struct Options {
+pub struct PredictOptions {
     /// Random networks on each pair.
     #[arg(long, default_value_t = 320)]
     count: usize,
@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 /// Measures and judges.
-pub fn run(shell: &Shell, options: &Options, json: bool) -> Result<()> {
+pub fn run(shell: &Shell, options: &PredictOptions, json: bool) -> Result<()> {
     let folder = metadata::target_folder(shell)?.join("predict");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let files = ["browser", "native"].map(|name| folder.join(format!("{name}-{}.json", options.seed)));
@@ -64,7 +64,7 @@ fn cleave(shell: &Shell) -> Result<std::process::Command> {
     Ok(shell.command(&program.to_string_lossy()))
 }
 
-fn browser(shell: &Shell, options: &Options, folder: &Path, out: &PathBuf) -> Result<()> {
+fn browser(shell: &Shell, options: &PredictOptions, folder: &Path, out: &PathBuf) -> Result<()> {
     const MBPS: f64 = 40.0;
     tools::chromium(shell)?;
     let draw = ["train", "draw", "--count", &options.count.to_string(), "--seed", &options.seed.to_string()];
@@ -106,7 +106,7 @@ fn next(reports: &Receiver<Report>) -> Result<Option<Value>> {
     }
 }
 
-fn native(shell: &Shell, options: &Options, folder: &Path, out: &Path) -> Result<()> {
+fn native(shell: &Shell, options: &PredictOptions, folder: &Path, out: &Path) -> Result<()> {
     let edge = Edge::on_free_port(shell, "http://localhost")?;
     let _running = edge.start()?;
     let url = format!("http://{}/#token={TOKEN}", edge.address());
