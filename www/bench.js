@@ -1,6 +1,6 @@
 // The browser's half of `cargo xtask bench browser`: starts the shipped worker, asks it for one measurement and posts
 // the answer back to the server that the page came from. What to measure stands in the address:
-// #name=dgcnn&backend=Wasm|WebGpu&runs=10&warm=3
+// #name=dgcnn&backend=Wasm|WebGpu&runs=10&warm=3, or #candidates=200000 for the throughput of a search
 
 const wanted = new URLSearchParams(location.hash.slice(1));
 const log = (line) => { document.getElementById('log').textContent += `${line}\n`; };
@@ -19,6 +19,10 @@ function listen(worker) {
   worker.onmessageerror = () => fail('the worker sent what cannot be read');
   worker.onmessage = ({ data }) => {
     if (field(data, 'Ready')) {
+      if (wanted.has('candidates')) {
+        worker.postMessage({ Throughput: { candidates: Number(wanted.get('candidates')) } });
+        return;
+      }
       worker.postMessage({
         Bench: {
           name: wanted.get('name') ?? 'dgcnn',

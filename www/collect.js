@@ -5,7 +5,7 @@ import { report, say, start, step, until, wanted } from './driver.js';
 
 const UNSHAPED = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
 const shaped = { ...UNSHAPED, mbps: Number(wanted.get('mbps')), delay_millis: Number(wanted.get('delay') ?? 0) };
-const RUNS = Number(wanted.get('runs') ?? 5);
+const RUNS = Number(wanted.get('runs') ?? 7);
 
 // Milliseconds on the device, up, on the edge, down, and in all.
 function stages(frame) {
@@ -21,12 +21,16 @@ async function frame() {
   return event.Frame;
 }
 
-async function planned(patience) {
-  for (let tries = 0; tries < patience; tries += 1) {
+// The next frame that goes as planned; while a network is being deployed, frames are finished here, fast.
+async function planned() {
+  const until = performance.now() + 20000;
+  let why = '';
+  while (performance.now() < until) {
     const answer = await frame();
     if (answer.outcome === 'AsPlanned') return answer;
+    why = answer.outcome.Local?.why ?? answer.outcome.Failed?.why;
   }
-  throw new Error('frames did not go as planned');
+  throw new Error(`frames did not go as planned: ${why}`);
 }
 
 // Weights go to the edge unshaped: they are no part of a frame.
@@ -36,12 +40,12 @@ async function measure(plan) {
   const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));
   if (network.failed) throw new Error(network.failed);
   say({ RunStream: { in_flight: 1 } });
-  await planned(400);
+  await planned();
   say({ Shape: shaped });
-  await planned(50); // it may have been on its way already
-  await planned(50);
+  await planned(); // it may have been on its way already
+  await planned();
   const runs = [];
-  while (runs.length < RUNS) runs.push(stages(await planned(50)));
+  while (runs.length < RUNS) runs.push(stages(await planned()));
   say('Stop');
   return runs;
 }
@@ -63,7 +67,7 @@ try {
   await until((event) => event.Network);
   // Until the edge has the network there is nobody to measure.
   say({ RunStream: { in_flight: 1 } });
-  await planned(400);
+  await planned();
   say('Stop');
   await until((event) => (event.Stream && !event.Stream.running ? event : null));
   await step(JSON.stringify({ profile: JSON.parse(await profile()) }));

@@ -69,8 +69,30 @@ pub fn draw_architecture_from(rng: &mut SplitMix64, functions: Functions) -> Arc
     Architecture::from_valid(draw_ops(rng, 0, functions).0)
 }
 
+/// Draws plans as [`draw_from`] does, the same from the same generator, but counts the space only once: for searches.
+pub struct Sampler {
+    counts: Counts,
+    functions: Functions,
+}
+
+impl Sampler {
+    /// Of the space with these functions.
+    pub fn new(functions: Functions) -> Self {
+        Self { counts: Counts::new(POSITIONS, MAX_CUTS), functions }
+    }
+
+    /// One plan.
+    pub fn draw(&self, rng: &mut SplitMix64) -> Plan {
+        let (ops, cuts) = draw_counted(rng, &self.counts, self.functions);
+        Plan::from_valid(Architecture::from_valid(ops), cuts, LinkCodec::default())
+    }
+}
+
 fn draw_ops(rng: &mut SplitMix64, max_cuts: usize, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    let counts = Counts::new(POSITIONS, max_cuts);
+    draw_counted(rng, &Counts::new(POSITIONS, max_cuts), functions)
+}
+
+fn draw_counted(rng: &mut SplitMix64, counts: &Counts, functions: Functions) -> (Vec<Op>, Vec<usize>) {
     let rank = rng.below_u64(counts.of(POSITIONS, Prefix::START));
     let (mut ops, mut cuts) = (Vec::new(), Vec::new());
     for id in counts.string(rank) {
@@ -245,6 +267,9 @@ mod tests {
             let mut rng = SplitMix64::new(seed);
             [0; 5].map(|_| draw(&mut rng).to_string())
         };
+        let sampler = Sampler::new(Functions::All);
+        let mut rng = SplitMix64::new(9);
+        assert_eq!([0; 5].map(|_| sampler.draw(&mut rng).to_string()), texts(9));
         assert_eq!(texts(9), texts(9));
         assert_ne!(texts(9), texts(10));
     }

@@ -64,6 +64,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
 }
 
+pub use predict::read as read_pairs;
+
 /// The middle of the values; 0 of none.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

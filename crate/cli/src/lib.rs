@@ -9,6 +9,7 @@ pub mod arch;
 pub mod bench;
 pub mod command;
 pub mod edge;
+pub mod gin;
 pub mod infer;
 pub mod input;
 pub mod local;

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::output::{Align, Format, table};
 
 mod pairs;
+pub mod predictor;
 mod progress;
 
 use progress::Bar;
@@ -35,6 +36,8 @@ enum What {
     Draw(pairs::DrawArgs),
     /// Run random plans with a real edge and write what they took
     Pairs(Box<pairs::PairsArgs>),
+    /// Train a latency predictor on measured pairs
+    Predictor(predictor::PredictorArgs),
 }
 
 /// Arguments of `cleave train network`.
@@ -105,6 +108,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         What::Evaluate(args) => evaluate_weights(args),
         What::Draw(args) => pairs::draw(args),
         What::Pairs(args) => pairs::collect(args),
+        What::Predictor(args) => predictor::run(args),
     }
 }
 

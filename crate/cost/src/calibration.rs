@@ -1,10 +1,10 @@
-//! What a handful of real frames corrects: each tier's and each direction's time by a factor, the rest by a constant.
+//! What a handful of real frames corrects: the time of each tier by a factor, that of each direction by a constant.
 //!
 //! The look-up table measures operations alone, again and again; a frame runs them once, in a row, with cold caches and
-//! a busy machine. That difference is a factor that belongs to the machine and not to the network, so that ten frames
-//! are enough to know it.
+//! a busy machine. That is a factor that belongs to the machine and not to the network. A message costs something
+//! beyond its bytes, which is a constant. Ten frames are enough to know both.
 
-use crate::stats::median;
+use crate::stats::{median, quantile};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds of a frame, by where they went.
@@ -31,60 +31,72 @@ impl Stages {
 
 /// Corrections of a prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Calibration {
-    /// Of the device's time.
+    /// Factor of the device's time.
     pub device: f64,
-    /// Of the uplink's.
-    pub up: f64,
-    /// Of the edge's.
+    /// Factor of the edge's time.
     pub edge: f64,
-    /// Of the downlink's.
-    pub down: f64,
-    /// Milliseconds that the rest takes more than predicted.
-    pub rest: f64,
+    /// Milliseconds that a message to the edge takes more.
+    pub up_ms: f64,
+    /// Milliseconds that a message to the device takes more.
+    pub down_ms: f64,
+    /// Milliseconds that the rest takes more.
+    pub rest_ms: f64,
     /// Frames that it was made from; 0: nothing is corrected.
     pub frames: usize,
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { device: 1.0, up: 1.0, edge: 1.0, down: 1.0, rest: 0.0, frames: 0 }
+        Self { device: 1.0, edge: 1.0, up_ms: 0.0, down_ms: 0.0, rest_ms: 0.0, frames: 0 }
     }
 }
 
 /// No correction goes beyond this factor: what is further off is no matter of a factor.
-const MOST: f64 = 4.0;
-/// Stages shorter than this tell nothing of a factor, milliseconds.
-const LEAST_MS: f64 = 0.2;
+const MOST: f64 = 3.0;
 
 impl Calibration {
-    /// From pairs of uncorrected prediction and measurement: the median of each stage's ratio, weighted by nothing, so
-    /// that one disturbed frame moves little.
+    /// From pairs of uncorrected prediction and measurement. A factor is the ratio of the sums, so that short stages
+    /// weigh little, over the frames whose own ratio lies within the quartiles ± 1.5 of their distance, so that one
+    /// disturbed frame moves nothing; a constant is a median.
     pub fn fit(pairs: &[(Stages, Stages)]) -> Self {
-        let ratio = |stage: fn(&Stages) -> f64| {
-            let long = pairs.iter().filter(|(predicted, _)| stage(predicted) >= LEAST_MS);
-            let ratios: Vec<f64> = long.map(|(predicted, measured)| stage(measured) / stage(predicted)).collect();
-            median(&ratios).unwrap_or(1.0).clamp(1.0 / MOST, MOST)
+        let factor = |stage: fn(&Stages) -> f64| {
+            let busy: Vec<(f64, f64)> =
+                pairs.iter().map(|(p, m)| (stage(p), stage(m))).filter(|(p, _)| *p > 0.0).collect();
+            let mut ratios: Vec<f64> = busy.iter().map(|(predicted, measured)| measured / predicted).collect();
+            ratios.sort_by(f64::total_cmp);
+            let (Some(low), Some(high)) = (quantile(&ratios, 0.25), quantile(&ratios, 0.75)) else { return 1.0 };
+            let reach = 1.5 * (high - low);
+            let kept = busy.iter().filter(|(p, m)| (low - reach..=high + reach).contains(&(m / p)));
+            let (predicted, measured) = kept.fold((0.0, 0.0), |(p, m), (more_p, more_m)| (p + more_p, m + more_m));
+            if predicted > 0.0 { (measured / predicted).clamp(1.0 / MOST, MOST) } else { 1.0 }
         };
-        let beyond: Vec<f64> = pairs.iter().map(|(predicted, measured)| measured.rest - predicted.rest).collect();
+        let constant = |stage: fn(&Stages) -> f64, sent: fn(&Stages) -> f64| {
+            let used = pairs.iter().filter(|(predicted, _)| sent(predicted) > 0.0);
+            median(&used.map(|(predicted, measured)| stage(measured) - stage(predicted)).collect::<Vec<_>>())
+                .unwrap_or(0.0)
+        };
         Self {
-            device: ratio(|stages| stages.device),
-            up: ratio(|stages| stages.up),
-            edge: ratio(|stages| stages.edge),
-            down: ratio(|stages| stages.down),
-            rest: median(&beyond).unwrap_or(0.0),
+            device: factor(|stages| stages.device),
+            edge: factor(|stages| stages.edge),
+            up_ms: constant(|stages| stages.up, |stages| stages.up),
+            down_ms: constant(|stages| stages.down, |stages| stages.down),
+            rest_ms: constant(|stages| stages.rest, |stages| stages.up + stages.down),
             frames: pairs.len(),
         }
     }
 
-    /// The corrected prediction.
+    /// The corrected prediction. Only a frame that crosses the link pays what messages cost.
     pub fn apply(&self, predicted: Stages) -> Stages {
+        let more = |stage: f64, constant: f64| if stage > 0.0 { (stage + constant).max(0.0) } else { 0.0 };
+        let crosses = predicted.up + predicted.down > 0.0;
         Stages {
             device: self.device * predicted.device,
-            up: self.up * predicted.up,
+            up: more(predicted.up, self.up_ms),
             edge: self.edge * predicted.edge,
-            down: self.down * predicted.down,
-            rest: (predicted.rest + self.rest).max(0.0),
+            down: more(predicted.down, self.down_ms),
+            rest: if crosses { (predicted.rest + self.rest_ms).max(0.0) } else { predicted.rest },
         }
     }
 }
@@ -94,15 +106,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_is_slower_by_a_factor_is_found() {
-        let predicted = |i: usize| Stages { device: 5.0 + i as f64, up: 3.0, edge: 0.01, down: 0.0, rest: 0.5 };
-        let measured = |stages: Stages| Stages { device: 1.2 * stages.device, rest: stages.rest + 0.3, ..stages };
+    fn a_slower_machine_and_a_dearer_message_are_found() {
+        let predicted = |i: usize| Stages { device: 5.0 + i as f64, up: 3.0, edge: 0.0, down: 1.0, rest: 0.5 };
+        let measured =
+            |stages: Stages| Stages { device: 1.2 * stages.device, up: 3.4, rest: stages.rest + 0.3, ..stages };
         let mut pairs: Vec<_> = (0..9).map(|i| (predicted(i), measured(predicted(i)))).collect();
-        pairs.push((predicted(1), Stages { device: 500.0, ..predicted(1) }));
+        pairs.push((predicted(1), Stages { device: 500.0, ..measured(predicted(1)) }));
         let found = Calibration::fit(&pairs);
-        assert!((found.device - 1.2).abs() < 1e-9 && (found.rest - 0.3).abs() < 1e-9, "{found:?}");
-        assert_eq!((found.up, found.edge, found.frames), (1.0, 1.0, 10));
-        assert!((found.apply(predicted(0)).total() - (6.0 + 3.0 + 0.01 + 0.8)).abs() < 1e-9);
+        assert!((found.device - 1.2).abs() < 1e-9 && (found.rest_ms - 0.3).abs() < 1e-9, "{found:?}");
+        assert!((found.up_ms - 0.4).abs() < 1e-9 && found.down_ms == 0.0 && found.edge == 1.0, "{found:?}");
+        assert!((found.apply(predicted(0)).total() - (6.0 + 3.4 + 1.0 + 0.8)).abs() < 1e-9);
+        let alone = Stages { device: 5.0, ..Stages::default() };
+        assert!((found.apply(alone).total() - 6.0).abs() < 1e-9, "a frame without a link pays no message");
         assert_eq!(Calibration::fit(&[]), Calibration::default());
     }
 }

@@ -7,6 +7,8 @@
 
 mod calibration;
 mod energy;
+mod filter;
+pub mod graph;
 mod link;
 mod lut;
 mod memory;

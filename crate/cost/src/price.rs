@@ -58,6 +58,18 @@ impl Price {
     pub fn latency_ms(&self) -> f64 {
         self.stages.total()
     }
+
+    /// The same price with another latency, as a learned predictor gives it: the link takes what its bytes take, and
+    /// computing and the rest change alike, but never below a tenth.
+    pub fn with_latency(self, latency_ms: f64) -> Self {
+        let link = self.stages.up + self.stages.down;
+        let computing = self.stages.total() - link;
+        let factor = if computing > 0.0 { ((latency_ms - link) / computing).max(0.1) } else { 1.0 };
+        let Stages { device, edge, rest, .. } = self.stages;
+        let stages = Stages { device: factor * device, edge: factor * edge, rest: factor * rest, ..self.stages };
+        let uncertainty_ms = self.uncertainty_ms * stages.total() / self.stages.total().max(1e-9);
+        Self { stages, uncertainty_ms, ..self }
+    }
 }
 
 /// Error that remains when every row of a table is exact, as a part of the time: operations disturb each other's
@@ -154,6 +166,19 @@ impl Machines {
         }
     }
 
+    /// Milliseconds that a crossing before operation `at` takes, codecs included.
+    pub(crate) fn crossing_ms(&self, plan: &Plan, trace: &Trace, at: usize, towards: Tier) -> f64 {
+        let values = trace.live_before(at).iter().map(|live| live.rows * live.cols).sum();
+        self.transfer_ms(towards, plan.codec(), values, trace.cut_bytes(at, plan.codec().codec))
+    }
+
+    /// Milliseconds of a crossing of so many values and bytes.
+    pub(crate) fn transfer_ms(&self, towards: Tier, codec: LinkCodec, values: usize, bytes: usize) -> f64 {
+        let mut raw = Raw::default();
+        self.cross(towards, codec, values, bytes, &mut raw);
+        raw.stages.total()
+    }
+
     fn cross(&self, towards: Tier, codec: LinkCodec, values: usize, bytes: usize, raw: &mut Raw) {
         let bytes = (bytes as f64 * self.lut(towards.other()).compression(codec)) as usize + FRAME_BYTES;
         let (encode, decode) =
@@ -242,6 +267,15 @@ mod tests {
         assert!(split.frames_per_second > 1e3 / split.latency_ms());
         machines.one_thread = true;
         assert!(price(&machines, "3 2 5 1 4,0 6 0 3 0").frames_per_second < split.frames_per_second);
+    }
+
+    #[test]
+    fn another_latency_leaves_the_link_as_it_is() {
+        let price = price(&machines(), "3 2 5 1 4,0 6 0 3 0");
+        let slower = price.with_latency(price.latency_ms() + 5.0);
+        assert!((slower.latency_ms() - price.latency_ms() - 5.0).abs() < 1e-9);
+        assert_eq!((slower.stages.up, slower.stages.down), (price.stages.up, price.stages.down));
+        assert!(price.with_latency(0.0).stages.device > 0.0);
     }
 
     #[test]

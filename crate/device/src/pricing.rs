@@ -1,8 +1,11 @@
 //! What frames are predicted to cost, from the profile that is held and the conditions of now.
 
 use crate::library::Loaded;
+use burn::tensor::Device;
 use cleave_arch::Plan;
-use cleave_cost::{Calibration, LinkFigures, Machines, Profile, Stages};
+use cleave_cost::graph::{Meta, PlanGraph};
+use cleave_cost::{Calibration, LinkFigures, Machines, Price, Profile, Stages};
+use cleave_model::{Gin, GinWeights};
 use cleave_session::{FrameReport, Lane};
 use cleave_wire::ui;
 
@@ -25,13 +28,31 @@ pub struct Pricing {
     machines: Machines,
     /// Rows were measured or read; otherwise everything is a rule of thumb.
     is_measured: bool,
+    learned: Option<Learned>,
+}
+
+/// A learned predictor.
+struct Learned {
+    gin: Gin,
+    meta: Meta,
 }
 
 impl Pricing {
     /// Nothing is known.
     pub fn new() -> Self {
         let profile = Profile::default();
-        Self { machines: Machines::new(&profile), profile, is_measured: false }
+        Self { machines: Machines::new(&profile), profile, is_measured: false, learned: None }
+    }
+
+    /// Predicts by this network from now on, where it has anything to go by.
+    ///
+    /// # Errors
+    /// Bytes that are no predictor.
+    pub fn learn(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let weights = GinWeights::from_safetensors(bytes).map_err(|why| why.to_string())?;
+        let meta = serde_json::from_str(&weights.meta).map_err(|why| why.to_string())?;
+        self.learned = Some(Learned { gin: Gin::new(&weights, &Device::flex()), meta });
+        Ok(())
     }
 
     /// Predicts from this profile from now on.
@@ -68,11 +89,11 @@ impl Pricing {
     /// Prices of a network's placements.
     pub fn prices(&self, machines: &Machines, network: &Loaded, plan: &Plan) -> ui::Prices {
         let (trace, task) = (network.gnn.trace(), &network.card.task);
-        let price = |plan: &Plan| price(machines, plan, network);
+        let price = |plan: &Plan| self.price(machines, plan, network);
         let cut = |cuts: Vec<usize>| plan.with_cuts(cuts).map(|plan| price(&plan));
         ui::Prices {
             architecture: plan.architecture().to_string(),
-            source: self.source().into(),
+            source: self.source(machines).into(),
             plan: price(plan),
             // A plan without cuts and one with a single cut inside the network always exist.
             whole: cut(vec![]).unwrap_or_else(|_| price(plan)),
@@ -81,10 +102,25 @@ impl Pricing {
         }
     }
 
-    fn source(&self) -> &'static str {
+    /// The price of one plan of a network.
+    pub fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+        let price = machines.price(plan, network.gnn.trace(), &network.card.task);
+        let latency = self.learned(machines).and_then(|learned| learned.latency_ms(machines, plan, network));
+        view(latency.map_or(price, |latency| price.with_latency(latency)))
+    }
+
+    /// The learned predictor, where it is better than the table: it was trained on whole profiles with a native edge,
+    /// and a calibration on this very pair of machines is worth more.
+    fn learned(&self, machines: &Machines) -> Option<&Learned> {
+        let knows = self.profile.complete && self.profile.edge.is_some() && self.profile.calibration.frames == 0;
+        self.learned.as_ref().filter(|_| knows && !machines.one_thread)
+    }
+
+    fn source(&self, machines: &Machines) -> &'static str {
         match (self.is_measured, self.profile.complete) {
             (false, _) => "a rule of thumb: measure this device for better",
             (true, false) => "an unfinished profile",
+            (true, true) if self.learned(machines).is_some() => "the profile and a network trained on others",
             (true, true) => "the profile",
         }
     }
@@ -106,9 +142,16 @@ impl Pricing {
     }
 }
 
-/// The price of one plan of a network.
-pub fn price(machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
-    let price = machines.price(plan, network.gnn.trace(), &network.card.task);
+impl Learned {
+    fn latency_ms(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> Option<f64> {
+        let graph = PlanGraph::new(plan, network.gnn.trace(), &network.card.task, machines);
+        let out = self.gin.forward(self.meta.standard.apply(&graph), 1, graph.nodes).into_data();
+        let log_ratio = out.try_into_vec::<f32>().ok()?.first().copied()?;
+        Some(graph.table_ms * f64::from(log_ratio).exp())
+    }
+}
+
+fn view(price: Price) -> ui::Price {
     ui::Price {
         device_millis: price.stages.device,
         up_millis: price.stages.up,

@@ -1,6 +1,6 @@
 //! A profile being measured: what the profiler asked for, and what of it has come.
 
-use crate::browser::now_millis;
+use crate::browser::{now_millis, turn};
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
 use burn::tensor::Device;
@@ -52,9 +52,11 @@ impl Profiling {
         self.first = self.next;
         Some(match self.profiler.next()? {
             Ask::Probe { tier: Tier::Device, probe, runs } => {
-                let (device, mailbox) = (device.clone(), mailbox.clone());
+                let (id, device, mailbox) = (self.number(), device.clone(), mailbox.clone());
                 wasm_bindgen_futures::spawn_local(async move {
-                    mailbox.put(Input::Probed(measure(probe, runs, &device).await));
+                    // Between two probes the browser delivers what came in meanwhile: a stop.
+                    turn().await;
+                    mailbox.put(Input::Probed(id, measure(probe, runs, &device).await));
                 });
                 Vec::new()
             }

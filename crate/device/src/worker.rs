@@ -11,7 +11,7 @@ use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
 use crate::port::{self, Page};
-use crate::pricing::{self, Pricing};
+use crate::pricing::Pricing;
 use crate::profiling::Profiling;
 use crate::report;
 use crate::samples::{self, Source};
@@ -45,8 +45,10 @@ pub enum Input {
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
     /// A network has been loaded, or not.
     Loaded(u32, Box<Result<Loaded, String>>),
+    /// The learned predictor's file has come, or will not.
+    Predictor(Result<Vec<u8>, String>),
     /// A probe of a profile has been run on this engine.
-    Probed(Result<Measured, String>),
+    Probed(u32, Result<Measured, String>),
     /// Something may be due.
     Tick,
 }
@@ -136,7 +138,8 @@ impl Worker {
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
             Input::Loaded(number, loaded) if number == self.loading => self.loaded(*loaded),
             Input::Loaded(..) => {}
-            Input::Probed(result) => self.probed(result),
+            Input::Probed(id, result) => self.probed(id, result),
+            Input::Predictor(file) => self.learn(file),
             Input::Tick => {}
         }
         self.pump();
@@ -157,6 +160,7 @@ impl Worker {
                 self.tell_engine();
                 self.prefer(preference);
                 self.tell_gallery();
+                self.fetch_predictor();
             }
             Intent::Prefer(preference) => self.prefer(preference),
             Intent::Connect(edge) => self.use_edge(Some(edge)),
@@ -449,7 +453,7 @@ impl Worker {
     fn tell_frame(&self, report: &FrameReport, delta: Option<f32>) {
         let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
         let machines = self.machines();
-        let predicted = network.map(|network| pricing::price(&machines, report.work.plan(), network));
+        let predicted = network.map(|network| self.pricing.price(&machines, report.work.plan(), network));
         let frame = report::frame(report, delta, self.link.engines());
         self.page.post(Event::Frame(ui::Frame { predicted, ..frame }));
     }

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::{SPLIT_F16, SPLIT_F32, SPLIT_I8, distance};
 use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
+use cleave_cost::Profile;
 use cleave_device::browser::turn;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
@@ -278,6 +279,47 @@ async fn a_file_of_several_clouds_is_walked_through() {
     assert_eq!(visitor.until(cloud).await, (Some("chair".into()), Some(Place { index: 1, of: 2 })));
     visitor.say(Intent::Pick { index: 2 });
     assert!(visitor.failure().await.contains("it holds 2"));
+}
+
+#[wasm_bindgen_test]
+async fn a_profile_is_measured_and_every_cut_has_its_price() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    let profile = |event: &Event| if let Event::Profile(profile) = event { Some(profile.clone()) } else { None };
+    let prices = |event: &Event| if let Event::Prices(prices) = event { Some(prices.clone()) } else { None };
+    visitor.say(Intent::Network(SMALL.into()));
+    let first = visitor.until(prices).await;
+    assert!(first.source.contains("rule of thumb") && first.cuts.len() == 8, "{}", first.source);
+    visitor.say(Intent::Generate { class: 2, seed: 3 });
+    visitor.until(|event| matches!(event, Event::Cloud(_)).then_some(())).await;
+
+    visitor.say(Intent::UseProfile { json: "{\"format\":\"cleave-profile\",\"version\":9}".into() });
+    let why = visitor.failure().await;
+    assert!(why.contains("has version 9") && why.contains("the profile before is kept"), "{why}");
+
+    // An interrupted one keeps what it has, and the next goes on from there.
+    visitor.say(Intent::Profile { quick: true });
+    let measuring = |event: &Event| matches!(event, Event::Progress { done, .. } if *done > 20).then_some(());
+    visitor.until(measuring).await;
+    visitor.say(Intent::RunOnce);
+    assert!(visitor.failure().await.contains("the machines are being measured"));
+    visitor.say(Intent::Stop);
+    let interrupted = visitor.until(profile).await;
+    assert!(!interrupted.complete && interrupted.rows >= 20, "{} rows", interrupted.rows);
+    visitor.say(Intent::Profile { quick: true });
+    let whole = visitor.until(profile).await;
+    assert!(whole.complete && whole.rows > interrupted.rows && whole.edge.is_none());
+    let read = |json: &str| Profile::from_json(json).unwrap().device.unwrap();
+    let kept = read(&interrupted.json).rows[0];
+    assert_eq!(read(&whole.json).row(kept.probe), Some(&kept));
+    let priced = visitor.until(prices).await;
+    assert_eq!(priced.source, "the profile");
+    assert!(priced.cuts.iter().all(|price| price.total_millis() > 0.0 && price.device_peak_bytes > 0));
+
+    let frame = visitor.run(&SMALL.parse().unwrap(), Codec::F32).await;
+    let predicted = frame.predicted.unwrap();
+    assert!(predicted.device_millis > 0.0 && predicted.up_millis == 0.0, "{predicted:?}");
+    visitor.say(Intent::Calibrate);
+    assert_eq!(visitor.until(profile).await.calibrated, 10);
 }
 
 #[wasm_bindgen_test]

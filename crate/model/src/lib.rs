@@ -15,6 +15,7 @@ mod cube;
 mod error;
 mod flex;
 pub mod functional;
+mod gin;
 mod gnn;
 pub mod kernel;
 mod measure;
@@ -24,6 +25,7 @@ mod weights;
 
 pub use check::self_check;
 pub use error::ModelError;
+pub use gin::{Gin, GinWeights};
 pub use gnn::{EPSILON, Gnn, SLOPE};
 pub use measure::measure;
 pub use state::State;

@@ -23,6 +23,12 @@ pub enum TrainError {
         /// What the task needs.
         expected: String,
     },
+    /// Too few measured pairs, or graphs of different sizes.
+    #[error("{n} measured pairs were given; at least 20 of the same number of positions are expected")]
+    Pairs {
+        /// Pairs given.
+        n: usize,
+    },
     /// The loss is no number any more.
     #[error("the loss became {loss} in epoch {epoch}, step {step}; a lower learning rate may help")]
     Diverged {

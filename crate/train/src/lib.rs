@@ -21,6 +21,7 @@ mod network;
 pub mod ops;
 mod optimizer;
 mod pass;
+mod predictor;
 mod trainer;
 
 pub use augment::Augment;
@@ -31,4 +32,5 @@ pub use evaluate::{Evaluation, evaluate, evaluate_plan};
 pub use fit::{Command, EpochReport, Observer, Progress, fit};
 pub use network::{Network, Parameter};
 pub use pass::Mode;
+pub use predictor::{PlanSample, PredictorConfig, PredictorEpoch, fit_predictor};
 pub use trainer::{StepReport, Trainer};

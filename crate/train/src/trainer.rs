@@ -126,6 +126,6 @@ pub(crate) fn largest(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainError> {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainError> {
     tensor.into_data().try_into_vec::<f32>().map_err(|why| TrainError::ReadBack { why: format!("{why:?}") })
 }

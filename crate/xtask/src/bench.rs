@@ -112,13 +112,21 @@ fn browser(shell: &Shell, options: &Options) -> Result<()> {
     require_worker(&dist)?;
     let both = [Backend::Wasm, Backend::WebGpu];
     for backend in both.into_iter().filter(|backend| page.backend.is_none_or(|only| only == *backend)) {
-        let (address, reports) = serve::start(vec![dist.clone(), shell.root().join("www")])?;
-        let url = format!("http://{address}/bench.html{}", fragment(page, backend));
-        let result = wait(&mut Browser::open(shell, &url)?, &reports, Duration::from_secs(page.timeout))
+        measure(shell, options, &dist, &fragment(page, backend))
             .with_context(|| format!("no measurement of {} on {backend:?}", page.name))?;
-        print(&result, options.json)?;
+    }
+    if page.backend != Some(Backend::WebGpu) {
+        measure(shell, options, &dist, "#candidates=200000").context("no measurement of a search's throughput")?;
     }
     Ok(())
+}
+
+/// Opens the benchmark's page for one measurement and prints what it reports.
+fn measure(shell: &Shell, options: &Options, dist: &Path, fragment: &str) -> Result<()> {
+    let (address, reports) = serve::start(vec![dist.to_path_buf(), shell.root().join("www")])?;
+    let url = format!("http://{address}/bench.html{fragment}");
+    let result = wait(&mut Browser::open(shell, &url)?, &reports, Duration::from_secs(options.page.timeout))?;
+    print(&result, options.json)
 }
 
 /// What the page is to do, in its own address.

@@ -55,6 +55,10 @@ pub fn run(shell: &Shell, options: &PredictOptions, json: bool) -> Result<()> {
     wanted.iter().for_each(|file| {
         command.arg("--pairs").arg(file);
     });
+    let predictor = shell.root().join("www/model/predictor/gin.safetensors");
+    if predictor.is_file() {
+        command.arg("--predictor").arg(predictor);
+    }
     run_command(&mut command)
 }
 

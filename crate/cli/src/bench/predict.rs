@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cleave_arch::Task;
+use cleave_cost::graph::PlanGraph;
 use cleave_cost::pairs::{Accuracy, Pairs, Row};
 use cleave_cost::{Calibration, Machines, Stages};
 use serde_json::{Value, json};
 
+use crate::gin::Predictor;
 use crate::output::{Align, Format, table};
+use crate::train::predictor::{graphs, machines};
 
 /// What `predict` reads.
 #[derive(clap::Args, Debug)]
@@ -19,6 +22,9 @@ pub(super) struct PredictArgs {
     /// Measured pairs, by `cargo xtask bench predict` or `cleave train pairs`; several are judged one by one
     #[arg(long, value_name = "FILE")]
     pairs: Vec<PathBuf>,
+    /// A predictor, by `cleave train predictor`; without it the table alone is judged
+    #[arg(long, value_name = "FILE.safetensors")]
+    predictor: Option<PathBuf>,
 }
 
 /// Rows that a calibration takes; they are not judged.
@@ -29,6 +35,8 @@ struct Judged {
     mbps: f64,
     lut: Accuracy,
     calibrated: Accuracy,
+    /// The learned predictor, as it is and scaled by the same ten frames.
+    learned: Option<[Accuracy; 2]>,
     floor: Accuracy,
 }
 
@@ -36,20 +44,22 @@ pub(super) fn run(format: Format, args: &PredictArgs) -> Result<()> {
     if args.pairs.is_empty() {
         bail!("no pairs are named; give --pairs FILE, or run `cargo xtask bench predict`, which measures them");
     }
-    let judged = args.pairs.iter().map(|path| judge(&read(path)?)).collect::<Result<Vec<_>>>()?;
+    let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
+    let judged = args.pairs.iter().map(|path| judge(&read(path)?, predictor.as_ref())).collect::<Result<Vec<_>>>()?;
     format.print(|| to_text(&judged), || to_json(&judged))
 }
 
 /// Reads measured pairs.
-fn read(path: &Path) -> Result<Pairs> {
+///
+/// # Errors
+/// A file that cannot be read or is something else.
+pub fn read(path: &Path) -> Result<Pairs> {
     let text = fs::read_to_string(path).with_context(|| format!("the pairs {} cannot be read", path.display()))?;
     Pairs::from_json(&text).with_context(|| format!("the pairs {}", path.display()))
 }
 
-fn judge(pairs: &Pairs) -> Result<Judged> {
-    let mut machines = Machines::new(&pairs.profile);
-    machines.link = machines.link.shaped((pairs.mbps > 0.0).then_some(pairs.mbps), pairs.delay_ms);
-    machines.calibration = Calibration::default();
+fn judge(pairs: &Pairs, predictor: Option<&Predictor>) -> Result<Judged> {
+    let machines = machines(pairs);
     let (first, rest) = pairs.rows.split_at(CALIBRATION.min(pairs.rows.len()));
     let stages = |rows: &[Row]| rows.iter().map(|row| predict(&machines, row)).collect::<Result<Vec<_>>>();
     let measured: Vec<f64> = rest.iter().map(Row::latency_ms).collect();
@@ -58,13 +68,27 @@ fn judge(pairs: &Pairs) -> Result<Judged> {
         Calibration::fit(&stages(first)?.into_iter().zip(first.iter().map(measured_stages)).collect::<Vec<_>>());
     let totals =
         |apply: &dyn Fn(Stages) -> Stages| predicted.iter().map(|stages| apply(*stages).total()).collect::<Vec<_>>();
+    let learned = predictor.map(|predictor| learned(pairs, predictor, &measured)).transpose()?;
     Ok(Judged {
         pair: pairs.pair.clone(),
         mbps: pairs.mbps,
         lut: Accuracy::of(&totals(&|stages| stages), &measured),
         calibrated: Accuracy::of(&totals(&|stages| calibration.apply(stages)), &measured),
+        learned,
         floor: Accuracy::noise_floor(rest),
     })
+}
+
+/// Without and with the factor that the first rows give.
+fn learned(pairs: &Pairs, predictor: &Predictor, measured: &[f64]) -> Result<[Accuracy; 2]> {
+    let (graphs, latencies): (Vec<PlanGraph>, Vec<f64>) = graphs(pairs)?.into_iter().unzip();
+    let predicted = predictor.latencies(&graphs)?;
+    let n = CALIBRATION.min(latencies.len());
+    let ratios: Vec<f64> =
+        predicted[..n].iter().zip(&latencies).map(|(predicted, measured)| measured / predicted).collect();
+    let factor = cleave_cost::stats::median(&ratios).unwrap_or(1.0);
+    let scaled: Vec<f64> = predicted[n..].iter().map(|latency| factor * latency).collect();
+    Ok([Accuracy::of(&predicted[n..], measured), Accuracy::of(&scaled, measured)])
 }
 
 fn predict(machines: &Machines, row: &Row) -> Result<Stages> {
@@ -88,9 +112,17 @@ fn to_json(judged: &[Judged]) -> Value {
         json!({
             "pair": judged.pair, "mbps": judged.mbps, "lut": accuracy(&judged.lut),
             "lut_calibrated": accuracy(&judged.calibrated), "noise_floor": accuracy(&judged.floor),
+            "gin": judged.learned.map(|[plain, _]| json!(plain)),
+            "gin_calibrated": judged.learned.map(|[_, scaled]| json!(scaled)),
         })
     };
-    json!({ "bench": "predict", "pairs": judged.iter().map(one).collect::<Vec<_>>() })
+    // The first pair's best predictor is the headline.
+    let best = judged.first().map(|first| first.learned.map_or(first.lut, |[plain, _]| plain));
+    json!({
+        "bench": "predict", "mape": best.map(|best| best.mape), "within_5": best.map(|best| best.within_5),
+        "within_10": best.map(|best| best.within_10), "pairwise": best.map(|best| best.pairwise),
+        "noise_mape": judged.first().map(|first| first.floor.mape), "pairs": judged.iter().map(one).collect::<Vec<_>>(),
+    })
 }
 
 fn to_text(judged: &[Judged]) -> String {
@@ -113,11 +145,12 @@ fn to_text(judged: &[Judged]) -> String {
     };
     let rows = |judged: &Judged| {
         let pair = format!("{}, {} Mbps", judged.pair, judged.mbps);
-        [
-            row(&pair, "table", &judged.lut),
-            row("", "table, calibrated by 10", &judged.calibrated),
-            row("", "another single frame", &judged.floor),
-        ]
+        let mut rows = vec![row(&pair, "table", &judged.lut), row("", "table, calibrated by 10", &judged.calibrated)];
+        if let Some([plain, scaled]) = &judged.learned {
+            rows.extend([row("", "GIN", plain), row("", "GIN, calibrated by 10", scaled)]);
+        }
+        rows.push(row("", "another single frame", &judged.floor));
+        rows
     };
     table(&heading, &judged.iter().flat_map(rows).collect::<Vec<_>>())
 }

@@ -1,6 +1,7 @@
 //! What things cost: prices for the page, profiles, and calibrations.
 
-use super::Worker;
+use super::{Input, Worker};
+use crate::browser::fetch;
 use crate::calibrating::Calibrating;
 use crate::pricing::{self, Edge};
 use crate::profiling::Profiling;
@@ -12,6 +13,9 @@ use cleave_wire::ui::{self, Backend, Event};
 /// What is said while the machines are measured, and while predictions are corrected.
 const MEASURING: &str = "Measuring";
 const CALIBRATING: &str = "Calibrating";
+
+/// The learned predictor's file, below the page's address.
+const PREDICTOR: &str = "model/predictor/gin.safetensors";
 
 impl Worker {
     pub(super) fn machines(&self) -> Machines {
@@ -27,6 +31,26 @@ impl Worker {
     pub(super) fn tell_profile(&self) {
         self.page.post(Event::Profile(self.pricing.view()));
         self.tell_prices();
+    }
+
+    /// The predictor comes when it comes; until then, and without it, the table predicts.
+    pub(super) fn fetch_predictor(&self) {
+        let (mailbox, url) = (self.mailbox.clone(), format!("{}{PREDICTOR}", self.base_url));
+        wasm_bindgen_futures::spawn_local(async move {
+            mailbox.put(Input::Predictor(fetch(&url).await));
+        });
+    }
+
+    pub(super) fn learn(&mut self, file: Result<Vec<u8>, String>) {
+        // A page that ships none predicts by the table.
+        let Ok(bytes) = file else { return };
+        match self.pricing.learn(&bytes) {
+            Ok(()) => self.tell_prices(),
+            Err(why) => {
+                let remedy = "Predictions go by the table; reload the page to try again.";
+                self.page.fail("The learned predictor cannot be used", &why, remedy);
+            }
+        }
     }
 
     pub(super) fn is_measuring(&self) -> bool {
@@ -76,8 +100,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn probed(&mut self, result: Result<Measured, String>) {
-        let Some(profiling) = &mut self.profiling else { return };
+    /// What an earlier profile had asked for, which was stopped meanwhile, concerns nobody.
+    pub(super) fn probed(&mut self, id: u32, result: Result<Measured, String>) {
+        let Some(profiling) = self.profiling.as_mut().filter(|profiling| profiling.expects(id)) else { return };
         profiling.probed(result);
         self.ask();
     }
@@ -89,7 +114,7 @@ impl Worker {
         if self.link.native_edge().is_none() {
             return self.lose_edge_while_measuring();
         }
-        self.probed(result);
+        self.probed(id, result);
     }
 
     pub(super) fn echoed(&mut self, id: u32, result: Result<cleave_session::Echo, String>) {
