@@ -126,7 +126,7 @@ fn Comparison() -> impl IntoView {
     view! {
         <div class="comparison">
             <table>
-                <thead><tr><th></th><th scope="col">"predicted"</th><th scope="col">"measured"</th><th scope="col">"error"</th></tr></thead>
+                <thead><tr><td></td><th scope="col">"predicted"</th><th scope="col">"measured"</th><th scope="col">"error"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
             <p class="muted">{footnote}</p>
