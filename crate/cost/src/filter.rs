@@ -3,7 +3,7 @@
 
 use crate::lut::Size;
 use crate::price::Machines;
-use cleave_arch::{Op, Plan, Sampler, Slot, Task, Tier};
+use cleave_arch::{Op, Plan, Slot, Task, Tier};
 
 /// Most operations that the pass keeps widths of; longer networks take the slow way.
 const MOST: usize = 64;
@@ -18,9 +18,10 @@ impl Machines {
         let dead = dead(ops);
         let (mut rows, mut widths) = (task.n_points, [0usize; MOST + 1]);
         widths[0] = task.in_channels;
-        let (mut total, mut tier, mut is_moved) = (0.0, Tier::Device, true);
+        let (mut total, mut tier) = (0.0, Tier::Device);
         let (mut cuts, crossings) = (plan.cuts().iter().peekable(), plan.crossings());
-        let mut entered = 0;
+        // Values that came into the segment.
+        let mut entered = task.n_points * task.in_channels;
         for at in 0..=ops.len() {
             while cuts.next_if(|cut| **cut == at).is_some() {
                 if crossings.contains(&at) {
@@ -29,13 +30,9 @@ impl Machines {
                         total += self.lut(tier).move_ms((entered + values.all) / 2);
                     }
                     entered = values.all;
-                    is_moved = false;
                     total += self.transfer_ms(tier.other(), plan.codec(), values.all, values.bytes);
                 }
                 tier = tier.other();
-            }
-            if is_moved && at == 0 {
-                entered = rows * widths[0];
             }
             let Some(op) = ops.get(at) else { break };
             let c = widths[at];
@@ -92,7 +89,7 @@ fn dead(ops: &[Op]) -> u64 {
     for (at, op) in ops.iter().enumerate().rev() {
         if op.reads_graph() {
             is_read = true;
-        } else if matches!(op, Op::Sample(Sampler::Knn | Sampler::Random)) {
+        } else if matches!(op, Op::Sample(_)) {
             dead |= u64::from(!is_read) << at;
             is_read = false;
         }

@@ -7,14 +7,11 @@
 //! communicate: the transfer; the output: the way of the logits back). Two more are ours: that time's logarithm, and
 //! whether the node is on the edge. An edge convolution counts as aggregate and combine, a join as connect.
 
-use crate::lut::Size;
-use crate::price::Machines;
+use crate::price::{FRAME_BYTES, Machines};
 use cleave_arch::{CLASSIFIER_HIDDEN, Op, Plan, Task, Tier, Trace};
 
 /// Features of a node.
 pub const FEATURES: usize = 12;
-/// Nodes beside the positions.
-pub const FIXED_NODES: usize = 6;
 
 /// Where in a node's features things stand.
 const COMMUNICATE: usize = 5;
@@ -49,10 +46,7 @@ impl PlanGraph {
                 rows.push(node(COMMUNICATE, cost, tier));
             }
             let Some(step) = trace.steps.get(at) else { break };
-            let channels = if step.op == Op::Join { step.output[1] } else { step.input[1] };
-            let size = Size { rows: step.input[0], channels, k: task.k };
-            let cost = if step.dead { 0.0 } else { machines.lut(tier).op_ms(step.op, size) };
-            let mut row = node(kind(step.op), cost, tier);
+            let mut row = node(kind(step.op), machines.op_ms(tier, trace, at, task), tier);
             if matches!(step.op, Op::EdgeConv { .. }) {
                 row[1] = 1.0;
             }
@@ -61,7 +55,7 @@ impl PlanGraph {
         let classifier = machines.lut(tier).classifier_ms(trace.classifier.input);
         let shares = layer_shares(trace.classifier.input, task.n_classes);
         rows.extend(shares.map(|share| node(1, classifier * share, tier)));
-        let back = if tier == Tier::Edge { machines.link.down_ms(4 * task.n_classes + 64) } else { 0.0 };
+        let back = if tier == Tier::Edge { machines.link.down_ms(4 * task.n_classes + FRAME_BYTES) } else { 0.0 };
         rows.push(node(OUTPUT, back, Tier::Device));
         let table_ms = machines.uncalibrated(plan, trace, task).total();
         Self { nodes: rows.len(), features: rows.into_flattened(), table_ms }

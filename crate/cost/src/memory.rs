@@ -1,6 +1,6 @@
 //! Peak memory of the engine on one tier, and beside it the formula of HGNAS, whose engine builds every message.
 
-use cleave_arch::{Message, Op, Plan, Sampler, Task, Tier, Trace};
+use cleave_arch::{Op, Plan, Task, Tier, Trace};
 
 /// Most bytes that the engine of a tier holds while a frame passes: the weights of the whole network (each tier keeps
 /// all of them, so that the device can finish alone and a new cut needs no new weights) and, at the worst operation
@@ -30,11 +30,11 @@ pub fn hgnas_bytes(trace: &Trace, task: &Task) -> u64 {
         let features = product(&[rows as u64, c as u64, VALUE]);
         let made = product(&[out_rows as u64, out as u64, VALUE]);
         let built = match step.op {
-            Op::Sample(Sampler::Knn | Sampler::Random) => {
+            Op::Sample(_) => {
                 graph = product(&[n_edges, 2, INDEX]);
                 0
             }
-            Op::Aggregate { message, .. } => product(&[n_edges, 2, message_width(message, c), VALUE]) + made,
+            Op::Aggregate { message, .. } => product(&[n_edges, 2, message.width(c) as u64, VALUE]) + made,
             Op::EdgeConv { .. } => {
                 product(&[n_edges, 2, 2 * c as u64, VALUE]) + product(&[n_edges, out as u64, VALUE]) + made
             }
@@ -43,10 +43,6 @@ pub fn hgnas_bytes(trace: &Trace, task: &Task) -> u64 {
         most = most.max(features.saturating_add(built).saturating_add(graph));
     }
     held.saturating_add(most)
-}
-
-fn message_width(message: Message, c: usize) -> u64 {
-    message.width(c) as u64
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::roofline::Roofline;
 use cleave_arch::{LinkCodec, Op, Plan, Task, Tier, Trace};
 
 /// Bytes of a frame's message beside its payload: header, numbers, shapes.
-const FRAME_BYTES: usize = 64;
+pub(crate) const FRAME_BYTES: usize = 64;
 
 /// Two machines and a link, as far as they are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +133,8 @@ impl Machines {
         ops.chain([classifier]).collect()
     }
 
-    fn op_ms(&self, tier: Tier, trace: &Trace, at: usize, task: &Task) -> f64 {
+    /// Milliseconds of one operation on a tier; 0 if it is skipped.
+    pub(crate) fn op_ms(&self, tier: Tier, trace: &Trace, at: usize, task: &Task) -> f64 {
         let step = &trace.steps[at];
         if step.dead {
             return 0.0;

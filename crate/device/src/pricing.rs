@@ -168,11 +168,7 @@ fn view(price: Price) -> ui::Price {
 
 /// Where a frame's time went.
 pub fn stages(report: &FrameReport) -> Stages {
-    let lane = |lane: Lane| {
-        let spans = report.spans.iter().filter(|span| span.lane == lane);
-        spans.map(|span| (span.end - span.start).as_millis()).sum::<f64>()
-    };
+    let lane = |lane| report.lane_millis(lane);
     let (device, up, edge, down) = (lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink));
-    let total = (report.ended - report.submitted).as_millis();
-    Stages { device, up, edge, down, rest: total - device - up - edge - down }
+    Stages { device, up, edge, down, rest: report.total_millis() - device - up - edge - down }
 }

@@ -33,8 +33,7 @@ pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> ui::Fra
 
 fn allowed(report: &FrameReport, edge: Engines) -> Option<f32> {
     let engines = if report.outcome == Outcome::AsPlanned { edge } else { Engines::One };
-    let plan = report.work.plan();
-    match bound(plan, &plan.architecture().trace(report.work.task()), engines) {
+    match bound(report.work.plan(), report.work.trace(), engines) {
         Bound::Distance(most) => Some(most),
         Bound::Agreement(_) => None,
     }

@@ -151,6 +151,19 @@ pub struct FrameReport {
     pub decode: Micros,
 }
 
+impl FrameReport {
+    /// Milliseconds that a lane was busy with it.
+    pub fn lane_millis(&self, lane: Lane) -> f64 {
+        let spans = self.spans.iter().filter(|span| span.lane == lane);
+        spans.map(|span| (span.end - span.start).as_millis()).sum()
+    }
+
+    /// Milliseconds from its submission to its end.
+    pub fn total_millis(&self) -> f64 {
+        (self.ended - self.submitted).as_millis()
+    }
+}
+
 /// A visit to the edge as three spans within `[handed, arrived]`.
 ///
 /// The edge's times are translated by `offset_micros` (edge clock minus device clock; unknown: the link is taken as

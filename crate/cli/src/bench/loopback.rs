@@ -103,8 +103,8 @@ impl Bench {
         let cut = pool + 1;
         let remote = self.remote(cut, LinkShape::UNSHAPED)?;
         let reports = self.frames(&remote, 1)?;
-        let total = |report: &FrameReport| (report.ended - report.submitted).as_millis();
-        let compute = |report: &FrameReport| lane(report, Lane::Device) + lane(report, Lane::Edge);
+        let total = |report: &FrameReport| report.total_millis();
+        let compute = |report: &FrameReport| report.lane_millis(Lane::Device) + report.lane_millis(Lane::Edge);
         let over = |figure: &dyn Fn(&FrameReport) -> f64| median(reports.iter().map(figure).collect());
         let beyond = over(&|report| total(report) - compute(report));
         Ok(Overhead { cut, total: over(&total), compute: over(&compute), beyond })
@@ -127,8 +127,8 @@ impl Bench {
             mbps,
             cut,
             frames_per_second: (reports.len() - 1) as f64 * 1e3 / span,
-            device: middle(&|report| lane(report, Lane::Device)),
-            edge: middle(&|report| lane(report, Lane::Edge)),
+            device: middle(&|report| report.lane_millis(Lane::Device)),
+            edge: middle(&|report| report.lane_millis(Lane::Edge)),
             link: link_millis(bytes, mbps),
         })
     }
@@ -157,10 +157,6 @@ impl Bench {
         }
         Ok(reports.split_off(WARM_UP as usize))
     }
-}
-
-fn lane(report: &FrameReport, lane: Lane) -> f64 {
-    report.spans.iter().filter(|span| span.lane == lane).map(|span| (span.end - span.start).as_millis()).sum()
 }
 
 /// An unshaped link takes no time by itself.

@@ -47,10 +47,7 @@ impl Frame {
 
     /// A frame of a session.
     pub(crate) fn reported(report: FrameReport) -> Self {
-        let millis = |lane| {
-            let spans = report.spans.iter().filter(|span| span.lane == lane);
-            spans.map(|span| (span.end - span.start).as_millis()).sum::<f64>()
-        };
+        let millis = |lane| report.lane_millis(lane);
         Self {
             id: report.id,
             outcome: outcome_text(&report.outcome),
@@ -59,7 +56,7 @@ impl Frame {
             uplink_millis: millis(Lane::Uplink),
             edge_millis: millis(Lane::Edge),
             downlink_millis: millis(Lane::Downlink),
-            total_millis: (report.ended - report.submitted).as_millis(),
+            total_millis: report.total_millis(),
             bytes_up: report.bytes_up,
             bytes_down: report.bytes_down,
             logits: report.output.as_ref().and_then(|output| output.as_f32().ok()).map(<[f32]>::to_vec),

@@ -121,10 +121,7 @@ fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<R
 }
 
 fn stages(report: &FrameReport) -> [f64; 5] {
-    let lane = |lane: Lane| {
-        let spans = report.spans.iter().filter(|span| span.lane == lane);
-        spans.map(|span| (span.end - span.start).as_millis()).sum()
-    };
-    let total = (report.ended - report.submitted).as_millis();
-    [lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink), total]
+    let [device, up, edge, down] =
+        [Lane::Device, Lane::Uplink, Lane::Edge, Lane::Downlink].map(|lane| report.lane_millis(lane));
+    [device, up, edge, down, report.total_millis()]
 }

@@ -62,17 +62,13 @@ fn lines(state: &State) -> Vec<Line> {
     let frame = frame.filter(|frame| frame.outcome == Outcome::AsPlanned);
     let line = |predicted: Option<f64>, measured: Option<f64>| {
         let shown = |millis: Option<f64>| millis.map_or_else(|| "–".into(), format::millis);
-        let error = predicted.zip(measured).filter(|(_, measured)| *measured >= 0.5);
-        (shown(predicted), shown(measured), error.map_or_else(|| "–".into(), |(p, m)| error_of(p, m)))
+        let known = predicted.zip(measured).filter(|(_, measured)| *measured >= 0.5);
+        (shown(predicted), shown(measured), known.map_or_else(|| "–".into(), |(p, m)| error(p, m)))
     };
     let part =
         |part: Part| line(price.map(|price| part.of(&price)), frame.as_deref().map(|frame| part.measured(frame)));
     let total = line(price.map(|price| price.total_millis()), frame.as_deref().map(|frame: &Frame| frame.total_millis));
     PARTS.into_iter().map(part).chain([total]).collect()
-}
-
-fn error_of(predicted: f64, measured: f64) -> String {
-    error(predicted, measured)
 }
 
 /// Uncertainty, throughput, memory and energy of the plan in use.
