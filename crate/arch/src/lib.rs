@@ -33,6 +33,7 @@ mod plan;
 mod probe;
 mod rng;
 pub mod space;
+pub mod supernet;
 mod task;
 mod text;
 pub mod tolerance;

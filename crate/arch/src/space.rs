@@ -24,6 +24,8 @@ pub enum Functions {
     Gcode,
     /// Those and HGNAS's: skip, min and three more messages, random sampling.
     All,
+    /// GCoDE's with skip and random sampling, combines of at most 128 channels: see [`crate::supernet`].
+    Supernet,
 }
 
 impl Functions {
@@ -31,9 +33,10 @@ impl Functions {
     pub fn count(self, id: usize) -> usize {
         match (id, self) {
             (0, Self::Gcode) | (3, Self::Gcode) => 1,
-            (0 | 3, Self::All) => 2,
+            (0 | 3, Self::All | Self::Supernet) => 2,
+            (1, Self::Supernet) => 5,
             (1, _) => 7,
-            (2, Self::Gcode) => 12,
+            (2, Self::Gcode | Self::Supernet) => 12,
             (2, Self::All) => 28,
             (4, _) => 6,
             _ => 1,
@@ -79,6 +82,11 @@ impl Sampler {
     /// Of the space with these functions.
     pub fn new(functions: Functions) -> Self {
         Self { counts: Counts::new(POSITIONS, MAX_CUTS), functions }
+    }
+
+    /// Of the space without communicates.
+    pub fn architectures(functions: Functions) -> Self {
+        Self { counts: Counts::new(POSITIONS, 0), functions }
     }
 
     /// One plan.

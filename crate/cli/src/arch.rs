@@ -2,12 +2,11 @@
 
 use anyhow::{Context, Result};
 use cleave_arch::{Architecture, Codec, LinkCodec, Live, Plan, Slot, Step, Task, Tier, Trace};
-use cleave_cost::Machines;
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
 use crate::output::{Align, Format, grouped, table};
-use crate::predict::{PredictArgs, Prediction};
+use crate::predict::{PredictArgs, Prediction, Pricer};
 use crate::task::{self, TaskArgs};
 
 const CODECS: [Codec; 3] = [Codec::F32, Codec::F16, Codec::I8];
@@ -36,8 +35,8 @@ pub struct ArchArgs {
 /// A text that is no valid architecture, or a task that no network can run.
 pub fn run(args: &ArchArgs) -> Result<()> {
     let plan = parse_plan(&args.text)?.with_codec(args.codec);
-    let (machines, source) = args.predict.machines(&LinkShape::UNSHAPED)?;
-    let account = Account::new(plan, args.task.over(Task::modelnet10())?, machines, source);
+    let pricer = args.predict.pricer(&LinkShape::UNSHAPED)?;
+    let account = Account::new(plan, args.task.over(Task::modelnet10())?, &pricer)?;
     Format::from_flag(args.json).print(|| account.to_text(), || account.to_json())
 }
 
@@ -57,23 +56,25 @@ pub struct Account {
     plan: Plan,
     task: Task,
     trace: Trace,
-    machines: Machines,
-    source: String,
+    /// Milliseconds of every operation, then of the classifier.
+    op_times: Vec<f64>,
+    prediction: Prediction,
+    /// Of every single cut, before operation 0 to the end.
+    cuts: Vec<Prediction>,
 }
 
 impl Account {
-    /// Traces the plan; `source` tells what is known of the machines.
-    pub fn new(plan: Plan, task: Task, machines: Machines, source: String) -> Self {
+    /// Traces the plan and prices it and every single cut.
+    ///
+    /// # Errors
+    /// If the learned predictor's result cannot be read back.
+    pub fn new(plan: Plan, task: Task, pricer: &Pricer) -> Result<Self> {
         let trace = plan.architecture().trace(&task);
-        Self { plan, task, trace, machines, source }
-    }
-
-    fn prediction(&self, plan: &Plan) -> Prediction {
-        Prediction { price: self.machines.price(plan, &self.trace, &self.task), source: self.source.clone() }
-    }
-
-    fn op_times(&self) -> Vec<f64> {
-        self.machines.op_times(&self.plan, &self.trace, &self.task)
+        let op_times = pricer.machines.op_times(&plan, &trace, &task);
+        let prediction = pricer.price(&plan, &trace, &task)?;
+        let cut = |at| pricer.price(&plan.with_cuts(vec![at])?, &trace, &task);
+        let cuts = (0..=trace.steps.len()).map(cut).collect::<Result<_>>()?;
+        Ok(Self { plan, task, trace, op_times, prediction, cuts })
     }
 
     /// Everything, for programs. Positions count operations, not communicates; cut `i` is before operation `i`.
@@ -84,13 +85,13 @@ impl Account {
             "architecture": self.plan.architecture().to_string(),
             "codec": self.plan.codec().to_string(),
             "task": task::to_json(&self.task),
-            "operations": self.trace.steps.iter().enumerate().zip(self.op_times())
-                .map(|((i, step), ms)| self.step_json(i, step, ms)).collect::<Vec<_>>(),
+            "operations": self.trace.steps.iter().enumerate().zip(&self.op_times)
+                .map(|((i, step), ms)| self.step_json(i, step, *ms)).collect::<Vec<_>>(),
             "classifier": self.classifier_json(),
             "cuts": (0..=n_ops).map(|at| self.cut_json(at)).collect::<Vec<_>>(),
             "segments": self.plan.segments().iter().map(segment_json).collect::<Vec<_>>(),
             "totals": self.totals_json(),
-            "prediction": self.prediction(&self.plan).to_json(),
+            "prediction": self.prediction.to_json(),
         })
     }
 
@@ -108,18 +109,16 @@ impl Account {
         let classifier = &self.trace.classifier;
         json!({
             "tier": self.plan.tier_of_classifier().to_string(), "input": classifier.input, "layers": classifier.layers,
-            "flops": classifier.flops, "params": classifier.params, "predicted_ms": self.op_times().last(),
+            "flops": classifier.flops, "params": classifier.params, "predicted_ms": self.op_times.last(),
         })
     }
 
     fn cut_json(&self, at: usize) -> Value {
         let live: Vec<Value> = self.trace.live_before(at).iter().map(live_json).collect();
         let is_used = self.plan.crossings().contains(&at);
-        let predicted = self.plan.with_cuts(vec![at]).map(|plan| self.prediction(&plan).to_json());
         json!({
             "before": at, "bytes": self.bytes_json(at), "live": live, "used": is_used,
-            // Of this cut alone; there are n_ops + 1 places, so that it is always one.
-            "prediction": predicted.unwrap_or(Value::Null),
+            "prediction": self.cuts[at].to_json(),
         })
     }
 
@@ -162,7 +161,7 @@ impl Account {
             self.steps_text(),
             self.cuts_text(),
             self.totals_text(),
-            self.prediction(&self.plan).to_text()
+            self.prediction.to_text()
         )
     }
 
@@ -271,11 +270,9 @@ fn segment_json(segment: &cleave_arch::Segment) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_cost::Profile;
-
     fn account(text: &str) -> Account {
-        let machines = Machines::new(&Profile::default());
-        Account::new(parse_plan(text).unwrap(), Task::modelnet10(), machines, "test".into())
+        let pricer = PredictArgs::default().pricer(&LinkShape::UNSHAPED).unwrap();
+        Account::new(parse_plan(text).unwrap(), Task::modelnet10(), &pricer).unwrap()
     }
 
     #[test]

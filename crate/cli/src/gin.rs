@@ -36,9 +36,13 @@ impl Predictor {
         graphs.iter().map(|graph| self.latency(graph)).collect()
     }
 
-    fn latency(&self, graph: &PlanGraph) -> Result<f64> {
+    /// Latency of one plan, milliseconds.
+    ///
+    /// # Errors
+    /// If the result cannot be read back.
+    pub fn latency(&self, graph: &PlanGraph) -> Result<f64> {
         let out = self.gin.forward(self.meta.standard.apply(graph), 1, graph.nodes).into_data();
         let log_ratio = out.try_into_vec::<f32>().map_err(|why| anyhow::anyhow!("{why:?}"))?;
-        Ok(graph.table_ms * f64::from(log_ratio[0]).exp())
+        Ok(graph.latency_ms(log_ratio[0]))
     }
 }

@@ -4,10 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cleave_arch::{Plan, Task, Trace};
+use cleave_cost::graph::PlanGraph;
 use cleave_cost::{Machines, Price, Profile};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
+use crate::gin::Predictor;
 use crate::output::grouped;
 
 /// Where predictions come from.
@@ -17,6 +20,31 @@ pub struct PredictArgs {
     /// A profile by `cleave profile`; without it machines are taken to be as fast as a rule of thumb says
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// A learned predictor by `cleave train predictor`, which corrects the profile's latencies
+    #[arg(long, value_name = "FILE.safetensors", requires = "profile")]
+    predictor: Option<PathBuf>,
+}
+
+/// Prices plans by what is known of the machines.
+pub struct Pricer {
+    /// The machines under the imposed conditions.
+    pub machines: Machines,
+    source: String,
+    predictor: Option<Predictor>,
+}
+
+impl Pricer {
+    /// What one frame of a plan is predicted to cost.
+    ///
+    /// # Errors
+    /// If the learned predictor's result cannot be read back.
+    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Result<Prediction> {
+        let price = self.machines.price(plan, trace, task);
+        let graph = || PlanGraph::new(plan, trace, task, &self.machines);
+        let latency = self.predictor.as_ref().map(|predictor| predictor.latency(&graph())).transpose()?;
+        let price = latency.map_or(price, |latency| price.with_latency(latency));
+        Ok(Prediction { price, source: self.source.clone() })
+    }
 }
 
 /// A price, and what it rests on.
@@ -29,19 +57,23 @@ pub struct Prediction {
 }
 
 impl PredictArgs {
-    /// The machines of the profile, under the imposed conditions, and what they rest on.
+    /// Prices by the profile under the imposed conditions.
     ///
     /// # Errors
-    /// A file that cannot be read or is no profile.
-    pub fn machines(&self, shape: &LinkShape) -> Result<(Machines, String)> {
-        let (profile, source) = match &self.profile {
+    /// A file that cannot be read, or is no profile or no predictor.
+    pub fn pricer(&self, shape: &LinkShape) -> Result<Pricer> {
+        let (profile, mut source) = match &self.profile {
             None => (Profile::default(), "roofline, no profile".to_owned()),
             Some(path) => (read(path)?, format!("profile {}", path.display())),
         };
         let mut machines = Machines::new(&profile);
         let mbps = (shape.bits_per_second > 0).then(|| shape.bits_per_second as f64 / 1e6);
         machines.link = machines.link.shaped(mbps, f64::from(shape.delay_micros) / 1e3);
-        Ok((machines, source))
+        let predictor = self.predictor.as_deref().map(Predictor::read).transpose()?;
+        if let Some(path) = &self.predictor {
+            source = format!("{source} and predictor {}", path.display());
+        }
+        Ok(Pricer { machines, source, predictor })
     }
 }
 

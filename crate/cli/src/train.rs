@@ -1,14 +1,14 @@
 //! `cleave train`: weights from labelled clouds, and what weights are worth.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_arch::{Plan, Task};
-use cleave_data::modelnet::{self, Dataset};
+use cleave_arch::Plan;
+use cleave_data::modelnet::Dataset;
 use cleave_model::{Card, Gnn, Storage, Weights};
-use cleave_train::{Config, Evaluation, Trainer, evaluate, evaluate_plan, fit};
+use cleave_train::{Evaluation, evaluate, evaluate_plan};
 use serde_json::json;
 
 use crate::output::{Align, Format, table};
@@ -16,8 +16,10 @@ use crate::output::{Align, Format, table};
 mod pairs;
 pub mod predictor;
 mod progress;
+mod run;
+mod supernet;
 
-use progress::Bar;
+use run::{RunArgs, read};
 
 /// Arguments of `cleave train`.
 #[derive(clap::Args, Debug)]
@@ -30,6 +32,10 @@ pub struct TrainArgs {
 enum What {
     /// Train a network on ModelNet10 and generated furniture; checkpoints every epoch
     Network(Box<NetworkArgs>),
+    /// Train the shared weights of the whole search space, one drawn architecture a step
+    Supernet(Box<RunArgs>),
+    /// Hold accuracies by shared weights against those of networks trained on their own
+    Rank(Box<supernet::RankArgs>),
     /// Classify every test cloud and count what was right, whole or cut
     Evaluate(EvaluateArgs),
     /// Random plans for measuring, as JSON
@@ -46,39 +52,11 @@ struct NetworkArgs {
     /// Architecture in the text form, or `dgcnn`; its communicates become the default cuts
     #[arg(long, value_name = "OPS,FUNCTIONS")]
     arch: String,
-    /// Folder with modelnet10_1024_train.npz and modelnet10_1024_test.npz
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// Weights to write; the checkpoint stands beside them
-    #[arg(long, value_name = "FILE.safetensors")]
-    out: PathBuf,
     /// Name in the weights' card [default: the file's]
     #[arg(long)]
     name: Option<String>,
-    /// Go on from the checkpoint beside the weights, with its settings
-    #[arg(long)]
-    resume: bool,
-    /// Passes over the data
-    #[arg(long, value_name = "N", default_value_t = 40)]
-    epochs: usize,
-    /// Seed of everything that is drawn
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
-    /// Clouds of a step
-    #[arg(long, value_name = "B", default_value_t = 32)]
-    batch: usize,
-    /// Points of a cloud while training, a fresh subset per visit if fewer than 1024
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    points: usize,
-    /// Last epochs that train with all points
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    whole_epochs: usize,
-    /// Share of generated furniture in a batch
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25)]
-    furniture: f32,
-    /// Highest learning rate
-    #[arg(long, value_name = "R", default_value_t = 0.002)]
-    rate: f32,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 /// Arguments of `cleave train evaluate`.
@@ -105,6 +83,8 @@ struct EvaluateArgs {
 pub fn run(args: &TrainArgs) -> Result<()> {
     match &args.what {
         What::Network(args) => network(args),
+        What::Supernet(args) => supernet::train(args),
+        What::Rank(args) => supernet::rank(args),
         What::Evaluate(args) => evaluate_weights(args),
         What::Draw(args) => pairs::draw(args),
         What::Pairs(args) => pairs::collect(args),
@@ -113,65 +93,25 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 }
 
 fn network(args: &NetworkArgs) -> Result<()> {
-    let (train, test) = (read(&args.data, "train")?, read(&args.data, "test")?);
-    let mut trainer = args.trainer()?;
-    let config = trainer.config().clone();
-    println!("network  {}", config.plan);
-    println!(
-        "seed     {}, data version {}, {} epochs, {} done",
-        config.seed,
-        cleave_data::VERSION,
-        config.epochs,
-        trainer.epoch()
-    );
-    let mut bar = Bar::new(checkpoint_path(&args.out), &config);
-    fit(&mut trainer, &train, &mut bar)?;
-    bar.finish();
-    let stem = || args.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let plan = if args.arch == "dgcnn" {
+        Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
+    } else {
+        args.arch.parse::<Plan>().with_context(|| format!("the architecture `{}`", args.arch))?
+    };
+    let (train, test) = (read(&args.run.data, "train")?, read(&args.run.data, "test")?);
+    let trainer = args.run.train(plan.clone().into(), &train)?;
+    let Some(network) = trainer.network() else { bail!("the checkpoint is no network's") };
+    let stem = || args.run.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let card = Card {
         name: args.name.clone().unwrap_or_else(stem),
-        plan: config.plan,
-        task: config.task,
+        plan,
+        task: trainer.config().task,
         classes: train.classes,
         accuracy: None,
     };
-    let (evaluation, bytes) = save(&trainer.network().weights(), card, &test)?;
-    fs::write(&args.out, &bytes).with_context(|| format!("{} cannot be written", args.out.display()))?;
+    let (evaluation, bytes) = save(&network.weights(), card, &test)?;
     println!("{}", summary(&evaluation, &test.classes));
-    println!("{} written, {} bytes", args.out.display(), bytes.len());
-    Ok(())
-}
-
-impl NetworkArgs {
-    fn trainer(&self) -> Result<Trainer> {
-        let plan = if self.arch == "dgcnn" {
-            Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
-        } else {
-            self.arch.parse::<Plan>().with_context(|| format!("the architecture `{}`", self.arch))?
-        };
-        if !self.resume {
-            return Ok(Trainer::new(self.config(plan))?);
-        }
-        let path = checkpoint_path(&self.out);
-        let bytes = fs::read(&path).with_context(|| format!("the checkpoint {} cannot be read", path.display()))?;
-        let trainer = Trainer::resume(&bytes)?;
-        if trainer.config().plan != plan {
-            bail!("the checkpoint {} is of `{}`; --arch says `{plan}`", path.display(), trainer.config().plan);
-        }
-        Ok(trainer)
-    }
-
-    fn config(&self, plan: Plan) -> Config {
-        Config {
-            epochs: self.epochs,
-            batch: self.batch,
-            points: self.points,
-            whole_epochs: self.whole_epochs,
-            furniture: self.furniture,
-            rate: self.rate,
-            ..Config::new(plan, Task::modelnet10(), self.seed)
-        }
-    }
+    args.run.write(&bytes)
 }
 
 /// The weights as a file, evaluated as stored: what half precision costs is in the figure.
@@ -225,14 +165,4 @@ fn summary(evaluation: &Evaluation, classes: &[String]) -> String {
         evaluation.n,
         100.0 * evaluation.mean_class()
     )
-}
-
-fn read(folder: &Path, part: &str) -> Result<Dataset> {
-    let path = folder.join(format!("modelnet10_1024_{part}.npz"));
-    let bytes = fs::read(&path).with_context(|| format!("the data {} cannot be read", path.display()))?;
-    modelnet::decode(&bytes).with_context(|| format!("the data {}", path.display()))
-}
-
-fn checkpoint_path(out: &Path) -> PathBuf {
-    out.with_extension("checkpoint")
 }

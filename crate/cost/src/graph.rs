@@ -62,6 +62,13 @@ impl PlanGraph {
     }
 }
 
+impl PlanGraph {
+    /// Latency in milliseconds by a predictor's output: the logarithm of latency over the table's sum.
+    pub fn latency_ms(&self, log_ratio: f32) -> f64 {
+        self.table_ms * f64::from(log_ratio).exp()
+    }
+}
+
 /// The published one of six that an operation counts as.
 fn kind(op: Op) -> usize {
     match op {

@@ -138,15 +138,23 @@ impl Accuracy {
         }
     }
 
-    /// What the machine's own noise leaves: every single frame as the prediction of the median of the others.
-    pub fn noise_floor(rows: &[Row]) -> Self {
-        let (mut predicted, mut measured) = (Vec::new(), Vec::new());
-        for row in rows.iter().filter(|row| row.runs.len() >= 3) {
-            let totals: Vec<f64> = row.runs.iter().map(|run| run[4]).collect();
-            let others = [&totals[1..]].concat();
-            predicted.push(totals[0]);
-            measured.push(median(&others).unwrap_or(f64::NAN));
-        }
+    /// What the machine's own noise leaves of a perfect prediction of one frame: every plan's first frame as the
+    /// prediction of the median of its others.
+    pub fn of_a_frame(rows: &[Row]) -> Self {
+        Self::repeated(rows, 1)
+    }
+
+    /// What noise leaves in the medians that predictions are held against: the median of the first half of every plan's
+    /// frames as the prediction of that of the others.
+    pub fn of_half_the_frames(rows: &[Row]) -> Self {
+        Self::repeated(rows, rows.iter().map(|row| row.runs.len()).min().unwrap_or(0) / 2)
+    }
+
+    fn repeated(rows: &[Row], first: usize) -> Self {
+        let middle = |runs: &[[f64; 5]]| median(&runs.iter().map(|run| run[4]).collect::<Vec<_>>()).unwrap_or(f64::NAN);
+        let parts = rows.iter().filter(|row| row.runs.len() >= 3).map(|row| row.runs.split_at(first));
+        let (predicted, measured): (Vec<f64>, Vec<f64>) =
+            parts.map(|(first, others)| (middle(first), middle(others))).unzip();
         Self::of(&predicted, &measured)
     }
 }

@@ -34,6 +34,23 @@ impl Dataset {
     }
 }
 
+impl Dataset {
+    /// The set without, and the set of, every `n`-th cloud of each class.
+    pub fn split(&self, n: usize) -> (Self, Self) {
+        let mut seen = vec![0usize; self.classes.len()];
+        let empty = Self { points: Vec::new(), labels: Vec::new(), classes: self.classes.clone(), ..*self };
+        let (mut rest, mut aside) = (empty.clone(), empty);
+        for (cloud, label) in self.points.chunks_exact((self.n_points * 3).max(1)).zip(&self.labels) {
+            let count = &mut seen[usize::from(*label)];
+            *count += 1;
+            let to = if *count % n.max(1) == 0 { &mut aside } else { &mut rest };
+            to.points.extend_from_slice(cloud);
+            to.labels.push(*label);
+        }
+        (rest, aside)
+    }
+}
+
 /// Full scale of the stored coordinates.
 const SCALE: f32 = 32767.0;
 
@@ -68,4 +85,20 @@ fn member(zip: &Zip, name: &str) -> Result<Vec<u8>, DataError> {
 
 fn bad(found: String, expected: String) -> DataError {
     DataError::Malformed { format: Format::Npz, place: Place::Header, found, expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_each_class_is_set_aside() {
+        let labels: Vec<u8> = (0..40).map(|i| (i % 2) as u8).collect();
+        let points = (0..40 * 6).map(|i| (i / 6) as f32).collect();
+        let all = Dataset { points, labels, n_points: 2, classes: vec!["a".into(), "b".into()] };
+        let (rest, aside) = all.split(10);
+        assert_eq!((rest.len(), aside.len()), (36, 4));
+        assert_eq!(aside.labels, [0, 1, 0, 1]);
+        assert_eq!(aside.points.iter().step_by(6).copied().collect::<Vec<_>>(), [18.0, 19.0, 38.0, 39.0]);
+    }
 }

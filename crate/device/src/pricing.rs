@@ -4,14 +4,18 @@ use crate::library::Loaded;
 use burn::tensor::Device;
 use cleave_arch::Plan;
 use cleave_cost::graph::{Meta, PlanGraph};
-use cleave_cost::{Calibration, LinkFigures, Machines, Price, Profile, Stages};
+use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages, hgnas_bytes};
 use cleave_model::{Gin, GinWeights};
 use cleave_session::{FrameReport, Lane};
-use cleave_wire::ui;
+use cleave_wire::{ModelHash, ui};
+use std::rc::Rc;
 
 /// A link inside this tab: only what is imposed on it takes time.
 const NO_LINK: LinkFigures =
     LinkFigures { rtt_ms: 0.0, up_mbps: 1e6, down_mbps: 1e6, up_ms_per_mb: 0.0, down_ms_per_mb: 0.0 };
+
+/// A server with accelerators takes less.
+const MOST_MILLIWATTS: f64 = 1e7;
 
 /// Where the edge half runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,10 @@ pub struct Pricing {
     /// Rows were measured or read; otherwise everything is a rule of thumb.
     is_measured: bool,
     learned: Option<Learned>,
+    /// The machines under the conditions that were asked for last: every frame of a stream asks for the same.
+    now: Option<(ui::Link, Edge, Rc<Machines>)>,
+    /// The price that was asked for last under them, of this plan of this network.
+    last: Option<(ModelHash, Plan, ui::Price)>,
 }
 
 /// A learned predictor.
@@ -41,7 +49,7 @@ impl Pricing {
     /// Nothing is known.
     pub fn new() -> Self {
         let profile = Profile::default();
-        Self { machines: Machines::new(&profile), profile, is_measured: false, learned: None }
+        Self { machines: Machines::new(&profile), profile, is_measured: false, learned: None, now: None, last: None }
     }
 
     /// Predicts by this network from now on, where it has anything to go by.
@@ -52,6 +60,7 @@ impl Pricing {
         let weights = GinWeights::from_safetensors(bytes).map_err(|why| why.to_string())?;
         let meta = serde_json::from_str(&weights.meta).map_err(|why| why.to_string())?;
         self.learned = Some(Learned { gin: Gin::new(&weights, &Device::flex()), meta });
+        self.forget();
         Ok(())
     }
 
@@ -60,6 +69,12 @@ impl Pricing {
         self.machines = Machines::new(&profile);
         self.is_measured = profile.n_rows() > 0;
         self.profile = profile;
+        self.forget();
+    }
+
+    /// What was worked out rests on something that has changed.
+    fn forget(&mut self) {
+        (self.now, self.last) = (None, None);
     }
 
     /// The profile that is held.
@@ -67,14 +82,47 @@ impl Pricing {
         &self.profile
     }
 
+    /// Estimates energy by these powers of the device from now on.
+    ///
+    /// # Errors
+    /// Which of them is no power.
+    pub fn draw(&mut self, powers: ui::Powers) -> Result<(), String> {
+        let ui::Powers { active_milliwatts, communicating_milliwatts, static_milliwatts } = powers;
+        let all = [active_milliwatts, communicating_milliwatts, static_milliwatts];
+        if let Some(wrong) = all.into_iter().find(|power| !(0.0..=MOST_MILLIWATTS).contains(power)) {
+            return Err(format!("{wrong} mW is no device's power; 0 to {MOST_MILLIWATTS} mW is"));
+        }
+        self.profile.energy = EnergyProfile {
+            active_mw: active_milliwatts,
+            communicating_mw: communicating_milliwatts,
+            static_mw: static_milliwatts,
+        };
+        self.machines.energy = self.profile.energy;
+        self.forget();
+        Ok(())
+    }
+
     /// Corrects predictions from pairs of uncorrected prediction and measurement.
     pub fn calibrate(&mut self, pairs: &[(Stages, Stages)]) {
         self.profile.calibration = Calibration::fit(pairs);
         self.machines.calibration = self.profile.calibration;
+        self.forget();
     }
 
     /// The machines under the conditions of now.
-    pub fn machines(&self, link: ui::Link, edge: Edge) -> Machines {
+    pub fn machines(&mut self, link: ui::Link, edge: Edge) -> Rc<Machines> {
+        match &self.now {
+            Some((of_link, of_edge, machines)) if (*of_link, *of_edge) == (link, edge) => Rc::clone(machines),
+            _ => {
+                self.forget();
+                let machines = Rc::new(self.machines_under(link, edge));
+                self.now = Some((link, edge, Rc::clone(&machines)));
+                machines
+            }
+        }
+    }
+
+    fn machines_under(&self, link: ui::Link, edge: Edge) -> Machines {
         let mut machines = self.machines.clone();
         if edge == Edge::InThisTab {
             machines.edge = machines.device.clone();
@@ -99,11 +147,24 @@ impl Pricing {
             whole: cut(vec![]).unwrap_or_else(|_| price(plan)),
             cuts: (0..=trace.steps.len()).filter_map(|at| cut(vec![at]).ok()).collect(),
             op_millis: machines.op_times(plan, trace, task),
+            hgnas_peak_bytes: hgnas_bytes(trace, task),
+        }
+    }
+
+    /// The price of a frame that has gone through: streams ask for one plan again and again.
+    pub fn of_frame(&mut self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+        match &self.last {
+            Some((hash, of, price)) if *hash == network.hash && of == plan => *price,
+            _ => {
+                let price = self.price(machines, plan, network);
+                self.last = Some((network.hash, plan.clone(), price));
+                price
+            }
         }
     }
 
     /// The price of one plan of a network.
-    pub fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+    fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
         let price = machines.price(plan, network.gnn.trace(), &network.card.task);
         let latency = self.learned(machines).and_then(|learned| learned.latency_ms(machines, plan, network));
         view(latency.map_or(price, |latency| price.with_latency(latency)))
@@ -138,6 +199,11 @@ impl Pricing {
             noise: self.machines.noise,
             link: profile.link.map(|link| [link.rtt_ms, link.up_mbps, link.down_mbps]),
             calibrated: profile.calibration.frames,
+            powers: ui::Powers {
+                active_milliwatts: profile.energy.active_mw,
+                communicating_milliwatts: profile.energy.communicating_mw,
+                static_milliwatts: profile.energy.static_mw,
+            },
         }
     }
 }
@@ -147,7 +213,7 @@ impl Learned {
         let graph = PlanGraph::new(plan, network.gnn.trace(), &network.card.task, machines);
         let out = self.gin.forward(self.meta.standard.apply(&graph), 1, graph.nodes).into_data();
         let log_ratio = out.try_into_vec::<f32>().ok()?.first().copied()?;
-        Some(graph.table_ms * f64::from(log_ratio).exp())
+        Some(graph.latency_ms(log_ratio))
     }
 }
 

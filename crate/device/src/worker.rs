@@ -160,6 +160,7 @@ impl Worker {
                 self.tell_engine();
                 self.prefer(preference);
                 self.tell_gallery();
+                self.tell_profile();
                 self.fetch_predictor();
             }
             Intent::Prefer(preference) => self.prefer(preference),
@@ -187,15 +188,16 @@ impl Worker {
             Intent::Pick { index } => self.pick(index),
             Intent::Network(name) => self.load(name),
             Intent::Plan { plan, codec } => self.plan(&plan, &codec),
-            Intent::RunOnce | Intent::RunStream { .. } if self.is_measuring() => {
+            Intent::RunOnce | Intent::RunStream { .. } | Intent::Power(_) if self.is_measuring() => {
                 let remedy = "Wait for its end, or stop it: what is measured is kept.";
-                self.page.fail("The run did not start", "the machines are being measured", remedy);
+                self.page.fail("Not now", "the machines are being measured", remedy);
             }
             Intent::RunOnce => self.run_once(),
             Intent::RunStream { in_flight } => self.run_stream(in_flight),
             Intent::Profile { quick } => self.profile(quick),
             Intent::UseProfile { json } => self.use_profile(&json),
             Intent::Calibrate => self.calibrate(),
+            Intent::Power(powers) => self.draw(powers),
             Intent::Stop => self.stop(),
         }
     }
@@ -450,10 +452,10 @@ impl Worker {
         self.tell_prices();
     }
 
-    fn tell_frame(&self, report: &FrameReport, delta: Option<f32>) {
-        let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
+    fn tell_frame(&mut self, report: &FrameReport, delta: Option<f32>) {
         let machines = self.machines();
-        let predicted = network.map(|network| self.pricing.price(&machines, report.work.plan(), network));
+        let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
+        let predicted = network.map(|network| self.pricing.of_frame(&machines, report.work.plan(), network));
         let frame = report::frame(report, delta, self.link.engines());
         self.page.post(Event::Frame(ui::Frame { predicted, ..frame }));
     }

@@ -63,6 +63,12 @@ pub enum ModelError {
         /// What is wrong with it and what would be right.
         why: String,
     },
+    /// An architecture outside the supernet's space.
+    #[error("the supernet does not cover this architecture: {why}")]
+    Uncovered {
+        /// What keeps it out.
+        why: String,
+    },
     /// The values handed in are not those that the segment reads.
     #[error("operation {op} reads {expected}, but {found} was given")]
     WrongInput {

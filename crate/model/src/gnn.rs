@@ -30,7 +30,7 @@ pub struct Gnn {
 }
 
 #[derive(Clone)]
-enum Layer {
+pub(crate) enum Layer {
     /// Its result is never read, or it is the identity.
     Nothing,
     Skip,
@@ -45,7 +45,7 @@ enum Layer {
 
 /// An edge convolution's linear layer in its two parts, without activation.
 #[derive(Clone)]
-struct EdgeConv {
+pub(crate) struct EdgeConv {
     /// W₁ of x_j.
     neighbour: Linear,
     /// (W₂ − W₁) x_i + b.
@@ -54,7 +54,7 @@ struct EdgeConv {
 
 /// `weight [1, in, out]`, `bias [1, 1, out]`.
 #[derive(Clone)]
-struct Linear {
+pub(crate) struct Linear {
     weight: Tensor<3>,
     bias: Tensor<3>,
     slope: f32,
@@ -108,14 +108,35 @@ impl Gnn {
     /// where the device works asynchronously; [`State::download`] waits for it.
     pub fn run(&self, segment: &Segment, mut state: State) -> State {
         for at in segment.ops.clone() {
-            state = self.step(at, state);
-            state.keep_only(self.trace.live_before(at + 1));
+            state = self.advance(at, state);
         }
         if segment.classifier {
-            state.features = self.classifier.iter().fold(state.features, |x, layer| layer.forward(x));
+            state.features = (0..self.classifier.len()).fold(state.features, |x, j| self.classify(j, x));
             state.is_answer = true;
         }
         state
+    }
+
+    /// Runs one operation.
+    pub(crate) fn advance(&self, at: usize, state: State) -> State {
+        let mut state = self.step(at, state);
+        state.keep_only(self.trace.live_before(at + 1));
+        state
+    }
+
+    /// Runs layer j of the classifier.
+    pub(crate) fn classify(&self, j: usize, x: Tensor<3>) -> Tensor<3> {
+        self.classifier[j].forward(x)
+    }
+
+    pub(crate) fn set_layer(&mut self, at: usize, layer: Layer) {
+        self.layers[at] = layer;
+    }
+
+    /// Takes the classifier's weights anew.
+    pub(crate) fn reload_classifier(&mut self, weights: &Weights) -> Result<(), ModelError> {
+        self.classifier = Loader { weights, device: &self.device }.classifier(&self.trace)?;
+        Ok(())
     }
 
     /// All operations and the classifier as one segment.
@@ -176,13 +197,13 @@ impl Gnn {
     }
 }
 
-struct Loader<'a> {
-    weights: &'a Weights,
-    device: &'a Device,
+pub(crate) struct Loader<'a> {
+    pub(crate) weights: &'a Weights,
+    pub(crate) device: &'a Device,
 }
 
 impl Loader<'_> {
-    fn layer(&self, at: usize, op: &Op, trace: &Trace, task: &Task) -> Result<Layer, ModelError> {
+    pub(crate) fn layer(&self, at: usize, op: &Op, trace: &Trace, task: &Task) -> Result<Layer, ModelError> {
         let step = &trace.steps[at];
         let [_, inputs] = step.input;
         Ok(match *op {

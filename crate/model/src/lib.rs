@@ -21,6 +21,7 @@ pub mod kernel;
 mod measure;
 pub mod ops;
 mod state;
+mod supernet;
 mod weights;
 
 pub use check::self_check;
@@ -29,4 +30,5 @@ pub use gin::{Gin, GinWeights};
 pub use gnn::{EPSILON, Gnn, SLOPE};
 pub use measure::measure;
 pub use state::State;
+pub use supernet::SupernetWeights;
 pub use weights::{Card, Storage, Weight, Weights};

@@ -75,11 +75,15 @@ impl Weights {
 
     /// Writes a safetensors file with its card.
     pub fn to_safetensors(&self, card: &Card, storage: Storage) -> Result<Vec<u8>, ModelError> {
+        self.write(card.to_metadata(), storage)
+    }
+
+    pub(crate) fn write(&self, metadata: HashMap<String, String>, storage: Storage) -> Result<Vec<u8>, ModelError> {
         let stored: Vec<(&str, Dtype, &[usize], Vec<u8>)> = self
             .tensors
             .iter()
             .map(|(name, weight)| {
-                let half = storage == Storage::F16 && !name.contains(".norm.");
+                let half = storage == Storage::F16 && !name.contains(".norm.") && !name.ends_with(".affine");
                 let (dtype, bytes) =
                     if half { (Dtype::F16, to_f16_bytes(weight)) } else { (Dtype::F32, to_f32_bytes(weight)) };
                 (name.as_str(), dtype, weight.shape.as_slice(), bytes)
@@ -90,7 +94,7 @@ impl Weights {
             .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes)?)))
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(not_safetensors)?;
-        safetensors::serialize(views, Some(card.to_metadata())).map_err(not_safetensors)
+        safetensors::serialize(views, Some(metadata)).map_err(not_safetensors)
     }
 
     /// The tensor of this name with the shape that is needed.
@@ -102,6 +106,17 @@ impl Weights {
             return Err(ModelError::WrongShape { name: name.into(), found, expected });
         }
         Ok(weight)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Weight> {
+        self.tensors.get(name)
+    }
+
+    /// Replaces the values of a tensor that is there.
+    pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) {
+        if let Some(weight) = self.tensors.get_mut(name) {
+            weight.values = values;
+        }
     }
 
     /// Whether these are exactly the weights of this network: every tensor there, of the right shape,
@@ -144,7 +159,7 @@ fn draw(name: &str, bound: f32, rng: &mut SplitMix64) -> f32 {
     }
 }
 
-fn not_safetensors(error: safetensors::SafeTensorError) -> ModelError {
+pub(crate) fn not_safetensors(error: safetensors::SafeTensorError) -> ModelError {
     ModelError::NotSafetensors { why: error.to_string() }
 }
 
@@ -177,14 +192,11 @@ impl Card {
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(CARD));
         let absent = || wrong("", "is missing; files made by `cleave train` carry it");
         let json: Value = serde_json::from_str(text.ok_or_else(absent)?).map_err(|why| wrong("", &why))?;
-        let text = |key: &str| json[key].as_str().ok_or_else(|| wrong(key, "must be a text"));
-        let classes = json["classes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let classes: Option<Vec<String>> = classes.iter().map(|class| class.as_str().map(str::to_owned)).collect();
         let card = Self {
-            name: text("name")?.to_owned(),
-            plan: text("plan")?.parse().map_err(|why| wrong("plan", &why))?,
+            name: as_text(&json, "name")?,
+            plan: as_text(&json, "plan")?.parse().map_err(|why| wrong("plan", &why))?,
             task: parse_task(&json["task"])?,
-            classes: classes.ok_or_else(|| wrong("classes", "must be a list of texts"))?,
+            classes: classes(&json)?,
             accuracy: json["accuracy"].as_f64(),
         };
         let (named, needed) = (card.classes.len(), card.task.n_classes);
@@ -193,14 +205,10 @@ impl Card {
     }
 
     fn to_metadata(&self) -> HashMap<String, String> {
-        let Task { n_points, in_channels, k, n_classes, graph } = self.task;
         let card = serde_json::json!({
             "name": self.name,
             "plan": self.plan.to_string(),
-            "task": {
-                "n_points": n_points, "in_channels": in_channels, "k": k, "n_classes": n_classes,
-                "given_graph": graph == GraphSource::Given,
-            },
+            "task": task_to_json(&self.task),
             "classes": self.classes,
             "accuracy": self.accuracy,
         });
@@ -213,7 +221,25 @@ fn wrong(key: &str, why: &(impl std::fmt::Display + ?Sized)) -> ModelError {
     ModelError::Metadata { key, why: why.to_string() }
 }
 
-fn parse_task(json: &Value) -> Result<Task, ModelError> {
+pub(crate) fn as_text(card: &Value, key: &str) -> Result<String, ModelError> {
+    card[key].as_str().map(str::to_owned).ok_or_else(|| wrong(key, "must be a text"))
+}
+
+pub(crate) fn classes(card: &Value) -> Result<Vec<String>, ModelError> {
+    let classes = card["classes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let classes: Option<Vec<String>> = classes.iter().map(|class| class.as_str().map(str::to_owned)).collect();
+    classes.ok_or_else(|| wrong("classes", "must be a list of texts"))
+}
+
+pub(crate) fn task_to_json(task: &Task) -> Value {
+    let Task { n_points, in_channels, k, n_classes, graph } = *task;
+    serde_json::json!({
+        "n_points": n_points, "in_channels": in_channels, "k": k, "n_classes": n_classes,
+        "given_graph": graph == GraphSource::Given,
+    })
+}
+
+pub(crate) fn parse_task(json: &Value) -> Result<Task, ModelError> {
     let number = |key: &str| {
         let value = json[key].as_u64().filter(|v| (1..=1 << 20).contains(v));
         value.map(|v| v as usize).ok_or_else(|| wrong(&format!("task.{key}"), "must be a number in 1..=1048576"))

@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod format;
 pub mod pipeline;
 pub mod price;
+pub mod scatter;
 pub mod state;
 pub mod timeline;
 pub mod url;

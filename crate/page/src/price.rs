@@ -1,8 +1,8 @@
 //! What the network costs at every cut, laid out: stacked bars of predictions, dots of measurements, and the sentence that
 //! says the same.
 
-use crate::format;
 use crate::state::State;
+use crate::{format, timeline};
 use cleave_wire::ui::{Frame, Lane, Price};
 
 /// Parts of a bar from the bottom up, and of a table from the top down.
@@ -27,26 +27,17 @@ impl Part {
     /// Its share of a price, milliseconds.
     pub fn of(self, price: &Price) -> f64 {
         match self {
-            Part::Lane(Lane::Device) => price.device_millis,
-            Part::Lane(Lane::Uplink) => price.up_millis,
-            Part::Lane(Lane::Edge) => price.edge_millis,
-            Part::Lane(Lane::Downlink) => price.down_millis,
+            Part::Lane(lane) => timeline::lane_millis(price, lane),
             Part::Other => price.other_millis,
         }
     }
 
     /// Its share of a measured frame, milliseconds.
     pub fn measured(self, frame: &Frame) -> f64 {
-        let lane = |lane: Lane| {
-            let spans = frame.spans.iter().filter(|span| span.lane == lane);
-            spans.map(|span| span.end_millis - span.start_millis).sum::<f64>()
-        };
+        let lanes = timeline::totals(frame);
         match self {
-            Part::Lane(own) => lane(own),
-            Part::Other => {
-                let known: f64 = [Lane::Device, Lane::Uplink, Lane::Edge, Lane::Downlink].into_iter().map(lane).sum();
-                (frame.total_millis - known).max(0.0)
-            }
+            Part::Lane(lane) => lanes[timeline::index(lane)],
+            Part::Other => (frame.total_millis - lanes.iter().sum::<f64>()).max(0.0),
         }
     }
 }
@@ -146,6 +137,7 @@ pub(crate) mod tests {
             whole: price(9.0),
             cuts: [5.0, 4.0, 3.0, 2.0, 1.0].map(price).to_vec(),
             op_millis: vec![1.0; 5],
+            hgnas_peak_bytes: 1 << 24,
         }));
         state
     }

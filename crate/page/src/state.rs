@@ -24,6 +24,9 @@ pub const CLASSES: [&str; 10] =
 /// Frames that the timeline remembers.
 pub const REMEMBERED: usize = 12;
 
+/// Frames whose prediction is held against their measurement.
+pub const JUDGED: usize = 300;
+
 /// The network that needs no file: its weights are random.
 pub const DGCNN: &str = "dgcnn";
 
@@ -221,6 +224,8 @@ pub struct State {
     pub prices: Option<Shared<Prices>>,
     /// Latest latency of the held network under the conditions of now, by its cuts, milliseconds.
     pub measured: Vec<(Vec<usize>, f64)>,
+    /// Predicted and measured latency of the last frames that went as planned, milliseconds, oldest first.
+    pub judged: VecDeque<[f64; 2]>,
     /// The profile of an earlier visit, until the worker has it.
     pub kept_profile: Option<String>,
     /// What went wrong last, until dismissed.
@@ -270,6 +275,7 @@ impl State {
             profile: None,
             prices: None,
             measured: Vec::new(),
+            judged: VecDeque::new(),
             kept_profile: None,
             notice: None,
             base_url,

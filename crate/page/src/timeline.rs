@@ -4,7 +4,7 @@
 //! order and length, and every stretch in which nothing at all was busy is shortened to a small gap.
 
 use crate::format;
-use cleave_wire::ui::{Frame, Lane, Outcome, Span};
+use cleave_wire::ui::{Frame, Lane, Outcome, Price, Span};
 
 /// The lanes from top to bottom; the same order everywhere.
 pub const LANES: [Lane; 4] = [Lane::Device, Lane::Uplink, Lane::Edge, Lane::Downlink];
@@ -35,6 +35,8 @@ pub struct Block {
     pub start: f64,
     /// Its length in milliseconds.
     pub length: f64,
+    /// The length that was predicted; blocks of one frame and lane share their lane's prediction as they share its time.
+    pub predicted: Option<f64>,
 }
 
 /// The whole drawing.
@@ -76,17 +78,19 @@ pub fn layout<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Layout {
         }
         layout.blocks.push(block);
     }
-    layout.length = (busy_until - shift).max(1.0);
+    let foreseen = layout.blocks.iter().map(|block| block.start + block.predicted.unwrap_or(0.0));
+    layout.length = foreseen.fold((busy_until - shift).max(1.0), f64::max);
     layout.tick = tick(layout.length);
     layout
 }
 
 fn absolute<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Block> {
-    let block = |frame: &Frame, span: &Span| Block {
-        lane: span.lane,
-        frame: frame.id,
-        start: frame.submitted_millis + span.start_millis,
-        length: (span.end_millis - span.start_millis).max(0.0),
+    let block = |frame: &Frame, span: &Span| {
+        let length = (span.end_millis - span.start_millis).max(0.0);
+        let price = frame.predicted.filter(|_| frame.outcome == Outcome::AsPlanned);
+        let measured = totals(frame)[index(span.lane)];
+        let predicted = price.filter(|_| measured > 0.0).map(|price| length / measured * lane_millis(&price, span.lane));
+        Block { lane: span.lane, frame: frame.id, start: frame.submitted_millis + span.start_millis, length, predicted }
     };
     let finite = |block: &Block| block.start.is_finite() && block.length.is_finite();
     frames.into_iter().flat_map(|frame| frame.spans.iter().map(move |span| block(frame, span))).filter(finite).collect()
@@ -108,6 +112,11 @@ fn tick(length: f64) -> f64 {
     let rough = length / 8.0;
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(10.0 * power)
+}
+
+/// A lane's share of a price, milliseconds.
+pub fn lane_millis(price: &Price, lane: Lane) -> f64 {
+    [price.device_millis, price.up_millis, price.edge_millis, price.down_millis][index(lane)]
 }
 
 /// Milliseconds that each lane was busy for one frame, in the order of [`LANES`].
@@ -166,6 +175,18 @@ pub(crate) mod tests {
         let second: Vec<f64> = layout.blocks.iter().filter(|b| b.frame == 2).map(|b| b.start).collect();
         assert_eq!(second, [10.0, 20.0, 30.0, 40.0]);
         assert_eq!(layout.starts, [(1, 0.0), (2, 10.0)]);
+    }
+
+    #[test]
+    fn a_prediction_is_an_outline_of_its_lane() {
+        let mut frame = frame(1, 0.0);
+        frame.spans.push(Span { lane: Lane::Device, start_millis: 40.0, end_millis: 45.0 });
+        frame.predicted = Some(crate::price::tests::price(30.0));
+        let outlines: Vec<Option<f64>> = layout([&frame]).blocks.iter().map(|block| block.predicted).collect();
+        assert_eq!(outlines, [20.0, 2.0, 1.0, 0.5, 10.0].map(Some), "30 ms over 10 and 5 ms, then the others' own");
+        assert_eq!(layout([&frame]).length, 50.0, "the last outline ends after the last block");
+        frame.outcome = Outcome::Local { why: String::new() };
+        assert!(layout([&frame]).blocks.iter().all(|block| block.predicted.is_none()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod network;
 mod pipeline;
 mod price;
 mod run;
+mod scatter;
 mod status;
 mod theme;
 mod timeline;
@@ -50,7 +51,10 @@ impl Page {
 
     /// The worker's event.
     pub fn hear(self, event: Event) {
-        if let Event::Profile(profile) = &event {
+        // The worker's first one is empty: the kept one is on its way to it.
+        if let Event::Profile(profile) = &event
+            && self.state.with_untracked(|state| state.profile.is_some())
+        {
             worker::keep_profile(&profile.json);
         }
         let intents = self.state.try_update(|state| state.hear(event));

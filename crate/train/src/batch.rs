@@ -103,7 +103,7 @@ mod tests {
 
     fn config() -> Config {
         let task = Task { n_points: 8, k: 4, ..Task::modelnet10() };
-        Config { batch: 4, ..Config::new("3 2 1 4,0 6 2 0".parse().unwrap(), task, 5) }
+        Config { batch: 4, ..Config::new("3 2 1 4,0 6 2 0".parse::<cleave_arch::Plan>().unwrap(), task, 5) }
     }
 
     #[test]

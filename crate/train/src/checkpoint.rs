@@ -2,15 +2,16 @@
 //! safetensors file. A run resumed from them goes on exactly as if it had not been interrupted.
 
 use crate::optimizer::Moments;
+use crate::trainer::Model;
 use crate::{Augment, Config, TrainError, Trainer};
 use cleave_arch::{GraphSource, Task};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Format of the checkpoint; another one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Key of the metadata entry that holds the [`Record`].
 const KEY: &str = "cleave.checkpoint";
 
@@ -20,8 +21,9 @@ struct Record {
     version: u32,
     data_version: u32,
     epoch: usize,
-    optimizer_steps: u64,
-    plan: String,
+    /// How often each parameter was changed.
+    optimizer_steps: BTreeMap<String, u64>,
+    subject: String,
     n_points: usize,
     k: usize,
     n_classes: usize,
@@ -49,11 +51,11 @@ impl Trainer {
     /// If the file cannot be written as safetensors.
     pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
         let mut named: Vec<(String, &[f32])> = Vec::new();
-        for (name, parameter) in &self.network.parameters {
+        for (name, parameter) in self.model.parameters() {
             named.push((format!("parameter/{name}"), &parameter.values));
         }
-        for (layer, values) in &self.network.running {
-            named.push((format!("running/{layer}"), values));
+        if let Model::Network(network) = &self.model {
+            named.extend(network.running.iter().map(|(layer, values)| (format!("running/{layer}"), values.as_slice())));
         }
         for (name, moments) in &self.adam.moments {
             named.push((format!("first/{name}"), &moments.first));
@@ -84,36 +86,38 @@ impl Trainer {
         }
         let mut trainer = Self::new(record.config()?)?;
         trainer.epoch = record.epoch;
-        trainer.adam.steps = record.optimizer_steps;
-        trainer.load(&SafeTensors::deserialize(bytes).map_err(unusable)?)?;
+        let steps = record.optimizer_steps;
+        trainer.load(&SafeTensors::deserialize(bytes).map_err(unusable)?, &steps)?;
         Ok(trainer)
     }
 
-    fn load(&mut self, file: &SafeTensors) -> Result<(), TrainError> {
-        for (name, parameter) in &mut self.network.parameters {
+    fn load(&mut self, file: &SafeTensors, steps: &BTreeMap<String, u64>) -> Result<(), TrainError> {
+        for (name, parameter) in self.model.parameters_mut() {
             let n = parameter.values.len();
             parameter.values = read(file, &format!("parameter/{name}"), n)?;
-            if self.adam.steps > 0 {
+            if let Some(steps) = steps.get(name).copied() {
                 let (first, second) = (format!("first/{name}"), format!("second/{name}"));
-                let moments = Moments { first: read(file, &first, n)?, second: read(file, &second, n)? };
+                let moments = Moments { first: read(file, &first, n)?, second: read(file, &second, n)?, steps };
                 self.adam.moments.insert(name.clone(), moments);
             }
         }
-        for (layer, values) in &mut self.network.running {
-            *values = read(file, &format!("running/{layer}"), values.len())?;
+        if let Model::Network(network) = &mut self.model {
+            for (layer, values) in &mut network.running {
+                *values = read(file, &format!("running/{layer}"), values.len())?;
+            }
         }
         Ok(())
     }
 
     fn record(&self) -> Record {
-        let Config { plan, task, augment, .. } = &self.config;
+        let Config { subject, task, augment, .. } = &self.config;
         let c = &self.config;
         Record {
             version: VERSION,
             data_version: cleave_data::VERSION,
             epoch: self.epoch,
-            optimizer_steps: self.adam.steps,
-            plan: plan.to_string(),
+            optimizer_steps: self.adam.moments.iter().map(|(name, moments)| (name.clone(), moments.steps)).collect(),
+            subject: subject.to_string(),
             n_points: task.n_points,
             k: task.k,
             n_classes: task.n_classes,
@@ -146,7 +150,7 @@ impl Record {
             graph: GraphSource::Sampled,
         };
         Ok(Config {
-            plan: self.plan.parse().map_err(unusable)?,
+            subject: self.subject.parse().map_err(unusable)?,
             task: task.checked().map_err(unusable)?,
             epochs: self.epochs,
             batch: self.batch,

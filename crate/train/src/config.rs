@@ -2,12 +2,47 @@
 
 use crate::{Augment, TrainError};
 use cleave_arch::{Plan, Task};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a run trains.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// One network; its cuts are only recorded with the weights.
+    Network(Plan),
+    /// The shared weights of the whole space [`cleave_arch::supernet`].
+    Supernet,
+}
+
+impl From<Plan> for Subject {
+    fn from(plan: Plan) -> Self {
+        Self::Network(plan)
+    }
+}
+
+/// The plan's text form, or `supernet`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(plan) => plan.fmt(f),
+            Self::Supernet => f.write_str("supernet"),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = cleave_arch::ArchError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "supernet" { Ok(Self::Supernet) } else { text.parse().map(Self::Network) }
+    }
+}
 
 /// Settings of a run; together with the data they determine the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Network (its cuts are only recorded with the weights).
-    pub plan: Plan,
+    /// What is trained.
+    pub subject: Subject,
     /// Input and classes; `n_points` is the size of a cloud at inference.
     pub task: Task,
     /// Passes over the data.
@@ -38,10 +73,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// A recipe that suits compact networks on ModelNet10 for this plan, task and seed.
-    pub fn new(plan: Plan, task: Task, seed: u64) -> Self {
+    /// A recipe that suits compact networks on ModelNet10.
+    pub fn new(subject: impl Into<Subject>, task: Task, seed: u64) -> Self {
         Self {
-            plan,
+            subject: subject.into(),
             task,
             epochs: 40,
             batch: 32,
@@ -118,7 +153,7 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        Config::new("3 2 1 4,0 6 2 0".parse().unwrap(), Task::modelnet10(), 1)
+        Config::new("3 2 1 4,0 6 2 0".parse::<Plan>().unwrap(), Task::modelnet10(), 1)
     }
 
     #[test]

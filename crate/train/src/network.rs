@@ -49,8 +49,7 @@ impl Network {
         };
         let mut rng = SplitMix64::new(seed);
         for (layer, [inputs, outputs], has_norm) in network.layers() {
-            let bound = (6.0 / inputs as f32 / 1.04).sqrt();
-            let values = (0..inputs * outputs).map(|_| bound * (2.0 * rng.unit_f32() - 1.0)).collect();
+            let values = uniform(inputs * outputs, inputs, &mut rng);
             network.insert(format!("{layer}.weight"), [inputs, outputs], values);
             if has_norm {
                 network.insert(format!("{layer}.affine"), [2, outputs], pair(outputs, 1.0, 0.0));
@@ -117,6 +116,12 @@ impl Network {
         }
         Weights::new(tensors)
     }
+}
+
+/// He et al.'s uniform initialisation of `n` weights for LeakyReLU, for sums over so many inputs.
+pub(crate) fn uniform(n: usize, inputs: usize, rng: &mut SplitMix64) -> Vec<f32> {
+    let bound = (6.0 / inputs as f32 / 1.04).sqrt();
+    (0..n).map(|_| bound * (2.0 * rng.unit_f32() - 1.0)).collect()
 }
 
 fn pair(n: usize, first: f32, second: f32) -> Vec<f32> {

@@ -1,7 +1,8 @@
 //! One forward pass of the trainable network on burn tensors. Features are `[b, n, c]`; linear layers see them as
 //! `[b·n, c]`, one matrix product per layer.
 
-use crate::Network;
+use crate::trainer::read;
+use crate::{Network, TrainError};
 use crate::ops::{column_stats, normalise};
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -176,6 +177,19 @@ impl<'a> Pass<'a> {
         let mut keep = || if rng.unit_f32() < dropout { 0.0 } else { 1.0 / (1.0 - dropout) };
         let mask: Vec<f32> = (0..dims[0] * dims[1]).map(|_| keep()).collect();
         x * Tensor::from_data(TensorData::new(mask, dims), self.device)
+    }
+}
+
+impl Network {
+    /// Logits `[b, classes]` of `points [b, n, 3]` (flat) with k neighbours in evaluation mode: the running statistics,
+    /// nothing dropped.
+    ///
+    /// # Errors
+    /// If the result cannot be read back.
+    pub fn logits(&self, points: &[f32], n_points: usize, k: usize) -> Result<Vec<f32>, TrainError> {
+        let (device, shape) = (Device::flex(), [points.len() / n_points / 3, n_points, 3]);
+        let points = Tensor::from_data(TensorData::new(points.to_vec(), shape), &device);
+        read(Pass::new(self, Mode::Evaluation, k, &device).run(points))
     }
 }
 

@@ -4,7 +4,7 @@
 //! too fast. A tenth of the pairs is kept aside, and the weights that do best on it are the result.
 
 use crate::TrainError;
-use crate::optimizer::AdamW;
+use crate::optimizer::{AdamW, Rate};
 use crate::trainer::read;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
@@ -132,11 +132,10 @@ fn step(
     let loss = (found - wanted).abs().mean();
     let value = read(loss.clone().inner())?[0];
     let gradients = loss.backward();
-    adam.begin_step();
     for (name, leaf) in network.leaves() {
         if let (Some(gradient), Some((_, values))) = (leaf.grad(&gradients), weights.values.get_mut(name)) {
             let decay = if name.ends_with("weight") { decay } else { 0.0 };
-            adam.update(name, values, &read(gradient)?, rate, decay);
+            adam.update(name, values, &read(gradient)?, Rate { rate, decay });
         }
     }
     Ok(value)

@@ -1,11 +1,16 @@
 //! The state of a run between two epochs, and the single training step.
 
 use crate::batch::place;
-use crate::optimizer::AdamW;
+use crate::optimizer::{AdamW, Rate};
 use crate::pass::Pass;
-use crate::{Batch, Config, Mode, Network, TrainError};
+use crate::supernet::{KINDS, rows};
+use crate::{Batch, Config, Mode, Network, Parameter, Subject, Supernet, TrainError};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use cleave_arch::supernet::Paths;
+use cleave_arch::{Architecture, SplitMix64, supernet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,11 +23,44 @@ pub struct StepReport {
     pub n: usize,
 }
 
+/// What is being trained.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Model {
+    Network(Network),
+    Supernet(Supernet),
+}
+
+impl Model {
+    pub(crate) fn parameters(&self) -> &BTreeMap<String, Parameter> {
+        match self {
+            Self::Network(network) => &network.parameters,
+            Self::Supernet(supernet) => &supernet.parameters,
+        }
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> &mut BTreeMap<String, Parameter> {
+        match self {
+            Self::Network(network) => &mut network.parameters,
+            Self::Supernet(supernet) => &mut supernet.parameters,
+        }
+    }
+
+    /// The network that a step trains: itself, or a part that this seed draws.
+    fn part(&self, config: &Config, seed: u64) -> Cow<'_, Network> {
+        match self {
+            Self::Network(network) => Cow::Borrowed(network),
+            Self::Supernet(supernet) => {
+                Cow::Owned(supernet.part(&Paths::new(&config.task).draw(&mut SplitMix64::new(seed))))
+            }
+        }
+    }
+}
+
 /// A run: its settings, the network so far and the optimiser's state.
 #[derive(Clone, Debug)]
 pub struct Trainer {
     pub(crate) config: Config,
-    pub(crate) network: Network,
+    pub(crate) model: Model,
     pub(crate) adam: AdamW,
     pub(crate) epoch: usize,
     pub(crate) device: Device,
@@ -35,8 +73,11 @@ impl Trainer {
     /// A setting that is out of range.
     pub fn new(config: Config) -> Result<Self, TrainError> {
         let config = config.checked()?;
-        let network = Network::new(config.plan.architecture(), &config.task, config.seed);
-        Ok(Self { config, network, adam: AdamW::default(), epoch: 0, device: Device::flex().autodiff() })
+        let model = match &config.subject {
+            Subject::Network(plan) => Model::Network(Network::new(plan.architecture(), &config.task, config.seed)),
+            Subject::Supernet => Model::Supernet(Supernet::new(&config.task, config.seed)),
+        };
+        Ok(Self { config, model, adam: AdamW::default(), epoch: 0, device: Device::flex().autodiff() })
     }
 
     /// The settings.
@@ -44,9 +85,14 @@ impl Trainer {
         &self.config
     }
 
-    /// The network so far.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// The network so far, if one is trained.
+    pub fn network(&self) -> Option<&Network> {
+        if let Model::Network(network) = &self.model { Some(network) } else { None }
+    }
+
+    /// The supernet so far, if one is trained.
+    pub fn supernet(&self) -> Option<&Supernet> {
+        if let Model::Supernet(supernet) = &self.model { Some(supernet) } else { None }
     }
 
     /// Epochs that are done.
@@ -55,7 +101,7 @@ impl Trainer {
     }
 
     /// One optimisation step; `progress` is epochs from the start and decides the learning rate, `step` is the step
-    /// within the epoch and decides what is dropped.
+    /// within the epoch and decides what is dropped, and which part of a supernet is trained.
     ///
     /// # Errors
     /// [`TrainError::Diverged`] if the loss is no finite number; the parameters are as before then.
@@ -65,7 +111,8 @@ impl Trainer {
         let b = batch.labels.len();
         let points = TensorData::new(batch.points.clone(), [b, batch.n_points, 3]);
         let k = self.config.neighbours_for(batch.n_points);
-        let mut pass = Pass::new(&self.network, mode, k, &self.device);
+        let network = self.model.part(&self.config, place(seed, [0, 0, 1]));
+        let mut pass = Pass::new(&network, mode, k, &self.device);
         let logits = pass.run(Tensor::from_data(points, &self.device));
         let correct = n_correct(&read(logits.clone().inner())?, &batch.labels);
         let targets = self.targets(&batch.labels);
@@ -78,22 +125,46 @@ impl Trainer {
         let of_leaf = |(name, leaf): (&&str, &Tensor<2>)| {
             leaf.grad(&gradients).map(|gradient| Ok(((*name).to_owned(), read(gradient)?)))
         };
-        let found = pass.leaves.iter().filter_map(of_leaf).collect::<Result<Vec<_>, TrainError>>()?;
+        let found = pass.leaves.iter().filter_map(of_leaf).collect::<Result<BTreeMap<_, _>, TrainError>>()?;
         let observed = pass.observed.into_iter().map(|(layer, stats)| Ok((layer, read(stats)?)));
         let observed = observed.collect::<Result<Vec<_>, TrainError>>()?;
-        self.apply(found, observed, self.config.rate_at(progress));
+        let architecture = network.architecture().clone();
+        self.apply(&architecture, found, observed, self.config.rate_at(progress));
         Ok(StepReport { loss: value, correct, n: b })
     }
 
-    fn apply(&mut self, gradients: Vec<(String, Vec<f32>)>, observed: Vec<(String, Vec<f32>)>, rate: f32) {
-        self.adam.begin_step();
-        for (name, gradient) in gradients {
-            if let Some(parameter) = self.network.parameters.get_mut(&name) {
-                let decay = if name.ends_with(".weight") { self.config.weight_decay } else { 0.0 };
-                self.adam.update(&name, &mut parameter.values, &gradient, rate, decay);
+    fn apply(
+        &mut self,
+        architecture: &Architecture,
+        gradients: BTreeMap<String, Vec<f32>>,
+        observed: Vec<(String, Vec<f32>)>,
+        rate: f32,
+    ) {
+        let (task, decay) = (self.config.task, self.config.weight_decay);
+        let rate_of = |name: &str| Rate { rate, decay: if name.ends_with(".weight") { decay } else { 0.0 } };
+        match &mut self.model {
+            Model::Network(network) => {
+                for (name, gradient) in gradients {
+                    if let Some(parameter) = network.parameters.get_mut(&name) {
+                        self.adam.update(&name, &mut parameter.values, &gradient, rate_of(&name));
+                    }
+                }
+                observed.iter().for_each(|(layer, stats)| network.observe(layer, stats));
+            }
+            Model::Supernet(whole) => {
+                for part in supernet::parts(architecture, &task) {
+                    for kind in KINDS {
+                        let (name, own) = (format!("{}.{kind}", part.of), format!("{}.{kind}", part.layer));
+                        let (Some(parameter), Some(gradient)) = (whole.parameters.get_mut(&name), gradients.get(&own))
+                        else {
+                            continue;
+                        };
+                        let (cols, rows) = (parameter.shape[1], rows(&part, kind).into_iter());
+                        self.adam.update_rows(&name, &mut parameter.values, cols, rows, gradient, rate_of(&name));
+                    }
+                }
             }
         }
-        observed.iter().for_each(|(layer, stats)| self.network.observe(layer, stats));
     }
 
     /// Smoothed one-hot rows `[b, classes]`.
@@ -102,17 +173,6 @@ impl Trainer {
         let mut rows = vec![spread / classes as f32; labels.len() * classes];
         labels.iter().enumerate().for_each(|(i, label)| rows[i * classes + label] += 1.0 - spread);
         Tensor::from_data(TensorData::new(rows, [labels.len(), classes]), &self.device)
-    }
-
-    /// Logits `[b, classes]` of `points [b, n, 3]` (flat) in evaluation mode: the running statistics, nothing dropped.
-    ///
-    /// # Errors
-    /// If the result cannot be read back.
-    pub fn logits(&self, points: &[f32], n_points: usize) -> Result<Vec<f32>, TrainError> {
-        let shape = [points.len() / n_points / 3, n_points, 3];
-        let device = Device::flex();
-        let mut pass = Pass::new(&self.network, Mode::Evaluation, self.config.neighbours_for(n_points), &device);
-        read(pass.run(Tensor::from_data(TensorData::new(points.to_vec(), shape), &device)))
     }
 }
 

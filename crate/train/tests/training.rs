@@ -7,8 +7,9 @@ use cleave_arch::{Plan, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_model::Gnn;
+use futures_util::FutureExt;
 use cleave_train::{
-    Command, Config, EpochReport, Observer, Progress, Samples, TrainError, Trainer, evaluate, evaluate_plan, fit,
+    Command, Config, EpochReport, Observer, Progress, Samples, Subject, TrainError, Trainer, evaluate, evaluate_plan, fit,
 };
 
 /// Combine, aggregates of every kind, skip, both samples; edge convolutions with a join.
@@ -55,9 +56,9 @@ fn exported_weights_answer_as_the_trained_network() {
     for text in NETWORKS {
         let mut trainer = Trainer::new(Config { epochs: 1, ..config(text) }).unwrap();
         run(&mut trainer, &dataset, None);
-        let trained = trainer.logits(&dataset.points, 32).unwrap();
+        let trained = trainer.network().unwrap().logits(&dataset.points, 32, task().k).unwrap();
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().weights(), &Device::flex()).unwrap();
+        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let points = TensorData::new(dataset.points.clone(), [20, 32, 3]);
         let exported = gnn.forward(Tensor::from_data(points, gnn.device())).into_data().try_into_vec::<f32>().unwrap();
         for (a, b) in trained.iter().zip(&exported) {
@@ -73,7 +74,7 @@ fn cutting_changes_no_answer() {
         let mut trainer = Trainer::new(Config { epochs: 1, ..config(text) }).unwrap();
         run(&mut trainer, &dataset, None);
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().weights(), &Device::flex()).unwrap();
+        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let whole = evaluate(&gnn, &dataset).unwrap();
         for cut in 0..=plan.architecture().ops().len() {
             let cut_there = plan.with_cuts(vec![cut]).unwrap();
@@ -98,6 +99,28 @@ fn a_resumed_run_is_the_uninterrupted_one() {
 }
 
 #[test]
+fn a_supernet_learns_is_resumed_and_its_parts_run() {
+    let dataset = dataset(6);
+    let config = Config { epochs: 30, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(Subject::Supernet, task(), 4) };
+    let mut whole = Trainer::new(config.clone()).unwrap();
+    run(&mut whole, &dataset, None);
+    let mut first = Trainer::new(config).unwrap();
+    run(&mut first, &dataset, Some(15));
+    let mut second = Trainer::resume(&first.checkpoint().unwrap()).unwrap();
+    run(&mut second, &dataset, None);
+    assert_eq!(second.supernet(), whole.supernet());
+    let weights = whole.supernet().unwrap().weights(&dataset.classes, "furniture".into());
+    // Whatever was drawn, sampled or not, an architecture that was never trained as such knows more than chance.
+    let plan: Plan = "3 2 1 1 4 0,0 6 3 4 3 0".parse().unwrap();
+    let points = TensorData::new(dataset.points.clone(), [60, 32, 3]);
+    let device = Device::flex();
+    let network = weights.network(plan.architecture(), Tensor::from_data(points, &device), &device);
+    let (gnn, _) = network.now_or_never().unwrap().unwrap();
+    let accuracy = evaluate(&gnn, &dataset).unwrap().accuracy();
+    assert!(accuracy > 0.2, "{accuracy}");
+}
+
+#[test]
 fn what_is_no_checkpoint_is_refused() {
     let refused = |bytes: &[u8]| Trainer::resume(bytes).err().map(|why| why.to_string()).unwrap_or_default();
     assert!(refused(b"nonsense").starts_with("the checkpoint cannot be used"));
@@ -114,7 +137,7 @@ fn furniture_is_learned() {
         let mut trainer = Trainer::new(Config { epochs: 8, dropout: 0.0, ..config(text) }).unwrap();
         run(&mut trainer, &dataset, None);
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().weights(), &Device::flex()).unwrap();
+        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let evaluation = evaluate(&gnn, &dataset).unwrap();
         assert!(evaluation.accuracy() > 0.6, "{text}: {:?}", evaluation);
     }

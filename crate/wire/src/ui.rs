@@ -74,6 +74,8 @@ pub enum Intent {
     Profile { quick: bool },
     /// Predict from this profile from now on: one that was exported, or kept from an earlier visit.
     UseProfile { json: String },
+    /// Estimate the device's energy by these powers.
+    Power(Powers),
     /// Correct predictions by ten frames of the network at different cuts.
     Calibrate,
     /// Ends a stream, or whatever long work is under way.
@@ -225,6 +227,19 @@ pub struct Profile {
     pub link: Option<[f64; 3]>,
     /// Frames that corrected it.
     pub calibrated: usize,
+    /// What energy is estimated by.
+    pub powers: Powers,
+}
+
+/// What a device draws: the estimate of energy rests on these three constants.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Powers {
+    /// While it computes.
+    pub active_milliwatts: f64,
+    /// While it communicates.
+    pub communicating_milliwatts: f64,
+    /// While it waits for the edge.
+    pub static_milliwatts: f64,
 }
 
 /// What one frame of a plan is predicted to take.
@@ -269,6 +284,8 @@ pub struct Prices {
     pub cuts: Vec<Price>,
     /// Every operation on the tier that runs it, then the classifier.
     pub op_millis: Vec<f64>,
+    /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message.
+    pub hgnas_peak_bytes: u64,
 }
 
 /// A stage of a frame.

@@ -30,6 +30,12 @@ pub struct PredictOptions {
     /// Seed of the networks.
     #[arg(long, default_value_t = 2)]
     seed: u64,
+    /// Frames of a network in a round.
+    #[arg(long, default_value_t = 7)]
+    frames: usize,
+    /// Rounds over all networks.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// Judge what an earlier run has measured.
     #[arg(long)]
     measured: bool,
@@ -77,28 +83,54 @@ fn browser(shell: &Shell, options: &PredictOptions, folder: &Path, out: &PathBuf
     let edge = Edge::on_free_port(shell, &format!("http://{page}"))?;
     let _running = edge.start()?;
     say("measuring in the browser: a minute for the profile, then about a second for each network");
-    let url = format!("http://{page}/collect.html#edge=ws://{}/ws&token={TOKEN}&mbps={MBPS}", edge.address());
+    let url = format!(
+        "http://{page}/collect.html#edge=ws://{}/ws&token={TOKEN}&mbps={MBPS}&runs={}&rounds={}",
+        edge.address(),
+        options.frames,
+        options.rounds
+    );
     let _browser = Browser::open(shell, &url)?;
-    let (mut profile, mut rows, mut skipped) = (Value::Null, Vec::new(), Vec::new());
+    let (mut profile, mut rows, mut skipped) = (Value::Null, Rows::default(), Vec::new());
     while let Some(mut found) = next(&reports)? {
         if let Some(measured) = found.get_mut("profile") {
             profile = measured.take();
             say("the profile is done");
         } else if let Some(row) = found.get_mut("row") {
-            rows.push(row.take());
+            rows.put(row.take());
+            if rows.reports % 50 == 0 {
+                say(&format!("{} of {} networks and rounds", rows.reports, options.count * options.rounds));
+            }
         } else {
             skipped.push(found);
-        }
-        if rows.len() % 50 == 49 {
-            say(&format!("{} of {} networks", rows.len() + 1, options.count));
         }
     }
     skipped.iter().for_each(|skipped| println!("left out: {skipped}"));
     let pairs = json!({
         "format": "cleave-pairs", "version": 1, "pair": "Chromium wasm, native edge", "mbps": MBPS, "delay_ms": 0.0,
-        "seed": options.seed, "profile": profile, "rows": rows,
+        "seed": options.seed, "profile": profile, "rows": rows.rows,
     });
     fs::write(out, pairs.to_string()).with_context(|| format!("{} cannot be written", out.display()))
+}
+
+/// One row for each plan, with the frames of all its rounds.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Value>,
+    reports: usize,
+}
+
+impl Rows {
+    fn put(&mut self, mut row: Value) {
+        self.reports += 1;
+        match self.rows.iter_mut().find(|known| known["plan"] == row["plan"]) {
+            None => self.rows.push(row),
+            Some(known) => {
+                if let (Some(runs), Some(more)) = (known["runs"].as_array_mut(), row["runs"].as_array_mut()) {
+                    runs.append(more);
+                }
+            }
+        }
+    }
 }
 
 /// The next figure; `None`: the end.
@@ -120,7 +152,9 @@ fn native(shell: &Shell, options: &PredictOptions, folder: &Path, out: &Path) ->
     say("measuring natively");
     run_command(cleave(shell)?.args(["profile", "--edge", &url, "--out"]).arg(&profile))?;
     let (count, seed) = (options.count.to_string(), (options.seed + 1).to_string());
+    let (runs, rounds) = (options.frames.to_string(), options.rounds.to_string());
     let mut command = cleave(shell)?;
-    command.args(["train", "pairs", "--edge", &url, "--mbps", "10", "--count", &count, "--seed", &seed, "--profile"]);
+    command.args(["train", "pairs", "--edge", &url, "--mbps", "10", "--count", &count, "--seed", &seed]);
+    command.args(["--runs", &runs, "--rounds", &rounds, "--profile"]);
     run_command(command.arg(&profile).arg("--out").arg(out))
 }

@@ -57,9 +57,12 @@ pub struct PairsArgs {
     /// Where the pairs are written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Frames of a plan that count
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Frames of a plan that count, in every round
+    #[arg(long, value_name = "N", default_value_t = 7)]
     runs: usize,
+    /// Rounds over all plans, so that a minute in which the machine was busy is no plan's only one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rounds: usize,
     #[command(flatten)]
     edge: EdgeArgs,
 }
@@ -77,9 +80,10 @@ pub fn collect(args: &PairsArgs) -> Result<()> {
     let cloud = Array::f32([task.n_points, 3], cleave_data::furniture::generate(2, task.n_points, 3)?)?;
     let device = DeviceChoice::Cpu.open()?;
     let mut remote = Remote::start(Settings { shape: LinkShape::UNSHAPED, ..settings })?;
-    let bar = ProgressBar::new(plans.len() as u64);
-    let mut rows = Vec::new();
-    for (at, plan) in plans.iter().enumerate() {
+    let bar = ProgressBar::new((args.rounds * plans.len()) as u64);
+    let empty = |plan: &Plan| Row { plan: plan.to_string(), codec: plan.codec().to_string(), runs: Vec::new() };
+    let mut rows: Vec<Row> = plans.iter().map(empty).collect();
+    for (at, plan) in (0..args.rounds).flat_map(|_| plans.iter().enumerate()) {
         let network = Network::random(plan.clone(), task, at as u64)?;
         let engine = Arc::new(Engine::new(network.gnn(&device)?));
         // Weights go to the edge unshaped: they are no part of a frame.
@@ -87,7 +91,7 @@ pub fn collect(args: &PairsArgs) -> Result<()> {
         remote.deploy(Arc::new(Work::new(plan.clone(), task, network.model())), engine)?;
         remote.wait_ready(PATIENCE)?;
         remote.shape(shape)?;
-        rows.push(measure(&remote, plan, &cloud, args.runs)?);
+        rows[at].runs.extend(measure(&remote, plan, &cloud, args.runs)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -105,7 +109,7 @@ pub fn collect(args: &PairsArgs) -> Result<()> {
     fs::write(&args.out, text).with_context(|| format!("the pairs {} cannot be written", args.out.display()))
 }
 
-fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<Row> {
+fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<Vec<[f64; 5]>> {
     let mut measured = Vec::new();
     for frame in 0..WARM + runs {
         remote.submit(frame as u64, cloud.clone())?;
@@ -117,7 +121,7 @@ fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<R
             measured.push(stages(&report));
         }
     }
-    Ok(Row { plan: plan.to_string(), codec: plan.codec().to_string(), runs: measured })
+    Ok(measured)
 }
 
 fn stages(report: &FrameReport) -> [f64; 5] {

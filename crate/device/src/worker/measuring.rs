@@ -9,6 +9,7 @@ use cleave_arch::Task;
 use cleave_cost::{Machines, Profile, Table};
 use cleave_session::{FrameReport, Measured, Outcome};
 use cleave_wire::ui::{self, Backend, Event};
+use std::rc::Rc;
 
 /// What is said while the machines are measured, and while predictions are corrected.
 const MEASURING: &str = "Measuring";
@@ -18,17 +19,18 @@ const CALIBRATING: &str = "Calibrating";
 const PREDICTOR: &str = "model/predictor/gin.safetensors";
 
 impl Worker {
-    pub(super) fn machines(&self) -> Machines {
+    pub(super) fn machines(&mut self) -> Rc<Machines> {
         let edge = if self.link.is_native() { Edge::Native } else { Edge::InThisTab };
         self.pricing.machines(self.shape, edge)
     }
 
-    pub(super) fn tell_prices(&self) {
+    pub(super) fn tell_prices(&mut self) {
+        let machines = self.machines();
         let (Some(network), Some(plan)) = (&self.network, &self.plan) else { return };
-        self.page.post(Event::Prices(self.pricing.prices(&self.machines(), network, plan)));
+        self.page.post(Event::Prices(self.pricing.prices(&machines, network, plan)));
     }
 
-    pub(super) fn tell_profile(&self) {
+    pub(super) fn tell_profile(&mut self) {
         self.page.post(Event::Profile(self.pricing.view()));
         self.tell_prices();
     }
@@ -69,6 +71,13 @@ impl Worker {
                 "Import a file that this page or `cleave profile` has written; the profile before is kept.",
             ),
         }
+    }
+
+    pub(super) fn draw(&mut self, powers: ui::Powers) {
+        if let Err(why) = self.pricing.draw(powers) {
+            self.page.fail("The power cannot be used", &why, "Correct it; the powers before are kept.");
+        }
+        self.tell_profile();
     }
 
     pub(super) fn profile(&mut self, quick: bool) {

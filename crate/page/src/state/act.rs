@@ -2,7 +2,7 @@
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Preference};
+use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference};
 
 /// Ending of files that hold a network, not a shape.
 const WEIGHTS: &str = ".safetensors";
@@ -61,6 +61,8 @@ pub enum Act {
     },
     /// Correct predictions by real frames.
     Calibrate,
+    /// Estimate energy by these powers of the device.
+    Power(Powers),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -115,6 +117,7 @@ impl State {
             Act::RunStream => return self.run_stream(),
             Act::Profile { quick } => return self.measure(Intent::Profile { quick }),
             Act::Calibrate => return self.measure(Intent::Calibrate),
+            Act::Power(powers) => return self.when_ready(Intent::Power(powers)),
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),

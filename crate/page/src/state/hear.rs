@@ -1,6 +1,6 @@
 //! What the worker says: every [`Event`] replaces one part of the state. An error is told and destroys nothing.
 
-use super::{Answer, Cuts, DGCNN, Engine, Freshness, Loading, Notice, Progress, REMEMBERED, Run, Shared, State};
+use super::{Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State};
 use crate::pipeline::Held;
 use cleave_wire::ui::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
@@ -101,6 +101,7 @@ impl State {
         }
         self.judge(&frame);
         self.note_latency(&frame);
+        self.note_prediction(&frame);
         if again { self.run_soon() } else { Vec::new() }
     }
 
@@ -114,6 +115,16 @@ impl State {
             self.measured.retain(|(cuts, _)| cuts != plan.cuts());
             self.measured.push((plan.cuts().to_vec(), frame.total_millis));
         }
+    }
+
+    /// Remembers a prediction beside what came of it. Frames of a stream wait for each other, which no price holds.
+    fn note_prediction(&mut self, frame: &Frame) {
+        let alone = self.run != Run::Stream || self.settings.in_flight == 1;
+        let Some(price) = frame.predicted.filter(|_| alone && frame.outcome == Outcome::AsPlanned) else { return };
+        if self.judged.len() == JUDGED {
+            self.judged.pop_front();
+        }
+        self.judged.push_back([price.total_millis(), frame.total_millis]);
     }
 
     /// Puts the frame's answer on show, or says why it has none.

@@ -3,11 +3,12 @@
 
 use super::Page;
 use super::lane;
+use super::scatter::Judged;
 use crate::format;
 use crate::price::{Bar, PARTS, Part, bars, error, place, summary, top};
 use crate::state::{Act, Notice, Run, State};
 use crate::timeline::word;
-use cleave_wire::ui::{Frame, Outcome, Price};
+use cleave_wire::ui::{Frame, Outcome, Powers, Price};
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::HtmlInputElement;
@@ -32,6 +33,7 @@ pub fn Prices() -> impl IntoView {
             <div class="cost-grid">
                 <Comparison />
                 <Chart />
+                <Judged />
                 <Basis />
             </div>
         </section>
@@ -73,7 +75,8 @@ fn lines(state: &State) -> Vec<Line> {
 
 /// Uncertainty, throughput, memory and energy of the plan in use.
 fn footnote(state: &State) -> String {
-    let Some(price) = state.prices.as_ref().map(|prices| prices.plan) else { return String::new() };
+    let Some(prices) = &state.prices else { return String::new() };
+    let price = prices.plan;
     let Price { uncertainty_millis, frames_per_second, device_peak_bytes, edge_peak_bytes, energy_millijoules, .. } =
         price;
     let edge = if edge_peak_bytes == 0 {
@@ -82,10 +85,11 @@ fn footnote(state: &State) -> String {
         format!(", {} on the edge", format::bytes(edge_peak_bytes as usize))
     };
     format!(
-        "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge}; {energy_millijoules:.0} mJ per \
-         frame on the device, an estimate by a Jetson TX2's powers.",
+        "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge} (HGNAS's formula: {} for an engine \
+         that builds every message); {energy_millijoules:.0} mJ per frame on the device, an estimate by the powers beside.",
         format::millis(uncertainty_millis),
-        format::bytes(device_peak_bytes as usize)
+        format::bytes(device_peak_bytes as usize),
+        format::bytes(prices.hgnas_peak_bytes as usize)
     )
 }
 
@@ -244,7 +248,39 @@ fn Basis() -> impl IntoView {
                     <input type="file" class="unseen" accept=".json,application/json" on:change=import />"Import"
                 </label>
             </div>
+            <Power />
         </div>
+    }
+}
+
+/// The three powers by which energy is estimated.
+#[component]
+fn Power() -> impl IntoView {
+    let page = Page::of_here();
+    let powers = page.part(|state| state.profile.as_ref().map(|profile| profile.powers));
+    let measuring = page.part(|state| state.run == Run::Measuring);
+    let field = move |name: &'static str, get: fn(&Powers) -> f64, set: fn(&mut Powers, f64)| {
+        let shown = move || powers.get().map(|powers| get(&powers).to_string()).unwrap_or_default();
+        let change = move |event| {
+            let value = event_target_value(&event).parse::<f64>().unwrap_or(f64::NAN);
+            if let Some(mut changed) = powers.get_untracked() {
+                set(&mut changed, value);
+                page.act(Act::Power(changed));
+            }
+        };
+        view! {
+            <label>{name}<input type="number" min="0" step="1" prop:value=shown on:change=change /></label>
+        }
+    };
+    view! {
+        <Show when=move || powers.with(Option::is_some)>
+            <fieldset class="powers" disabled=measuring>
+                <legend>"Powers for the energy estimate, mW"</legend>
+                {field("computing", |powers| powers.active_milliwatts, |powers, value| powers.active_milliwatts = value)}
+                {field("communicating", |powers| powers.communicating_milliwatts, |powers, value| powers.communicating_milliwatts = value)}
+                {field("waiting", |powers| powers.static_milliwatts, |powers, value| powers.static_milliwatts = value)}
+            </fieldset>
+        </Show>
     }
 }
 

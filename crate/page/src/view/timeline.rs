@@ -32,7 +32,7 @@ pub fn Timeline() -> impl IntoView {
         <section class="panel timeline" aria-labelledby="timeline-title">
             <div class="panel-head">
                 <h2 id="timeline-title">"Timeline"</h2>
-                <p class="muted">{format!("the last {REMEMBERED} frames on one axis, idle time left out")}</p>
+                <p class="muted">{format!("the last {REMEMBERED} frames on one axis, idle time left out; outlined: predicted")}</p>
             </div>
             <div class="timeline-grid">
                 <ul class="timeline-lanes" aria-label="Busy time of the last frame">
@@ -91,11 +91,23 @@ fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
     let block = |block: &crate::timeline::Block| {
         let y = NUMBERS + index(block.lane) as f64 * LANE + (LANE - BAR) / 2.0;
         let width = format!("{:.3}%", (96.0 * block.length / layout.length.max(1e-9)).max(0.12));
-        let tip = format!("frame {}, {}: {}", block.frame, word(block.lane), format::millis(block.length));
+        let foreseen = block.predicted.map(|millis| format!(", predicted {}", format::millis(millis)));
+        let tip = format!(
+            "frame {}, {}: {}{}",
+            block.frame,
+            word(block.lane),
+            format::millis(block.length),
+            foreseen.unwrap_or_default()
+        );
+        let outline = block.predicted.map(|millis| {
+            let width = format!("{:.3}%", 96.0 * millis / layout.length.max(1e-9));
+            view! { <rect class="outline" x=across(block.start, layout) y=y - 2.5 width=width height=BAR + 5.0 rx="3"></rect> }
+        });
         view! {
             <rect x=across(block.start, layout) y=y width=width height=BAR rx="2" fill=lane::fill(block.lane)>
                 {leptos::svg::title().child(tip)}
             </rect>
+            {outline}
         }
     };
     layout.blocks.iter().map(block).collect()
