@@ -89,6 +89,21 @@ impl Sampler {
         Self { counts: Counts::new(POSITIONS, 0), functions }
     }
 
+    /// Of shorter strings: all of them have a rank.
+    pub fn of_length(positions: usize, functions: Functions) -> Self {
+        Self { counts: Counts::new(positions, MAX_CUTS), functions }
+    }
+
+    /// Strings of operations that it draws from.
+    pub fn n_strings(&self) -> u64 {
+        self.counts.of(self.counts.table.len() - 1, Prefix::START)
+    }
+
+    /// The ids of the string with this rank below [`Sampler::n_strings`], in lexical order.
+    pub fn string(&self, rank: u64) -> Vec<usize> {
+        self.counts.string(rank)
+    }
+
     /// One plan.
     pub fn draw(&self, rng: &mut SplitMix64) -> Plan {
         let (ops, cuts) = draw_counted(rng, &self.counts, self.functions);
@@ -101,7 +116,7 @@ fn draw_ops(rng: &mut SplitMix64, max_cuts: usize, functions: Functions) -> (Vec
 }
 
 fn draw_counted(rng: &mut SplitMix64, counts: &Counts, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    let rank = rng.below_u64(counts.of(POSITIONS, Prefix::START));
+    let rank = rng.below_u64(counts.of(counts.table.len() - 1, Prefix::START));
     let (mut ops, mut cuts) = (Vec::new(), Vec::new());
     for id in counts.string(rank) {
         match Op::from_ids(id, rng.below(functions.count(id))) {

@@ -4,9 +4,9 @@
 //! of a layer lie in blocks: on nodes the node's own features, then the neighbours', their difference and the distance;
 //! after the pool the largest values, the means, the sums, and what a combine after the pool makes. So the mean of
 //! channel 3 is always the same input, however wide the features are. Combines share weights not by their position among
-//! the twelve but by what they read and who reads them: whether they are the first, which sees coordinates or what was
-//! aggregated of them, and how many follow before the pool, so that the classifier always reads the same layer. Both are
-//! ours; ARCHITECTURE.md has the measurement against weights by position. The mapping to tiers changes no weight.
+//! the twelve but by how many came before them: the first combine sees coordinates, or what was aggregated of them,
+//! wherever it stands, and every step trains it. Both are ours; ARCHITECTURE.md has the measurement against weights by
+//! position. The mapping to tiers changes no weight.
 //!
 //! The space: GCoDE's functions with HGNAS's skip and random sampling, combines of 8 to 128 channels, features of at
 //! most 256 channels on nodes and 512 after the pool, so that all weights together stay below 4 MB in half precision.
@@ -24,8 +24,8 @@ use std::ops::Range;
 pub const COMBINE_WIDTH: usize = 128;
 /// Widest features on nodes, and of one pooled reducer, channels.
 pub const NODE_WIDTH: usize = 256;
-/// Numbers of combines to follow, on nodes and after the pool, that have weights of their own; more count as the last.
-const ON_NODES: usize = 4;
+/// Combines on nodes, and after the pool, that have weights of their own; those beyond share the last.
+const ON_NODES: usize = 6;
 const POOLED: usize = 3;
 
 /// Where blocks of inputs start: own, neighbours', difference, distance; largest, mean, sum, combined.
@@ -37,7 +37,7 @@ const COMBINED: usize = 3 * NODE_WIDTH;
 /// One linear layer of the supernet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuperLayer {
-    /// `first.1`, `combine.0`, `pooled.2` or `classifier.1`.
+    /// `combine.0`, `pooled.2` or `classifier.1`.
     pub name: String,
     /// Inputs and outputs.
     pub shape: [usize; 2],
@@ -68,8 +68,7 @@ impl Part {
 /// All layers, for a task's classes.
 pub fn layers(task: &Task) -> Vec<SuperLayer> {
     let layer = |name: String, shape, norm| SuperLayer { name, shape, norm };
-    let on_nodes = ["first", "combine"].into_iter().flat_map(|name| (0..ON_NODES).map(move |j| format!("{name}.{j}")));
-    let on_nodes = on_nodes.map(|name| layer(name, [DISTANCE + 1, COMBINE_WIDTH], true));
+    let on_nodes = (0..ON_NODES).map(|j| layer(format!("combine.{j}"), [DISTANCE + 1, COMBINE_WIDTH], true));
     let pooled = (0..POOLED).map(|j| layer(format!("pooled.{j}"), [COMBINED + COMBINE_WIDTH, COMBINE_WIDTH], true));
     let [first, second] = CLASSIFIER_HIDDEN;
     let classifier = [
@@ -84,26 +83,22 @@ pub fn layers(task: &Task) -> Vec<SuperLayer> {
 pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
     let own = |c: usize| vec![0..c];
     let width = |blocks: &[Range<usize>]| blocks.iter().map(Range::len).sum::<usize>();
-    let (mut blocks, mut pooled, mut is_first) = (own(task.in_channels), false, true);
+    let (mut blocks, mut pooled, mut before) = (own(task.in_channels), false, 0);
     let mut parts = Vec::new();
     for (at, op) in architecture.ops().iter().enumerate() {
         let c = width(&blocks);
         match *op {
             Op::Combine { channels } => {
-                let (name, last) = match (pooled, is_first) {
-                    (true, _) => ("pooled", POOLED),
-                    (false, true) => ("first", ON_NODES),
-                    (false, false) => ("combine", ON_NODES),
-                };
-                let of = format!("{name}.{}", following(&architecture.ops()[at + 1..]).min(last - 1));
+                let (name, n) = if pooled { ("pooled", POOLED) } else { ("combine", ON_NODES) };
+                let of = format!("{name}.{}", before.min(n - 1));
                 parts.push(Part { layer: format!("op.{at}"), of, inputs: blocks, outputs: channels });
                 blocks = if pooled { vec![COMBINED..COMBINED + channels] } else { own(channels) };
-                is_first = false;
+                before += 1;
             }
             Op::Aggregate { message, .. } => blocks = message_blocks(message, c),
             Op::Pool(pool) => {
                 blocks = pool.reducers().iter().map(|reducer| reducer_start(*reducer)).map(|at| at..at + c).collect();
-                pooled = true;
+                (pooled, before) = (true, 0);
             }
             _ => {}
         }
@@ -115,12 +110,6 @@ pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
         Part { of: layer.clone(), layer, inputs, outputs }
     }));
     parts
-}
-
-/// Combines before the pool, or before the end.
-fn following(ops: &[Op]) -> usize {
-    let here = ops.iter().take_while(|op| !matches!(op, Op::Pool(_)));
-    here.filter(|op| matches!(op, Op::Combine { .. })).count()
 }
 
 /// In the order in which a message puts its parts side by side.
@@ -148,23 +137,32 @@ pub fn uncovered(architecture: &Architecture, task: &Task) -> Option<String> {
     if ops.len() > POSITIONS {
         return Some(format!("{} operations; the supernet has {POSITIONS} positions", ops.len()));
     }
-    let trace = architecture.trace(task);
-    let mut pooled = false;
-    for (position, step) in trace.steps.iter().enumerate() {
-        let (id, function) = step.op.ids();
+    let (mut pooled, mut c) = (false, task.in_channels);
+    for (position, op) in ops.iter().enumerate() {
+        let (id, function) = op.ids();
         if id > 4 || function >= Functions::Supernet.count(id) {
-            return Some(format!("`{}` at position {position} is no operation of the supernet", step.op));
+            return Some(format!("`{op}` at position {position} is no operation of the supernet"));
         }
-        pooled |= matches!(step.op, Op::Pool(_));
+        c = match *op {
+            Op::Combine { channels } => channels,
+            Op::Aggregate { message, .. } => message.width(c),
+            Op::Pool(pool) => pool.width(c),
+            _ => c,
+        };
+        pooled |= matches!(op, Op::Pool(_));
         let widest = if pooled { 2 * NODE_WIDTH } else { NODE_WIDTH };
-        if step.output[1] > widest {
+        if c > widest {
             return Some(format!(
-                "{} channels after `{}` at position {position}; the supernet has at most {widest} there",
-                step.output[1], step.op
+                "{c} channels after `{op}` at position {position}; the supernet has at most {widest} there"
             ));
         }
     }
     None
+}
+
+/// Whether the supernet has weights for an architecture.
+pub fn covers(architecture: &Architecture, task: &Task) -> bool {
+    uncovered(architecture, task).is_none()
 }
 
 /// Uniform draws from the part of the space that can learn: graph networks, of which a combine on nodes reads an
@@ -184,14 +182,15 @@ impl Paths {
     pub fn draw(&self, rng: &mut SplitMix64) -> Architecture {
         loop {
             let architecture = self.sampler.draw(rng).architecture().clone();
-            if learns(&architecture) && uncovered(&architecture, &self.task).is_none() {
+            if learns(&architecture) && covers(&architecture, &self.task) {
                 return architecture;
             }
         }
     }
 }
 
-fn learns(architecture: &Architecture) -> bool {
+/// Whether a combine on nodes reads an aggregate: networks without that are no graph networks.
+pub fn learns(architecture: &Architecture) -> bool {
     let on_nodes = architecture.ops().iter().take_while(|op| !matches!(op, Op::Pool(_)));
     let after = on_nodes.skip_while(|op| !matches!(op, Op::Aggregate { .. }));
     after.into_iter().any(|op| matches!(op, Op::Combine { .. }))
@@ -237,11 +236,11 @@ mod tests {
         let task = Task::modelnet10();
         let parts = parts(&architecture("1 3 2 1 4 1 1,0 0 6 3 3 0 4"), &task);
         let of = |at: usize| (parts[at].of.as_str(), parts[at].inputs.clone());
-        assert_eq!(of(0), ("first.1", vec![0..3]));
+        assert_eq!(of(0), ("combine.0", vec![0..3]));
         // x_i, then x_j − x_i, of 8 channels each.
-        assert_eq!(of(1), ("combine.0", vec![0..8, RELATIVE..RELATIVE + 8]));
-        assert_eq!(of(2), ("pooled.1", vec![0..64, NODE_WIDTH..NODE_WIDTH + 64]));
-        assert_eq!(of(3), ("pooled.0", vec![COMBINED..COMBINED + 8]));
+        assert_eq!(of(1), ("combine.1", vec![0..8, RELATIVE..RELATIVE + 8]));
+        assert_eq!(of(2), ("pooled.0", vec![0..64, NODE_WIDTH..NODE_WIDTH + 64]));
+        assert_eq!(of(3), ("pooled.1", vec![COMBINED..COMBINED + 8]));
         assert_eq!(of(4), ("classifier.0", vec![COMBINED..COMBINED + 128]));
     }
 

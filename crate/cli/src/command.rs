@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{arch, bench, infer, profile, train};
+use crate::{arch, bench, infer, profile, search, train};
 
 /// Splits a neural network between this machine and an edge, and tells what every choice costs.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Infer(Box<infer::InferArgs>),
     /// Measure this machine, an edge and the link between them, so that costs can be predicted
     Profile(profile::ProfileArgs),
+    /// Search for a network and its mapping together, under limits
+    Search(Box<search::SearchArgs>),
     /// Make weights from labelled clouds, and tell what weights are worth
     Train(train::TrainArgs),
     /// Measure this machine: DGCNN on its cores, or the link to an edge in this process
@@ -44,6 +46,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Arch(args) => arch::run(&args),
         Command::Infer(args) => infer::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

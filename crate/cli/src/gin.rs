@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use cleave_cost::graph::{Meta, PlanGraph};
+use cleave_cost::graph::{Meta, PlanGraph, latencies};
 use cleave_model::{Gin, GinWeights};
 
 /// A predictor that is ready.
@@ -31,18 +31,11 @@ impl Predictor {
     /// Latencies in milliseconds, in the order of the graphs.
     ///
     /// # Errors
-    /// If the result cannot be read back.
+    /// If a result cannot be read back.
     pub fn latencies(&self, graphs: &[PlanGraph]) -> Result<Vec<f64>> {
-        graphs.iter().map(|graph| self.latency(graph)).collect()
-    }
-
-    /// Latency of one plan, milliseconds.
-    ///
-    /// # Errors
-    /// If the result cannot be read back.
-    pub fn latency(&self, graph: &PlanGraph) -> Result<f64> {
-        let out = self.gin.forward(self.meta.standard.apply(graph), 1, graph.nodes).into_data();
-        let log_ratio = out.try_into_vec::<f32>().map_err(|why| anyhow::anyhow!("{why:?}"))?;
-        Ok(graph.latency_ms(log_ratio[0]))
+        latencies(graphs, &self.meta.standard, |features, batch, nodes| {
+            let out = self.gin.forward(features, batch, nodes).into_data().try_into_vec::<f32>();
+            out.map_err(|why| anyhow::anyhow!("the predictor's result cannot be read: {why:?}"))
+        })
     }
 }

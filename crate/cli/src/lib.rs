@@ -19,5 +19,6 @@ pub mod output;
 pub mod predict;
 pub mod profile;
 pub mod remote;
+pub mod search;
 pub mod task;
 pub mod train;

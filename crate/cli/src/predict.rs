@@ -41,7 +41,8 @@ impl Pricer {
     pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Result<Prediction> {
         let price = self.machines.price(plan, trace, task);
         let graph = || PlanGraph::new(plan, trace, task, &self.machines);
-        let latency = self.predictor.as_ref().map(|predictor| predictor.latency(&graph())).transpose()?;
+        let latencies = self.predictor.as_ref().map(|predictor| predictor.latencies(&[graph()])).transpose()?;
+        let latency = latencies.and_then(|latencies| latencies.first().copied());
         let price = latency.map_or(price, |latency| price.with_latency(latency));
         Ok(Prediction { price, source: self.source.clone() })
     }

@@ -20,6 +20,7 @@ mod run;
 mod supernet;
 
 use run::{RunArgs, read};
+pub(crate) use supernet::aside;
 
 /// Arguments of `cleave train`.
 #[derive(clap::Args, Debug)]

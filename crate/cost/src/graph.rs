@@ -69,6 +69,30 @@ impl PlanGraph {
     }
 }
 
+/// Latencies in milliseconds of plans, by a predictor that is called once for all graphs of one size: with standardised
+/// features `[batch, nodes, FEATURES]`, batch and nodes, for one logarithm of the ratio to the table's sum each.
+///
+/// # Errors
+/// The predictor's own.
+pub fn latencies<E>(
+    graphs: &[PlanGraph],
+    standard: &Standard,
+    mut predictor: impl FnMut(Vec<f32>, usize, usize) -> Result<Vec<f32>, E>,
+) -> Result<Vec<f64>, E> {
+    let mut latencies: Vec<f64> = graphs.iter().map(|graph| graph.table_ms).collect();
+    let mut sizes: Vec<usize> = graphs.iter().map(|graph| graph.nodes).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for nodes in sizes {
+        let of_size: Vec<usize> = (0..graphs.len()).filter(|at| graphs[*at].nodes == nodes).collect();
+        let features = of_size.iter().flat_map(|at| standard.apply(&graphs[*at])).collect();
+        for (at, log_ratio) in of_size.iter().zip(predictor(features, of_size.len(), nodes)?) {
+            latencies[*at] = graphs[*at].latency_ms(log_ratio);
+        }
+    }
+    Ok(latencies)
+}
+
 /// The published one of six that an operation counts as.
 fn kind(op: Op) -> usize {
     match op {
@@ -161,6 +185,21 @@ mod tests {
         // All nodes together are the sum over the table, but for the moves into and out of the engines.
         let all: f32 = graph.features.chunks_exact(FEATURES).map(|row| row[COST]).sum();
         assert!((f64::from(all) / graph.table_ms - 1.0).abs() < 0.05, "{all} of {}", graph.table_ms);
+    }
+
+    #[test]
+    fn plans_of_all_sizes_keep_their_order() {
+        let graphs = ["3 2 1 4,0 6 3 0", "4,0", "3 2 5 1 4,0 6 0 3 0", "4,3"].map(graph);
+        let mut calls = Vec::new();
+        let found = latencies(&graphs, &Standard { cost: [0.0, 1.0], log_cost: [0.0, 1.0] }, |features, batch, nodes| {
+            assert_eq!(features.len(), batch * nodes * FEATURES);
+            calls.push((batch, nodes));
+            Ok::<_, ()>(vec![nodes as f32 * 0.01; batch])
+        });
+        assert_eq!(calls, [(2, 7), (1, 10), (1, 11)]);
+        for (graph, latency) in graphs.iter().zip(found.unwrap()) {
+            assert!((latency / graph.table_ms - (graph.nodes as f64 * 0.01).exp()).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -35,6 +35,24 @@ impl Dataset {
 }
 
 impl Dataset {
+    /// Clouds of their first `n` points: the points of a cloud are in no order.
+    pub fn thinned(&self, n: usize) -> Self {
+        let n = n.min(self.n_points);
+        let clouds = self.points.chunks_exact((self.n_points * 3).max(1));
+        Self { points: clouds.flat_map(|cloud| &cloud[..n * 3]).copied().collect(), n_points: n, ..self.clone() }
+    }
+
+    /// At most `n` clouds, spread evenly over the set.
+    pub fn spread(&self, n: usize) -> Self {
+        let n = n.min(self.len());
+        let at = |i: usize| i * self.len() / n.max(1);
+        Self {
+            points: (0..n).flat_map(|i| self.cloud(at(i)).unwrap_or_default()).copied().collect(),
+            labels: (0..n).map(|i| self.labels[at(i)]).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The set without, and the set of, every `n`-th cloud of each class.
     pub fn split(&self, n: usize) -> (Self, Self) {
         let mut seen = vec![0usize; self.classes.len()];

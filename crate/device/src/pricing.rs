@@ -3,7 +3,7 @@
 use crate::library::Loaded;
 use burn::tensor::Device;
 use cleave_arch::Plan;
-use cleave_cost::graph::{Meta, PlanGraph};
+use cleave_cost::graph::{Meta, PlanGraph, latencies};
 use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages, hgnas_bytes};
 use cleave_model::{Gin, GinWeights};
 use cleave_session::{FrameReport, Lane};
@@ -211,9 +211,12 @@ impl Pricing {
 impl Learned {
     fn latency_ms(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> Option<f64> {
         let graph = PlanGraph::new(plan, network.gnn.trace(), &network.card.task, machines);
-        let out = self.gin.forward(self.meta.standard.apply(&graph), 1, graph.nodes).into_data();
-        let log_ratio = out.try_into_vec::<f32>().ok()?.first().copied()?;
-        Some(graph.latency_ms(log_ratio))
+        self.latencies(&[graph])?.first().copied()
+    }
+
+    fn latencies(&self, graphs: &[PlanGraph]) -> Option<Vec<f64>> {
+        let forward = |features, batch, nodes| self.gin.forward(features, batch, nodes).into_data().try_into_vec::<f32>();
+        latencies(graphs, &self.meta.standard, forward).ok()
     }
 }
 

@@ -87,7 +87,7 @@ mod tests {
         let supernet = Supernet::new(&task, 3);
         let plan: cleave_arch::Plan = "1 3 2 4 1,0 0 6 3 1".parse().unwrap();
         let part = supernet.part(plan.architecture());
-        let whole = &supernet.parameters["first.0.weight"];
+        let whole = &supernet.parameters["combine.0.weight"];
         assert_eq!(part.parameters["op.0.weight"].shape, [3, 8]);
         assert_eq!(part.parameters["op.0.weight"].values[8..16], whole.values[128..136]);
         // 8 channels, 16 as messages, 32 as max ‖ mean: the first mean is row 16 here and row 256 there.

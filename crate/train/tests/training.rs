@@ -110,7 +110,7 @@ fn a_supernet_learns_is_resumed_and_its_parts_run() {
     run(&mut second, &dataset, None);
     assert_eq!(second.supernet(), whole.supernet());
     let weights = whole.supernet().unwrap().weights(&dataset.classes, "furniture".into());
-    // Whatever was drawn, sampled or not, an architecture that was never trained as such knows more than chance.
+    // An architecture that was probably never drawn knows more than chance.
     let plan: Plan = "3 2 1 1 4 0,0 6 3 4 3 0".parse().unwrap();
     let points = TensorData::new(dataset.points.clone(), [60, 32, 3]);
     let device = Device::flex();

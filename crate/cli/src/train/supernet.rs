@@ -2,30 +2,35 @@
 //! each on its own does.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use cleave_arch::supernet::Paths;
-use cleave_arch::{Architecture, Op, Plan, SplitMix64, Tier};
+use cleave_arch::{Architecture, Plan, SplitMix64, Task, Tier};
 use cleave_data::modelnet::Dataset;
 use cleave_model::{Gnn, SupernetWeights};
 use cleave_train::{Command, EpochReport, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau};
-use futures_util::FutureExt;
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::run::{RunArgs, read};
 use crate::output::{Align, Format, table};
+use crate::search::judge;
 
 /// One cloud in so many of each class is kept aside: searches see these, never the test set.
 const ASIDE: usize = 10;
 /// Clouds that an architecture's statistics are measured on.
 const CALIBRATION: usize = 64;
 
+/// What shared weights are trained on, and what is kept aside for searches.
+pub(crate) fn aside(folder: &Path) -> Result<(Dataset, Dataset)> {
+    Ok(read(folder, "train")?.split(ASIDE))
+}
+
 /// Trains the shared weights.
 pub(super) fn train(args: &RunArgs) -> Result<()> {
-    let (data, _) = read(&args.data, "train")?.split(ASIDE);
+    let (data, _) = aside(&args.data)?;
     let trainer = args.train(Subject::Supernet, &data)?;
     let Some(supernet) = trainer.supernet() else { bail!("the checkpoint is no supernet's") };
     let config = trainer.config();
@@ -58,14 +63,18 @@ pub(super) struct RankArgs {
 
 /// Trains architectures on their own and compares.
 pub(super) fn rank(args: &RankArgs) -> Result<()> {
-    let file = || format!("the supernet {}", args.supernet.display());
-    let bytes = fs::read(&args.supernet).with_context(|| format!("{} cannot be read", file()))?;
-    let supernet = SupernetWeights::from_safetensors(&bytes).with_context(file)?;
-    let (data, aside) = read(&args.run.data, "train")?.split(ASIDE);
+    let supernet = judge::read(&args.supernet)?;
+    let (data, aside) = aside(&args.run.data)?;
+    // Both are judged on clouds of the size that is trained with, so that short trainings are fair.
+    let config = args.run.config(Subject::Supernet);
+    let task = Task { n_points: config.points, k: config.neighbours_for(config.points), ..supernet.task };
+    let (supernet, aside) = (SupernetWeights { task, ..supernet }, aside.thinned(config.points));
+    let calibration = data.spread(CALIBRATION).thinned(config.points);
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();
     for architecture in draw(args.count, args.run.seed(), &supernet) {
-        let shared = shared_accuracy(&supernet, &architecture, &data, &aside)?;
-        let alone = alone_accuracy(&args.run, &architecture, &data, &aside)?;
+        let (gnn, _) = judge::calibrated(&supernet, &architecture, &calibration)?;
+        let shared = evaluate(&gnn, &aside)?.accuracy();
+        let alone = alone_accuracy(&args.run, &architecture, &supernet.task, &data, &aside)?;
         eprintln!("{architecture}: {:.1} % shared, {:.1} % alone", 100.0 * shared, 100.0 * alone);
         rows.push((architecture.to_string(), [shared, alone]));
         fs::write(&args.run.out, to_json(&rows).to_string())
@@ -74,39 +83,20 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
     Format::from_flag(args.json).print(|| to_text(&rows), || to_json(&rows))
 }
 
-/// Uniform draws of graph networks: without an aggregate there is nothing to rank.
 fn draw(count: usize, seed: u64, supernet: &SupernetWeights) -> Vec<Architecture> {
     let (paths, mut rng) = (Paths::new(&supernet.task), SplitMix64::new(seed));
-    let has_aggregate = |architecture: &Architecture| {
-        architecture.ops().iter().any(|op| matches!(op, Op::Aggregate { .. }))
-    };
-    std::iter::repeat_with(|| paths.draw(&mut rng)).filter(has_aggregate).take(count).collect()
-}
-
-/// Accuracy of an architecture by the shared weights.
-fn shared_accuracy(
-    supernet: &SupernetWeights,
-    architecture: &Architecture,
-    data: &Dataset,
-    aside: &Dataset,
-) -> Result<f64> {
-    let device = Device::flex();
-    let clouds = data.split(data.len().div_ceil(CALIBRATION).max(1)).1;
-    let points = TensorData::new(clouds.points.clone(), [clouds.len(), clouds.n_points, 3]);
-    let network = supernet.network(architecture, Tensor::from_data(points, &device), &device).now_or_never();
-    let Some(network) = network else { bail!("the processor's backend did not answer at once") };
-    Ok(evaluate(&network?.0, aside)?.accuracy())
+    (0..count).map(|_| paths.draw(&mut rng)).collect()
 }
 
 /// Accuracy of an architecture that is trained on its own.
-fn alone_accuracy(run: &RunArgs, architecture: &Architecture, data: &Dataset, aside: &Dataset) -> Result<f64> {
+fn alone_accuracy(run: &RunArgs, architecture: &Architecture, task: &Task, data: &Dataset, aside: &Dataset) -> Result<f64> {
     let config = run.config(Plan::whole(architecture.clone(), Tier::Device).into());
     let mut trainer = Trainer::new(config)?;
     let mut quiet = Quiet(ProgressBar::new(0));
     fit(&mut trainer, data, &mut quiet)?;
     quiet.0.finish_and_clear();
     let Some(network) = trainer.network() else { bail!("no network was trained") };
-    let gnn = Gnn::new(architecture, &trainer.config().task, &network.weights(), &Device::flex())?;
+    let gnn = Gnn::new(architecture, task, &network.weights(), &Device::flex())?;
     Ok(evaluate(&gnn, aside)?.accuracy())
 }
 

@@ -1,0 +1,140 @@
+//! A cheap predictor of accuracy for the inner loop: ridge regression on what an architecture consists of, refitted
+//! whenever an accuracy is known. The best designs are always judged by the shared weights themselves.
+
+use cleave_arch::{Architecture, Connect, Message, Op, Pool, Reducer, Sampler, Task};
+
+/// Features of an architecture.
+const N: usize = 22;
+
+/// Weight of the penalty.
+const RIDGE: f64 = 1.0;
+
+/// Known accuracies and what follows from them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Guess {
+    /// Features and accuracy of every judged architecture.
+    known: Vec<(Vec<f64>, f64)>,
+    weights: Vec<f64>,
+    mean: f64,
+}
+
+impl Guess {
+    /// Takes an accuracy in.
+    pub fn learn(&mut self, architecture: &Architecture, task: &Task, accuracy: f64) {
+        self.known.push((features(architecture, task).to_vec(), accuracy));
+        self.mean = self.known.iter().map(|(_, accuracy)| accuracy).sum::<f64>() / self.known.len() as f64;
+        self.weights = self.fit();
+    }
+
+    /// The accuracy to expect, 0..=1; before anything is known, 0.5.
+    pub fn of(&self, architecture: &Architecture, task: &Task) -> f64 {
+        if self.weights.is_empty() {
+            return 0.5;
+        }
+        let sum: f64 = features(architecture, task).iter().zip(&self.weights).map(|(x, w)| x * w).sum();
+        (self.mean + sum).clamp(0.0, 1.0)
+    }
+
+    /// (XᵀX + λI)⁻¹ Xᵀ(y − ȳ), by Gaussian elimination of a positive definite matrix.
+    fn fit(&self) -> Vec<f64> {
+        let mut system = vec![[0.0; N + 1]; N];
+        for (x, y) in &self.known {
+            for i in 0..N {
+                (0..N).for_each(|j| system[i][j] += x[i] * x[j]);
+                system[i][N] += x[i] * (y - self.mean);
+            }
+        }
+        (0..N).for_each(|i| system[i][i] += RIDGE);
+        for i in 0..N {
+            let row = system[i];
+            for (j, other) in system.iter_mut().enumerate().filter(|(j, _)| *j != i) {
+                let factor = other[i] / row[i];
+                (i..=N).for_each(|at| other[at] -= factor * row[at]);
+                let _ = j;
+            }
+        }
+        (0..N).map(|i| system[i][N] / system[i][i]).collect()
+    }
+}
+
+/// Counts and logarithms of widths, each about 0 to 1.
+fn features(architecture: &Architecture, task: &Task) -> [f64; N] {
+    let mut x = [0.0; N];
+    let log = |width: usize| (width as f64 / 8.0).log2() / 5.0;
+    let (mut width, mut pooled, mut fresh_knn, mut combines) = (task.in_channels, false, false, 0);
+    let mut since_combine = 0.0;
+    x[0] = 1.0;
+    for op in architecture.ops() {
+        match *op {
+            Op::Combine { channels } => {
+                x[if pooled { 1 } else { 2 }] += 0.25;
+                x[if pooled { 3 } else { 4 }] = log(channels);
+                if !pooled {
+                    x[5] += log(channels) / 3.0;
+                    combines += 1;
+                }
+                (width, since_combine) = (channels, 0.0);
+            }
+            Op::Aggregate { message, reducer } => {
+                x[6] += 0.25;
+                x[7] += if combines > 0 { 0.25 } else { 0.0 };
+                x[8] += if fresh_knn { 0.25 } else { 0.0 };
+                x[9 + match reducer {
+                    Reducer::Max | Reducer::Min => 0,
+                    Reducer::Mean => 1,
+                    Reducer::Add => 2,
+                }] += 0.25;
+                x[12 + match message {
+                    Message::Full => 0,
+                    Message::TargetRelative | Message::SourceRelative => 1,
+                    Message::Relative => 2,
+                    _ => 3,
+                }] += 0.25;
+                since_combine += 0.25;
+                width = message.width(width);
+            }
+            Op::Sample(sampler) => {
+                fresh_knn = sampler == Sampler::Knn;
+                x[16] += if fresh_knn && combines > 0 { 0.25 } else { 0.0 };
+            }
+            Op::Connect(Connect::Skip) => x[17] += 0.25,
+            Op::Connect(Connect::Identity) => {}
+            Op::Pool(pool) => {
+                pooled = true;
+                x[18] = if matches!(pool, Pool::Max | Pool::MaxMean | Pool::MaxAdd) { 1.0 } else { 0.0 };
+                x[19] = if pool.reducers().len() == 2 { 1.0 } else { 0.0 };
+                x[20] = log(width);
+                x[21] = since_combine;
+            }
+            Op::EdgeConv { .. } | Op::Join => {}
+        }
+    }
+    x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::SplitMix64;
+    use cleave_arch::supernet::Paths;
+
+    #[test]
+    fn what_can_be_seen_is_learned() {
+        let task = Task::modelnet10();
+        let (paths, mut rng, mut guess) = (Paths::new(&task), SplitMix64::new(1), Guess::default());
+        let truth = |architecture: &Architecture| {
+            let x = features(architecture, &task);
+            0.5 + 0.2 * x[7] + 0.1 * x[18] - 0.1 * x[11]
+        };
+        assert_eq!(guess.of(&paths.draw(&mut rng), &task), 0.5);
+        for _ in 0..150 {
+            let architecture = paths.draw(&mut rng);
+            guess.learn(&architecture, &task, truth(&architecture));
+        }
+        for _ in 0..50 {
+            let architecture = paths.draw(&mut rng);
+            let off = (guess.of(&architecture, &task) - truth(&architecture)).abs();
+            assert!(off < 0.03, "{architecture}: {off}");
+        }
+    }
+}
