@@ -81,7 +81,7 @@ pub fn layers(task: &Task) -> Vec<SuperLayer> {
 
 /// What the architecture reads, one part for each of its linear layers in their order. The architecture is covered.
 pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
-    let own = |c: usize| vec![0..c];
+    let own = |c: usize| single(0..c);
     let width = |blocks: &[Range<usize>]| blocks.iter().map(Range::len).sum::<usize>();
     let (mut blocks, mut pooled, mut before) = (own(task.in_channels), false, 0);
     let mut parts = Vec::new();
@@ -92,7 +92,7 @@ pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
                 let (name, n) = if pooled { ("pooled", POOLED) } else { ("combine", ON_NODES) };
                 let of = format!("{name}.{}", before.min(n - 1));
                 parts.push(Part { layer: format!("op.{at}"), of, inputs: blocks, outputs: channels });
-                blocks = if pooled { vec![COMBINED..COMBINED + channels] } else { own(channels) };
+                blocks = if pooled { single(COMBINED..COMBINED + channels) } else { own(channels) };
                 before += 1;
             }
             Op::Aggregate { message, .. } => blocks = message_blocks(message, c),
@@ -110,6 +110,11 @@ pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
         Part { of: layer.clone(), layer, inputs, outputs }
     }));
     parts
+}
+
+/// One block.
+fn single(block: Range<usize>) -> Vec<Range<usize>> {
+    std::iter::once(block).collect()
 }
 
 /// In the order in which a message puts its parts side by side.
@@ -236,12 +241,12 @@ mod tests {
         let task = Task::modelnet10();
         let parts = parts(&architecture("1 3 2 1 4 1 1,0 0 6 3 3 0 4"), &task);
         let of = |at: usize| (parts[at].of.as_str(), parts[at].inputs.clone());
-        assert_eq!(of(0), ("combine.0", vec![0..3]));
+        assert_eq!(of(0), ("combine.0", single(0..3)));
         // x_i, then x_j − x_i, of 8 channels each.
         assert_eq!(of(1), ("combine.1", vec![0..8, RELATIVE..RELATIVE + 8]));
         assert_eq!(of(2), ("pooled.0", vec![0..64, NODE_WIDTH..NODE_WIDTH + 64]));
-        assert_eq!(of(3), ("pooled.1", vec![COMBINED..COMBINED + 8]));
-        assert_eq!(of(4), ("classifier.0", vec![COMBINED..COMBINED + 128]));
+        assert_eq!(of(3), ("pooled.1", single(COMBINED..COMBINED + 8)));
+        assert_eq!(of(4), ("classifier.0", single(COMBINED..COMBINED + 128)));
     }
 
     #[test]

@@ -135,7 +135,8 @@ impl SearchArgs {
 
     fn search(&self, task: &Task) -> Result<Search> {
         if let Some(path) = self.state.as_deref().filter(|path| path.exists()) {
-            let text = fs::read_to_string(path).with_context(|| format!("the search {} cannot be read", path.display()))?;
+            let text =
+                fs::read_to_string(path).with_context(|| format!("the search {} cannot be read", path.display()))?;
             return Search::from_json(&text).with_context(|| format!("the search {}", path.display()));
         }
         let strategy = match self.strategy {
@@ -177,7 +178,12 @@ fn drive(search: &mut Search, prices: &Prices, judge: &mut Judge, state: Option<
             }
         }
         bar.set_position(search.funnel().drawn);
-        bar.set_message(format!("{}, {} judged, {} designs", search.stage(), search.funnel().evaluated, search.zoo().len()));
+        bar.set_message(format!(
+            "{}, {} judged, {} designs",
+            search.stage(),
+            search.funnel().evaluated,
+            search.zoo().len()
+        ));
         if let Some(path) = state.filter(|_| saved.elapsed() > SAVE_EVERY) {
             save(search, path)?;
             saved = Instant::now();
@@ -224,7 +230,8 @@ impl Pricer for Prices {
     fn refined_ms(&self, plans: &[Plan]) -> Vec<f64> {
         let table = || plans.iter().map(|plan| self.quick_ms(plan)).collect();
         let Some(predictor) = &self.predictor else { return table() };
-        let graph = |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, &self.machines);
+        let graph =
+            |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, &self.machines);
         let graphs: Vec<PlanGraph> = plans.iter().map(graph).collect();
         // A predictor that cannot be read leaves the table.
         predictor.latencies(&graphs).unwrap_or_else(|_| table())

@@ -191,11 +191,12 @@ mod tests {
     fn plans_of_all_sizes_keep_their_order() {
         let graphs = ["3 2 1 4,0 6 3 0", "4,0", "3 2 5 1 4,0 6 0 3 0", "4,3"].map(graph);
         let mut calls = Vec::new();
-        let found = latencies(&graphs, &Standard { cost: [0.0, 1.0], log_cost: [0.0, 1.0] }, |features, batch, nodes| {
-            assert_eq!(features.len(), batch * nodes * FEATURES);
-            calls.push((batch, nodes));
-            Ok::<_, ()>(vec![nodes as f32 * 0.01; batch])
-        });
+        let found =
+            latencies(&graphs, &Standard { cost: [0.0, 1.0], log_cost: [0.0, 1.0] }, |features, batch, nodes| {
+                assert_eq!(features.len(), batch * nodes * FEATURES);
+                calls.push((batch, nodes));
+                Ok::<_, ()>(vec![nodes as f32 * 0.01; batch])
+            });
         assert_eq!(calls, [(2, 7), (1, 10), (1, 11)]);
         for (graph, latency) in graphs.iter().zip(found.unwrap()) {
             assert!((latency / graph.table_ms - (graph.nodes as f64 * 0.01).exp()).abs() < 1e-6);

@@ -61,7 +61,7 @@ impl Dataset {
         for (cloud, label) in self.points.chunks_exact((self.n_points * 3).max(1)).zip(&self.labels) {
             let count = &mut seen[usize::from(*label)];
             *count += 1;
-            let to = if *count % n.max(1) == 0 { &mut aside } else { &mut rest };
+            let to = if count.is_multiple_of(n.max(1)) { &mut aside } else { &mut rest };
             to.points.extend_from_slice(cloud);
             to.labels.push(*label);
         }

@@ -18,6 +18,7 @@ mod pricing;
 mod profiling;
 mod report;
 mod samples;
+mod searching;
 pub mod simulated;
 pub mod socket;
 mod stream;

@@ -1,11 +1,13 @@
 //! What frames are predicted to cost, from the profile that is held and the conditions of now.
 
 use crate::library::Loaded;
+use crate::searching::metrics;
 use burn::tensor::Device;
-use cleave_arch::Plan;
+use cleave_arch::{Plan, Task};
 use cleave_cost::graph::{Meta, PlanGraph, latencies};
 use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages, hgnas_bytes};
 use cleave_model::{Gin, GinWeights};
+use cleave_search::{Metrics, Pricer};
 use cleave_session::{FrameReport, Lane};
 use cleave_wire::{ModelHash, ui};
 use std::rc::Rc;
@@ -215,8 +217,37 @@ impl Learned {
     }
 
     fn latencies(&self, graphs: &[PlanGraph]) -> Option<Vec<f64>> {
-        let forward = |features, batch, nodes| self.gin.forward(features, batch, nodes).into_data().try_into_vec::<f32>();
+        let forward =
+            |features, batch, nodes| self.gin.forward(features, batch, nodes).into_data().try_into_vec::<f32>();
         latencies(graphs, &self.meta.standard, forward).ok()
+    }
+}
+
+/// Prices as a search asks for them.
+pub struct Prices<'a> {
+    /// The learned predictor, where it is better than the table.
+    pub pricing: &'a Pricing,
+    /// Under the conditions of now.
+    pub machines: &'a Machines,
+    /// Input and classes.
+    pub task: Task,
+}
+
+impl Pricer for Prices<'_> {
+    fn quick_ms(&self, plan: &Plan) -> f64 {
+        self.machines.latency_ms(plan, &self.task)
+    }
+
+    fn metrics(&self, plan: &Plan) -> Metrics {
+        metrics(&self.machines.price(plan, &plan.architecture().trace(&self.task), &self.task))
+    }
+
+    fn refined_ms(&self, plans: &[Plan]) -> Vec<f64> {
+        let graph =
+            |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, self.machines);
+        let learned = self.pricing.learned(self.machines);
+        let refined = learned.and_then(|learned| learned.latencies(&plans.iter().map(graph).collect::<Vec<_>>()));
+        refined.unwrap_or_else(|| plans.iter().map(|plan| self.metrics(plan).latency_ms).collect())
     }
 }
 

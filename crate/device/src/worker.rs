@@ -1,6 +1,7 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
 mod measuring;
+mod searching;
 
 use crate::bench::{self, BenchRequest};
 use crate::browser::{now_micros, turn};
@@ -15,13 +16,16 @@ use crate::pricing::Pricing;
 use crate::profiling::Profiling;
 use crate::report;
 use crate::samples::{self, Source};
+use crate::searching::Searching;
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
-use cleave_arch::{LinkCodec, Plan, Task};
+use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
 use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
+use searching::Awaiting;
 use std::rc::Rc;
 
 /// A frame's time to live on wasm: a large cut over a slow link takes seconds.
@@ -49,6 +53,12 @@ pub enum Input {
     Predictor(Result<Vec<u8>, String>),
     /// A probe of a profile has been run on this engine.
     Probed(u32, Result<Measured, String>),
+    /// The shared weights have come, or will not; what waits for them.
+    Supernet(Result<Vec<u8>, String>, Awaiting),
+    /// The search's next slice.
+    SearchOn,
+    /// An architecture of this search has been judged.
+    Judged(u32, Architecture, Result<f64, String>),
     /// Something may be due.
     Tick,
 }
@@ -97,6 +107,10 @@ struct Worker {
     calibrating: Option<Calibrating>,
     /// A number for measurements above those used before.
     asked: u32,
+    supernet: Option<Rc<SupernetWeights>>,
+    searching: Option<Searching>,
+    /// Number of the latest search.
+    searched: u32,
 }
 
 impl Worker {
@@ -123,6 +137,9 @@ impl Worker {
             profiling: None,
             calibrating: None,
             asked: 0,
+            supernet: None,
+            searching: None,
+            searched: 0,
         }
     }
 
@@ -140,6 +157,9 @@ impl Worker {
             Input::Loaded(..) => {}
             Input::Probed(id, result) => self.probed(id, result),
             Input::Predictor(file) => self.learn(file),
+            Input::Supernet(file, then) => self.supernet_came(file, then),
+            Input::SearchOn => self.search_on().await,
+            Input::Judged(number, architecture, accuracy) => self.judged(number, &architecture, accuracy),
             Input::Tick => {}
         }
         self.pump();
@@ -198,6 +218,9 @@ impl Worker {
             Intent::UseProfile { json } => self.use_profile(&json),
             Intent::Calibrate => self.calibrate(),
             Intent::Power(powers) => self.draw(powers),
+            Intent::Search(wish) => self.with_supernet(Awaiting::Search(wish)),
+            Intent::ResumeSearch { json } => self.with_supernet(Awaiting::Resume(json)),
+            Intent::Deploy { plan } => self.with_supernet(Awaiting::Deploy(plan)),
             Intent::Stop => self.stop(),
         }
     }
@@ -347,6 +370,7 @@ impl Worker {
         }
         self.end_profile();
         self.end_calibration();
+        self.end_search();
     }
 
     /// Delivers what is due on the link now.

@@ -176,7 +176,10 @@ mod tests {
             let [inputs, outputs] = layer.shape;
             let second = if layer.norm { ("affine", vec![2, outputs]) } else { ("bias", vec![1, outputs]) };
             let scale = (3.0 / inputs as f32).sqrt();
-            [(format!("{}.weight", layer.name), draw(vec![inputs, outputs], scale)), (format!("{}.{}", layer.name, second.0), draw(second.1, 1.0))]
+            [
+                (format!("{}.weight", layer.name), draw(vec![inputs, outputs], scale)),
+                (format!("{}.{}", layer.name, second.0), draw(second.1, 1.0)),
+            ]
         });
         let tensors = Weights::new(tensors.collect::<Vec<_>>());
         SupernetWeights { task: task(), classes: vec!["a".into(); 10], trained_on: "nothing".into(), tensors }
@@ -194,8 +197,7 @@ mod tests {
         let (paths, mut rng) = (Paths::new(&task()), SplitMix64::new(3));
         for _ in 0..12 {
             let architecture = paths.draw(&mut rng);
-            let (gnn, weights) =
-                supernet.network(&architecture, clouds(4), &device).now_or_never().unwrap().unwrap();
+            let (gnn, weights) = supernet.network(&architecture, clouds(4), &device).now_or_never().unwrap().unwrap();
             let again = Gnn::new(&architecture, &task(), &weights, &device).unwrap();
             let answers = |gnn: &Gnn| gnn.forward(clouds(2)).into_data().try_into_vec::<f32>().unwrap();
             assert_eq!(answers(&gnn), answers(&again), "{architecture}");
@@ -208,8 +210,7 @@ mod tests {
     fn statistics_are_those_of_the_calibration_clouds() {
         let (supernet, device) = (supernet(), Device::flex());
         let plan: cleave_arch::Plan = "3 2 1 4,0 6 1 0".parse().unwrap();
-        let (_, weights) =
-            supernet.network(plan.architecture(), clouds(4), &device).now_or_never().unwrap().unwrap();
+        let (_, weights) = supernet.network(plan.architecture(), clouds(4), &device).now_or_never().unwrap().unwrap();
         let head: cleave_arch::Plan = "3 2 4,0 6 1".parse().unwrap();
         let gnn = Gnn::new(head.architecture(), &task(), &Weights::random(head.architecture(), &task(), 1), &device);
         let gnn = gnn.unwrap();
@@ -232,10 +233,19 @@ mod tests {
         let bytes = supernet.to_safetensors().unwrap();
         assert!(bytes.len() < 4_000_000);
         let read = SupernetWeights::from_safetensors(&bytes).unwrap();
-        assert_eq!((read.task, &read.classes, &read.trained_on), (supernet.task, &supernet.classes, &supernet.trained_on));
+        assert_eq!(
+            (read.task, &read.classes, &read.trained_on),
+            (supernet.task, &supernet.classes, &supernet.trained_on)
+        );
         assert!(SupernetWeights::from_safetensors(&bytes[..1000]).is_err());
         let plan: cleave_arch::Plan = "3 2 1 4,0 6 1 0".parse().unwrap();
-        let card = crate::Card { name: "n".into(), plan: plan.clone(), task: task(), classes: vec!["a".into(); 10], accuracy: None };
+        let card = crate::Card {
+            name: "n".into(),
+            plan: plan.clone(),
+            task: task(),
+            classes: vec!["a".into(); 10],
+            accuracy: None,
+        };
         let other = Weights::random(plan.architecture(), &task(), 1).to_safetensors(&card, Storage::F32).unwrap();
         let why = SupernetWeights::from_safetensors(&other).unwrap_err().to_string();
         assert!(why.contains("cleave-supernet") && why.contains("train supernet"), "{why}");

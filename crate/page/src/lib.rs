@@ -7,6 +7,7 @@
 
 pub mod cloud;
 pub mod format;
+pub mod front;
 pub mod pipeline;
 pub mod price;
 pub mod scatter;

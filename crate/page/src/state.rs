@@ -9,7 +9,8 @@ mod tests;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
 use cleave_wire::ui::{
-    Backend, Cloud, EdgeAddress, EdgeStatus, EngineTime, Frame, Intent, Link, Preference, Prices, Profile, Stream,
+    Backend, Cloud, EdgeAddress, EdgeStatus, EngineTime, Frame, Intent, Link, Preference, Prices, Profile, Search,
+    Stream,
 };
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -142,6 +143,8 @@ pub enum Run {
     Stream,
     /// The machines are being measured, or predictions corrected: frames would disturb that.
     Measuring,
+    /// Candidates are being looked at.
+    Searching,
 }
 
 /// A network that `model/index.json` ships.
@@ -228,6 +231,10 @@ pub struct State {
     pub judged: VecDeque<[f64; 2]>,
     /// The profile of an earlier visit, until the worker has it.
     pub kept_profile: Option<String>,
+    /// The search under way or finished last.
+    pub search: Option<Shared<Search>>,
+    /// A search that can be gone on with.
+    pub kept_search: Option<String>,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -277,6 +284,8 @@ impl State {
             measured: Vec::new(),
             judged: VecDeque::new(),
             kept_profile: None,
+            search: None,
+            kept_search: None,
             notice: None,
             base_url,
         }
@@ -308,7 +317,7 @@ impl State {
                 self.run = Run::OnceMore;
                 Vec::new()
             }
-            Run::Stream | Run::Measuring => Vec::new(),
+            Run::Stream | Run::Measuring | Run::Searching => Vec::new(),
         }
     }
 

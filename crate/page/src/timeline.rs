@@ -89,7 +89,8 @@ fn absolute<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Block> {
         let length = (span.end_millis - span.start_millis).max(0.0);
         let price = frame.predicted.filter(|_| frame.outcome == Outcome::AsPlanned);
         let measured = totals(frame)[index(span.lane)];
-        let predicted = price.filter(|_| measured > 0.0).map(|price| length / measured * lane_millis(&price, span.lane));
+        let predicted =
+            price.filter(|_| measured > 0.0).map(|price| length / measured * lane_millis(&price, span.lane));
         Block { lane: span.lane, frame: frame.id, start: frame.submitted_millis + span.start_millis, length, predicted }
     };
     let finite = |block: &Block| block.start.is_finite() && block.length.is_finite();

@@ -15,6 +15,7 @@ mod pipeline;
 mod price;
 mod run;
 mod scatter;
+mod search;
 mod status;
 mod theme;
 mod timeline;
@@ -57,6 +58,11 @@ impl Page {
         {
             worker::keep_profile(&profile.json);
         }
+        if let Event::Search(search) = &event
+            && let Some(state) = &search.state
+        {
+            worker::keep_search(state);
+        }
         let intents = self.state.try_update(|state| state.hear(event));
         self.port.post(intents.unwrap_or_default());
     }
@@ -86,6 +92,7 @@ fn opened() -> State {
     let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
     let mut state = State::new(settings, address, worker::base_url());
     state.kept_profile = worker::kept_profile();
+    state.kept_search = worker::kept_search();
     if !problems.is_empty() {
         state.notice = Some(Notice {
             what: "Part of the address was not understood.".into(),
@@ -135,6 +142,7 @@ fn App() -> impl IntoView {
                 {staged("panel ghost", || view! { <answer::Answer /> })}
             </div>
             {staged("panel ghost", || view! { <price::Prices /> })}
+            {staged("panel ghost", || view! { <search::Search /> })}
             {staged("panel ghost", || view! { <timeline::Timeline /> })}
         </main>
     }

@@ -73,6 +73,19 @@ pub fn keep_profile(json: &str) {
     let _kept = storage().map(|storage| storage.set_item(PROFILE, json));
 }
 
+/// Where a search is kept between visits.
+const SEARCH: &str = "cleave.search";
+
+/// The search of an earlier visit.
+pub fn kept_search() -> Option<String> {
+    storage()?.get_item(SEARCH).ok().flatten()
+}
+
+/// Keeps a search, so that it can be gone on with after a reload.
+pub fn keep_search(json: &str) {
+    let _kept = storage().map(|storage| storage.set_item(SEARCH, json));
+}
+
 /// Reads the index of shipped networks and starts the worker, both at once.
 pub fn start(page: Page) {
     leptos::task::spawn_local(async move {

@@ -151,7 +151,12 @@ impl Ledger {
         let entries = LIMITS.into_iter().zip(self.alone).filter_map(|(limit, (count, lowest, of_all))| {
             let (bound, of_all) = (limits.bound(limit)?, of_all?);
             // A bound below everything that was seen binds on its own, before one that is only rarely kept.
-            Some((of_all > bound, count, of_all / bound.max(1e-12), Blame { limit, bound, best: lowest.unwrap_or(of_all) }))
+            Some((
+                of_all > bound,
+                count,
+                of_all / bound.max(1e-12),
+                Blame { limit, bound, best: lowest.unwrap_or(of_all) },
+            ))
         });
         let heavier = |a: &(bool, u64, f64, Blame), b: &(bool, u64, f64, Blame)| {
             (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2))

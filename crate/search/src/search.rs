@@ -244,9 +244,8 @@ impl Search {
         }
         let task = *self.space.task();
         let (settings, guess) = (&self.saved.settings, &self.guess);
-        let value = |candidate: &Candidate| {
-            settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics)
-        };
+        let value =
+            |candidate: &Candidate| settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics);
         let mut valued: Vec<(f64, Candidate)> =
             self.waiting.drain(..).map(|candidate| (value(&candidate), candidate)).collect();
         valued.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -50,7 +50,7 @@ impl Pricer for ByArithmetic {
 
 /// More combines and aggregates of combined features are better, with diminishing returns.
 fn accuracy(architecture: &Architecture) -> f64 {
-    let (mut worth, mut combined) = (0.0, false);
+    let (mut worth, mut combined) = (0.0f64, false);
     for op in architecture.ops() {
         match op {
             Op::Combine { channels } => {
@@ -61,7 +61,7 @@ fn accuracy(architecture: &Architecture) -> f64 {
             _ => {}
         }
     }
-    1.0 - 0.7 * (-0.5 * worth as f64).exp()
+    1.0 - 0.7 * (-0.5 * worth).exp()
 }
 
 fn settings(strategy: Strategy, limits: Limits, seed: u64) -> Settings {
@@ -103,7 +103,10 @@ fn every_strategy_finds_designs_within_the_limits_and_spends_its_budget() {
         assert!(best.accuracy > 0.6, "{strategy:?}: {best:?}");
         for design in search.zoo() {
             let plan: Plan = design.plan.parse().unwrap();
-            assert!((design.accuracy - accuracy(plan.architecture())).abs() < 1e-6, "judged by what was told, never guessed");
+            assert!(
+                (design.accuracy - accuracy(plan.architecture())).abs() < 1e-6,
+                "judged by what was told, never guessed"
+            );
             let table = ByArithmetic::of(&plan);
             assert!((design.metrics.latency_ms - 1.1 * table.latency_ms).abs() < 1e-6);
         }

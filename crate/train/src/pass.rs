@@ -1,9 +1,9 @@
 //! One forward pass of the trainable network on burn tensors. Features are `[b, n, c]`; linear layers see them as
 //! `[b·n, c]`, one matrix product per layer.
 
+use crate::ops::{column_stats, normalise};
 use crate::trainer::read;
 use crate::{Network, TrainError};
-use crate::ops::{column_stats, normalise};
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use cleave_arch::{Connect, Op, Reducer, Sampler, SplitMix64};

@@ -44,7 +44,8 @@ impl Supernet {
                 let whole = self.parameters.get(&format!("{}.{kind}", part.of));
                 let own = network.parameters.get_mut(&format!("{}.{kind}", part.layer));
                 let (Some(whole), Some(own)) = (whole, own) else { continue };
-                let values = rows(&part, kind).into_iter().map(|row| &whole.values[row * whole.shape[1]..][..part.outputs]);
+                let values =
+                    rows(&part, kind).into_iter().map(|row| &whole.values[row * whole.shape[1]..][..part.outputs]);
                 own.values = values.flatten().copied().collect();
             }
         }

@@ -7,10 +7,11 @@ use cleave_arch::{Plan, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_model::Gnn;
-use futures_util::FutureExt;
 use cleave_train::{
-    Command, Config, EpochReport, Observer, Progress, Samples, Subject, TrainError, Trainer, evaluate, evaluate_plan, fit,
+    Command, Config, EpochReport, Observer, Progress, Samples, Subject, TrainError, Trainer, evaluate, evaluate_plan,
+    fit,
 };
+use futures_util::FutureExt;
 
 /// Combine, aggregates of every kind, skip, both samples; edge convolutions with a join.
 const NETWORKS: [&str; 3] =
@@ -58,7 +59,8 @@ fn exported_weights_answer_as_the_trained_network() {
         run(&mut trainer, &dataset, None);
         let trained = trainer.network().unwrap().logits(&dataset.points, 32, task().k).unwrap();
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
+        let gnn =
+            Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let points = TensorData::new(dataset.points.clone(), [20, 32, 3]);
         let exported = gnn.forward(Tensor::from_data(points, gnn.device())).into_data().try_into_vec::<f32>().unwrap();
         for (a, b) in trained.iter().zip(&exported) {
@@ -74,7 +76,8 @@ fn cutting_changes_no_answer() {
         let mut trainer = Trainer::new(Config { epochs: 1, ..config(text) }).unwrap();
         run(&mut trainer, &dataset, None);
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
+        let gnn =
+            Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let whole = evaluate(&gnn, &dataset).unwrap();
         for cut in 0..=plan.architecture().ops().len() {
             let cut_there = plan.with_cuts(vec![cut]).unwrap();
@@ -101,7 +104,8 @@ fn a_resumed_run_is_the_uninterrupted_one() {
 #[test]
 fn a_supernet_learns_is_resumed_and_its_parts_run() {
     let dataset = dataset(6);
-    let config = Config { epochs: 30, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(Subject::Supernet, task(), 4) };
+    let config =
+        Config { epochs: 30, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(Subject::Supernet, task(), 4) };
     let mut whole = Trainer::new(config.clone()).unwrap();
     run(&mut whole, &dataset, None);
     let mut first = Trainer::new(config).unwrap();
@@ -137,7 +141,8 @@ fn furniture_is_learned() {
         let mut trainer = Trainer::new(Config { epochs: 8, dropout: 0.0, ..config(text) }).unwrap();
         run(&mut trainer, &dataset, None);
         let plan: Plan = text.parse().unwrap();
-        let gnn = Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
+        let gnn =
+            Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let evaluation = evaluate(&gnn, &dataset).unwrap();
         assert!(evaluation.accuracy() > 0.6, "{text}: {:?}", evaluation);
     }

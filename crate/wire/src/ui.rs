@@ -78,6 +78,12 @@ pub enum Intent {
     Power(Powers),
     /// Correct predictions by ten frames of the network at different cuts.
     Calibrate,
+    /// Search for networks with their mapping under the conditions of now.
+    Search(SearchWish),
+    /// Go on with a search from the state that was told.
+    ResumeSearch { json: String },
+    /// Run a design by the shared weights.
+    Deploy { plan: String },
     /// Ends a stream, or whatever long work is under way.
     Stop,
 }
@@ -112,6 +118,8 @@ pub enum Event {
     Profile(Profile),
     /// What the network costs at every cut: after every change of network, plan, codec, link, edge or profile.
     Prices(Prices),
+    /// How far a search is and what it has found, a few times a second, and once more when it has ended.
+    Search(Search),
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.
@@ -286,6 +294,73 @@ pub struct Prices {
     pub op_millis: Vec<f64>,
     /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message.
     pub hgnas_peak_bytes: u64,
+}
+
+/// How candidates are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Strategy {
+    /// GCoDE: uniform draws, filtered by the limits.
+    Random,
+    /// HGNAS: functions of the two halves, then operations.
+    Stages,
+    /// NSGA-II over accuracy, latency, energy and memory.
+    Nsga,
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchWish {
+    pub strategy: Strategy,
+    /// Of one frame.
+    pub latency_millis: Option<f64>,
+    /// On the device, a frame.
+    pub energy_millijoules: Option<f64>,
+    /// Most memory on the device.
+    pub device_megabytes: Option<f64>,
+    /// Candidates to look at.
+    pub candidates: u64,
+    /// Architectures to judge.
+    pub evaluations: u64,
+    pub seed: u64,
+    /// Of what crosses.
+    pub codec: String,
+}
+
+/// A search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    pub running: bool,
+    /// What it is doing.
+    pub stage: String,
+    /// Candidates that came so far: drawn (of those wanted), valid, within the limits by the table and by the predictor.
+    pub drawn: u64,
+    pub wanted: u64,
+    pub valid: u64,
+    pub by_table: u64,
+    pub by_predictor: u64,
+    /// Architectures judged.
+    pub evaluated: u64,
+    /// Candidates a second, judging left out.
+    pub per_second: f64,
+    /// Those that no other beats.
+    pub designs: Vec<Design>,
+    /// The limit that keeps every candidate out, in words.
+    pub binding: Option<String>,
+    /// All of it, about once a second: what goes on after a reload.
+    pub state: Option<String>,
+}
+
+/// A network with its mapping, as predicted; accuracy by the shared weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Design {
+    pub plan: String,
+    /// On generated furniture, 0..=1.
+    pub accuracy: f64,
+    pub latency_millis: f64,
+    pub energy_millijoules: f64,
+    pub device_peak_bytes: u64,
+    pub edge_peak_bytes: u64,
+    pub link_bytes: u64,
 }
 
 /// A stage of a frame.

@@ -163,7 +163,7 @@ fn wasm(shell: &Shell) -> Result<Count> {
     tools::wasm_bindgen(shell)?;
     tools::chromium(shell)?;
     let mut command = browser_test(shell);
-    let count = count_tests(command.args(["--test", "web"]).args(BROWSER_SUITES))?;
+    let count = count_tests(command.args(["--test", "web", "--test", "peaks"]).args(BROWSER_SUITES))?;
     if count.passed + count.failed == 0 {
         bail!("no test ran in the browser");
     }

@@ -49,7 +49,11 @@ pub(super) fn run(format: Format, args: &PredictArgs) -> Result<()> {
         bail!("no pairs are named; give --pairs FILE, or run `cargo xtask bench predict`, which measures them");
     }
     let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
-    let judged = args.pairs.iter().map(|path| judge(&long(read(path)?, args.from_ms), predictor.as_ref())).collect::<Result<Vec<_>>>()?;
+    let judged = args
+        .pairs
+        .iter()
+        .map(|path| judge(&long(read(path)?, args.from_ms), predictor.as_ref()))
+        .collect::<Result<Vec<_>>>()?;
     format.print(|| to_text(&judged), || to_json(&judged))
 }
 

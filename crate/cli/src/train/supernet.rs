@@ -10,7 +10,9 @@ use cleave_arch::supernet::Paths;
 use cleave_arch::{Architecture, Plan, SplitMix64, Task, Tier};
 use cleave_data::modelnet::Dataset;
 use cleave_model::{Gnn, SupernetWeights};
-use cleave_train::{Command, EpochReport, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau};
+use cleave_train::{
+    Command, EpochReport, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau,
+};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -89,7 +91,13 @@ fn draw(count: usize, seed: u64, supernet: &SupernetWeights) -> Vec<Architecture
 }
 
 /// Accuracy of an architecture that is trained on its own.
-fn alone_accuracy(run: &RunArgs, architecture: &Architecture, task: &Task, data: &Dataset, aside: &Dataset) -> Result<f64> {
+fn alone_accuracy(
+    run: &RunArgs,
+    architecture: &Architecture,
+    task: &Task,
+    data: &Dataset,
+    aside: &Dataset,
+) -> Result<f64> {
     let config = run.config(Plan::whole(architecture.clone(), Tier::Device).into());
     let mut trainer = Trainer::new(config)?;
     let mut quiet = Quiet(ProgressBar::new(0));
@@ -120,9 +128,7 @@ fn tau(rows: &[(String, [f64; 2])]) -> f64 {
 }
 
 fn to_json(rows: &[(String, [f64; 2])]) -> serde_json::Value {
-    let row = |(architecture, [shared, alone]): &(String, [f64; 2])| {
-        json!({ "architecture": architecture, "shared": shared, "alone": alone })
-    };
+    let row = |(architecture, [shared, alone]): &(String, [f64; 2])| json!({ "architecture": architecture, "shared": shared, "alone": alone });
     json!({ "kendall_tau": tau(rows), "n": rows.len(), "rows": rows.iter().map(row).collect::<Vec<_>>() })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference};
+use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference, SearchWish};
 
 /// Ending of files that hold a network, not a shape.
 const WEIGHTS: &str = ".safetensors";
@@ -63,6 +63,12 @@ pub enum Act {
     Calibrate,
     /// Estimate energy by these powers of the device.
     Power(Powers),
+    /// Search for networks with their mapping.
+    Search(SearchWish),
+    /// Go on with the search of an earlier visit.
+    ResumeSearch,
+    /// Run a design that was found.
+    Deploy(String),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -118,6 +124,17 @@ impl State {
             Act::Profile { quick } => return self.measure(Intent::Profile { quick }),
             Act::Calibrate => return self.measure(Intent::Calibrate),
             Act::Power(powers) => return self.when_ready(Intent::Power(powers)),
+            Act::Search(wish) => return self.start_search(Intent::Search(wish)),
+            Act::ResumeSearch => {
+                let kept = self.kept_search.clone().map(|json| Intent::ResumeSearch { json });
+                return kept.map(|intent| self.start_search(intent)).unwrap_or_default();
+            }
+            Act::Deploy(plan) => {
+                let mut intents = self.stop();
+                self.settings.cuts = Cuts::Default;
+                intents.extend(self.when_ready(Intent::Deploy { plan }));
+                return intents;
+            }
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
@@ -266,6 +283,16 @@ impl State {
         }
         let mut intents = self.stop();
         self.run = Run::Measuring;
+        intents.push(intent);
+        intents
+    }
+
+    fn start_search(&mut self, intent: Intent) -> Vec<Intent> {
+        if !self.is_ready() || self.held.is_none() {
+            return Vec::new();
+        }
+        let mut intents = self.stop();
+        self.run = Run::Searching;
         intents.push(intent);
         intents
     }

@@ -1,6 +1,8 @@
 //! What the worker says: every [`Event`] replaces one part of the state. An error is told and destroys nothing.
 
-use super::{Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State};
+use super::{
+    Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
+};
 use crate::pipeline::Held;
 use cleave_wire::ui::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
@@ -39,6 +41,17 @@ impl State {
             Event::Gallery(clouds) => self.gallery = Shared::new(clouds),
             Event::Network(network) => return self.take_network(network),
             Event::Frame(frame) => return self.take_frame(frame),
+            Event::Search(search) => {
+                let ended = self.run == Run::Searching && !search.running;
+                if let Some(state) = &search.state {
+                    self.kept_search = Some(state.clone());
+                }
+                self.search = Some(Shared::new(search));
+                if ended {
+                    self.run = Run::Idle;
+                    return self.run_soon();
+                }
+            }
             Event::Stream(stream) => self.take_stream(stream),
             Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
         }

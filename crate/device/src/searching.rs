@@ -1,0 +1,240 @@
+//! A search under way: portions between messages, accuracies by the shared weights on generated furniture.
+
+use crate::browser::{now_millis, turn};
+use crate::mailbox::Mailbox;
+use crate::worker::Input;
+use burn::tensor::{Device, Tensor, TensorData};
+use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_cost::Price;
+use cleave_data::furniture;
+use cleave_model::{Card, Storage, SupernetWeights};
+use cleave_search::{Budget, Design, Limits, Metrics, Pricer, Search, Settings, Step, Strategy};
+use cleave_wire::ui;
+use std::rc::Rc;
+
+/// Milliseconds of portions before messages are looked at again.
+const SLICE: f64 = 25.0;
+/// Milliseconds between two reports, and between two saved states.
+const REPORT: f64 = 250.0;
+const SAVE: f64 = 1000.0;
+/// Clouds that judge, that statistics are measured on, and that run together; points of each.
+const JUDGES: usize = 100;
+const CALIBRATION: usize = 20;
+const TOGETHER: usize = 4;
+const POINTS: usize = 256;
+/// First seeds of generated clouds.
+const SEEDS: [u64; 2] = [1 << 40, 2 << 40];
+
+/// The search with what the page is told of it.
+pub struct Searching {
+    search: Search,
+    supernet: Rc<SupernetWeights>,
+    /// Of this run, so that an answer to an earlier one is known as such.
+    pub number: u32,
+    pricing_millis: f64,
+    priced: u64,
+    reported: f64,
+    saved: f64,
+    judging: bool,
+}
+
+/// What comes of a slice.
+pub enum Slice {
+    /// Go on at once.
+    Working,
+    /// Accuracies are being measured.
+    Judging,
+    /// Finished.
+    Done,
+}
+
+impl Searching {
+    /// Begins anew.
+    pub fn new(wish: &ui::SearchWish, supernet: Rc<SupernetWeights>, number: u32) -> Result<Self, String> {
+        let search = Search::new(settings(wish), &supernet.task).map_err(|why| why.to_string())?;
+        Ok(Self::with(search, supernet, number))
+    }
+
+    /// Goes on with a saved one.
+    pub fn resume(json: &str, supernet: Rc<SupernetWeights>, number: u32) -> Result<Self, String> {
+        Ok(Self::with(Search::from_json(json).map_err(|why| why.to_string())?, supernet, number))
+    }
+
+    fn with(search: Search, supernet: Rc<SupernetWeights>, number: u32) -> Self {
+        let (priced, pricing_millis, reported, saved, judging) = (0, 0.0, 0.0, 0.0, false);
+        Self { search, supernet, number, pricing_millis, priced, reported, saved, judging }
+    }
+
+    /// Works through portions for a few milliseconds, or begins to judge.
+    pub fn slice(&mut self, pricer: &dyn Pricer, device: &Device, mailbox: &Mailbox<Input>) -> Slice {
+        if self.judging {
+            return Slice::Judging;
+        }
+        let (started, before) = (now_millis(), self.search.funnel().drawn);
+        let mut asked = None;
+        let done = loop {
+            match self.search.advance(pricer) {
+                Step::Working => {}
+                Step::Done => break true,
+                Step::Evaluate(architectures) => {
+                    asked = architectures.into_iter().next();
+                    break false;
+                }
+            }
+            if now_millis() - started > SLICE {
+                break false;
+            }
+        };
+        self.pricing_millis += now_millis() - started;
+        self.priced += self.search.funnel().drawn - before;
+        match asked {
+            Some(architecture) => {
+                self.judging = true;
+                let (supernet, device, mailbox) = (Rc::clone(&self.supernet), device.clone(), mailbox.clone());
+                let number = self.number;
+                wasm_bindgen_futures::spawn_local(async move {
+                    let accuracy = judge(&supernet, &architecture, &device).await;
+                    mailbox.put(Input::Judged(number, architecture, accuracy));
+                });
+                Slice::Judging
+            }
+            None if done => Slice::Done,
+            None => Slice::Working,
+        }
+    }
+
+    /// Takes an accuracy.
+    pub fn judged(&mut self, architecture: &Architecture, accuracy: f64) {
+        self.judging = false;
+        self.search.evaluated(architecture, accuracy);
+    }
+
+    /// What the page is told, a few times a second; `None` in between.
+    pub fn view(&mut self, running: bool) -> Option<ui::Search> {
+        let now = now_millis();
+        if running && now - self.reported < REPORT {
+            return None;
+        }
+        self.reported = now;
+        let due = !running || now - self.saved > SAVE;
+        if due {
+            self.saved = now;
+        }
+        let funnel = self.search.funnel();
+        let words = |blame: cleave_search::Blame| {
+            format!(
+                "{} binds: at most {} is asked for, {:.3} was the lowest seen",
+                blame.limit.words(),
+                blame.bound,
+                blame.best
+            )
+        };
+        Some(ui::Search {
+            running,
+            stage: self.search.stage(),
+            drawn: funnel.drawn,
+            wanted: self.search.settings().budget.candidates,
+            valid: funnel.valid,
+            by_table: funnel.by_table,
+            by_predictor: funnel.by_predictor,
+            evaluated: funnel.evaluated,
+            per_second: if self.pricing_millis > 0.0 { self.priced as f64 / self.pricing_millis * 1e3 } else { 0.0 },
+            designs: self.search.zoo().iter().map(design).collect(),
+            binding: self.search.blame().map(words),
+            state: due.then(|| self.search.to_json()),
+        })
+    }
+}
+
+fn design(design: &Design) -> ui::Design {
+    let Metrics { latency_ms, energy_mj, device_bytes, edge_bytes, link_bytes } = design.metrics;
+    ui::Design {
+        plan: design.plan.clone(),
+        accuracy: design.accuracy,
+        latency_millis: latency_ms,
+        energy_millijoules: energy_mj,
+        device_peak_bytes: device_bytes,
+        edge_peak_bytes: edge_bytes,
+        link_bytes,
+    }
+}
+
+fn settings(wish: &ui::SearchWish) -> Settings {
+    let strategy = match wish.strategy {
+        ui::Strategy::Random => Strategy::Random,
+        ui::Strategy::Stages => Strategy::Stages,
+        ui::Strategy::Nsga => Strategy::Nsga,
+    };
+    let limits = Limits {
+        latency_ms: wish.latency_millis,
+        energy_mj: wish.energy_millijoules,
+        device_bytes: wish.device_megabytes.map(|megabytes| 1e6 * megabytes),
+        ..Limits::default()
+    };
+    let budget = Budget { candidates: wish.candidates, evaluations: wish.evaluations };
+    Settings { strategy, limits, budget, seed: wish.seed, codec: wish.codec.clone(), ..Settings::default() }
+}
+
+/// A price as a search asks for it.
+pub fn metrics(price: &Price) -> Metrics {
+    Metrics {
+        latency_ms: price.latency_ms(),
+        energy_mj: price.energy_mj,
+        device_bytes: price.device_peak_bytes,
+        edge_bytes: price.edge_peak_bytes,
+        link_bytes: (price.bytes_up + price.bytes_down) as u64,
+    }
+}
+
+/// Accuracy on generated furniture, 0..=1; other messages are looked at between batches.
+async fn judge(supernet: &SupernetWeights, architecture: &Architecture, device: &Device) -> Result<f64, String> {
+    let k = (supernet.task.k * POINTS).div_ceil(supernet.task.n_points);
+    let small = SupernetWeights { task: Task { n_points: POINTS, k, ..supernet.task }, ..supernet.clone() };
+    let (gnn, _) = small
+        .network(architecture, clouds(0..CALIBRATION, POINTS, SEEDS[0], device)?, device)
+        .await
+        .map_err(|why| why.to_string())?;
+    let n_classes = furniture::CLASSES.len();
+    let mut correct = 0;
+    for first in (0..JUDGES).step_by(TOGETHER) {
+        turn().await;
+        let batch = first..(first + TOGETHER).min(JUDGES);
+        let logits = gnn.forward(clouds(batch.clone(), POINTS, SEEDS[1], device)?).into_data_async().await;
+        let logits =
+            logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))?;
+        for (at, row) in batch.zip(logits.chunks_exact(n_classes)) {
+            let best = (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+            correct += usize::from(best == at % n_classes);
+        }
+    }
+    Ok(correct as f64 / JUDGES as f64)
+}
+
+/// Furniture of all classes in turn, `[n, points, 3]`.
+fn clouds(which: std::ops::Range<usize>, points: usize, seed: u64, device: &Device) -> Result<Tensor<3>, String> {
+    let n = which.len();
+    let made = which.map(|i| furniture::generate(i % furniture::CLASSES.len(), points, seed + i as u64));
+    let made = made.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
+    Ok(Tensor::from_data(TensorData::new(made.concat(), [n, points, 3]), device))
+}
+
+/// The weights file of a design: its part of the shared weights, statistics measured on generated clouds of full size.
+pub async fn deploy(
+    supernet: Rc<SupernetWeights>,
+    plan: Plan,
+    codec: LinkCodec,
+    device: Device,
+) -> Result<Vec<u8>, String> {
+    let points = supernet.task.n_points;
+    let calibration = clouds(0..CALIBRATION, points, SEEDS[0], &device)?;
+    let network = supernet.network(plan.architecture(), calibration, &device).await;
+    let (_, weights) = network.map_err(|why| why.to_string())?;
+    let card = Card {
+        name: format!("searched {plan}"),
+        plan: plan.with_codec(codec),
+        task: supernet.task,
+        classes: supernet.classes.clone(),
+        accuracy: None,
+    };
+    weights.to_safetensors(&card, Storage::F32).map_err(|why| why.to_string())
+}
