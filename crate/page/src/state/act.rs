@@ -131,7 +131,9 @@ impl State {
             }
             Act::Deploy(plan) => {
                 let mut intents = self.stop();
-                self.settings.cuts = Cuts::Default;
+                // Where it was found to be best, which may be nowhere.
+                let cuts = plan.parse::<cleave_arch::Plan>().map(|plan| plan.cuts().to_vec());
+                self.settings.cuts = cuts.map_or(Cuts::Default, Cuts::At);
                 intents.extend(self.when_ready(Intent::Deploy { plan }));
                 return intents;
             }

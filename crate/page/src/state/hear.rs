@@ -173,8 +173,9 @@ impl State {
         if !matches!(self.loading, Loading::Ready { .. }) {
             self.loading = Loading::Failed;
         }
-        // A stream and a measurement tell of their own end.
-        if matches!(self.run, Run::Once | Run::OnceMore) {
+        // A stream, a measurement and a search that has begun tell of their own end.
+        let has_begun = self.search.as_ref().is_some_and(|search| search.running);
+        if matches!(self.run, Run::Once | Run::OnceMore) || (self.run == Run::Searching && !has_begun) {
             self.run = Run::Idle;
         }
         match (self.wanted.take(), &self.held) {

@@ -115,7 +115,10 @@ fn TextForm(writing: RwSignal<bool>) -> impl IntoView {
     }
 }
 
-/// Size and accuracy, or that the weights are random.
+/// How the names of designs begin that a search has found.
+const SEARCHED: &str = "searched ";
+
+/// Size and accuracy, or what weights without one are.
 fn about(state: &State) -> String {
     let Some(held) = &state.held else { return "No network yet.".into() };
     let about = &held.about;
@@ -127,6 +130,9 @@ fn about(state: &State) -> String {
     );
     match about.accuracy {
         Some(part) => format!("{size}. Test accuracy {}.", format::percent(part)),
+        None if about.name.starts_with(SEARCHED) => {
+            format!("{size}. Shared weights of the search; train it on its own for the accuracy it can have.")
+        }
         None => format!("{size}. Random weights: times and differences are real, classes mean nothing."),
     }
 }

@@ -277,7 +277,7 @@ fn Power() -> impl IntoView {
             <fieldset class="powers" disabled=measuring>
                 <legend>"Powers for the energy estimate, mW"</legend>
                 {field("computing", |powers| powers.active_milliwatts, |powers, value| powers.active_milliwatts = value)}
-                {field("communicating", |powers| powers.communicating_milliwatts, |powers, value| powers.communicating_milliwatts = value)}
+                {field("sending", |powers| powers.communicating_milliwatts, |powers, value| powers.communicating_milliwatts = value)}
                 {field("waiting", |powers| powers.static_milliwatts, |powers, value| powers.static_milliwatts = value)}
             </fieldset>
         </Show>
