@@ -30,6 +30,8 @@ impl State {
                 self.edge = status;
             }
             Event::Profile(profile) => {
+                // Predictions rest on something else from now on.
+                self.judged.clear();
                 self.profile = Some(Shared::new(profile));
                 if self.run == Run::Measuring {
                     self.run = Run::Idle;
