@@ -35,7 +35,7 @@ pub fn Search() -> impl IntoView {
             <div class="search-grid">
                 <div class="wishes"><Wish /></div>
                 <div>
-                    <svg class="chart" width=LEFT + WIDTH + 10.0 height=HEIGHT + BELOW role="img" aria-labelledby="search-words">
+                    <svg class="chart front" viewBox=format!("0 0 {} {}", LEFT + WIDTH + 10.0, HEIGHT + BELOW) role="img" aria-labelledby="search-words">
                         {move || designs.with(|designs| draw(&front(designs), page, designs))}
                     </svg>
                 </div>
