@@ -47,10 +47,9 @@ impl Guess {
         (0..N).for_each(|i| system[i][i] += RIDGE);
         for i in 0..N {
             let row = system[i];
-            for (j, other) in system.iter_mut().enumerate().filter(|(j, _)| *j != i) {
+            for (_, other) in system.iter_mut().enumerate().filter(|(j, _)| *j != i) {
                 let factor = other[i] / row[i];
                 (i..=N).for_each(|at| other[at] -= factor * row[at]);
-                let _ = j;
             }
         }
         (0..N).map(|i| system[i][N] / system[i][i]).collect()
