@@ -123,7 +123,7 @@ fn Wish() -> impl IntoView {
         energy_millijoules: None,
         device_megabytes: None,
         candidates: 60_000,
-        evaluations: 24,
+        evaluations: 120,
         seed: 1,
         codec: "f32".into(),
     });
