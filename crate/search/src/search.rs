@@ -213,7 +213,7 @@ impl Search {
     /// Works through one portion of candidates, unless accuracies are awaited.
     pub fn advance(&mut self, pricer: &dyn Pricer) -> Step {
         if !self.saved.asked.is_empty() {
-            return Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text)).collect());
+            return self.awaited();
         }
         if self.saved.done {
             return Step::Done;
@@ -230,6 +230,11 @@ impl Search {
         *portions += 1;
         self.take(candidates);
         self.ask()
+    }
+
+    /// Asks for the accuracies that are not told yet.
+    fn awaited(&self) -> Step {
+        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text)).collect())
     }
 
     /// Takes priced candidates: judged architectures go to the zoo, the best others wait.
@@ -272,7 +277,7 @@ impl Search {
             return Step::Working;
         }
         *asked = texts;
-        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text)).collect())
+        self.awaited()
     }
 
     fn end(&mut self) -> Step {
@@ -290,7 +295,7 @@ impl Search {
             return Step::Done;
         }
         self.saved.asked = texts;
-        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text)).collect())
+        self.awaited()
     }
 
     /// Takes the accuracy, 0..=1, of an architecture that was asked for.

@@ -41,15 +41,24 @@ const MOMENTUM: f32 = 0.1;
 impl Network {
     /// Seeded initial values: uniform He initialisation for LeakyReLU, norms without effect.
     pub fn new(architecture: &Architecture, task: &Task, seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        Self::with(architecture, task, |n, inputs| uniform(n, inputs, &mut rng))
+    }
+
+    /// Norms without effect, matrices of so many values for so many inputs from elsewhere, in the order of execution.
+    pub(crate) fn with(
+        architecture: &Architecture,
+        task: &Task,
+        mut matrix: impl FnMut(usize, usize) -> Vec<f32>,
+    ) -> Self {
         let mut network = Self {
             architecture: architecture.clone(),
             task: *task,
             parameters: BTreeMap::new(),
             running: BTreeMap::new(),
         };
-        let mut rng = SplitMix64::new(seed);
         for (layer, [inputs, outputs], has_norm) in network.layers() {
-            let values = uniform(inputs * outputs, inputs, &mut rng);
+            let values = matrix(inputs * outputs, inputs);
             network.insert(format!("{layer}.weight"), [inputs, outputs], values);
             if has_norm {
                 network.insert(format!("{layer}.affine"), [2, outputs], pair(outputs, 1.0, 0.0));

@@ -38,7 +38,8 @@ impl Supernet {
 
     /// The part that an architecture of the space reads, as a network of its own.
     pub fn part(&self, architecture: &Architecture) -> Network {
-        let mut network = Network::new(architecture, &self.task, 0);
+        // Every value is set below.
+        let mut network = Network::with(architecture, &self.task, |_, _| Vec::new());
         for part in supernet::parts(architecture, &self.task) {
             for kind in KINDS {
                 let whole = self.parameters.get(&format!("{}.{kind}", part.of));

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use crate::train::aside;
 
 /// Clouds that an architecture's statistics are measured on.
-const CALIBRATION: usize = 64;
+pub(crate) const CALIBRATION: usize = 64;
 
 /// What judges.
 #[derive(clap::Args, Clone, Debug)]

@@ -22,8 +22,6 @@ use crate::search::judge;
 
 /// One cloud in so many of each class is kept aside: searches see these, never the test set.
 const ASIDE: usize = 10;
-/// Clouds that an architecture's statistics are measured on.
-const CALIBRATION: usize = 64;
 
 /// What shared weights are trained on, and what is kept aside for searches.
 pub(crate) fn aside(folder: &Path) -> Result<(Dataset, Dataset)> {
@@ -71,7 +69,7 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
     let config = args.run.config(Subject::Supernet);
     let task = Task { n_points: config.points, k: config.neighbours_for(config.points), ..supernet.task };
     let (supernet, aside) = (SupernetWeights { task, ..supernet }, aside.thinned(config.points));
-    let calibration = data.spread(CALIBRATION).thinned(config.points);
+    let calibration = data.spread(judge::CALIBRATION).thinned(config.points);
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();
     for architecture in draw(args.count, args.run.seed(), &supernet) {
         let (gnn, _) = judge::calibrated(&supernet, &architecture, &calibration)?;

@@ -121,13 +121,13 @@ impl State {
             }
             Act::RunOnce => return self.run_soon(),
             Act::RunStream => return self.run_stream(),
-            Act::Profile { quick } => return self.measure(Intent::Profile { quick }),
-            Act::Calibrate => return self.measure(Intent::Calibrate),
+            Act::Profile { quick } => return self.start(Run::Measuring, Intent::Profile { quick }),
+            Act::Calibrate => return self.start(Run::Measuring, Intent::Calibrate),
             Act::Power(powers) => return self.when_ready(Intent::Power(powers)),
-            Act::Search(wish) => return self.start_search(Intent::Search(wish)),
+            Act::Search(wish) => return self.start(Run::Searching, Intent::Search(wish)),
             Act::ResumeSearch => {
                 let kept = self.kept_search.clone().map(|json| Intent::ResumeSearch { json });
-                return kept.map(|intent| self.start_search(intent)).unwrap_or_default();
+                return kept.map(|intent| self.start(Run::Searching, intent)).unwrap_or_default();
             }
             Act::Deploy(plan) => {
                 let mut intents = self.stop();
@@ -279,22 +279,13 @@ impl State {
         self.when_ready(Intent::Connect(address))
     }
 
-    fn measure(&mut self, intent: Intent) -> Vec<Intent> {
+    /// Begins long work of the worker, in place of whatever is running.
+    fn start(&mut self, run: Run, intent: Intent) -> Vec<Intent> {
         if !self.is_ready() || self.held.is_none() {
             return Vec::new();
         }
         let mut intents = self.stop();
-        self.run = Run::Measuring;
-        intents.push(intent);
-        intents
-    }
-
-    fn start_search(&mut self, intent: Intent) -> Vec<Intent> {
-        if !self.is_ready() || self.held.is_none() {
-            return Vec::new();
-        }
-        let mut intents = self.stop();
-        self.run = Run::Searching;
+        self.run = run;
         intents.push(intent);
         intents
     }
