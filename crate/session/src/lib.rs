@@ -8,7 +8,7 @@
 //! [`DeviceSession`] walks every frame through its plan and promises that **each submitted frame is reported exactly
 //! once, by its deadline**: answered as planned, answered by the device alone, or failed with a reason.
 //! [`EdgeSession`] serves one connection. [`Shaper`] imposes a link's rate and delay on what one side sends, and
-//! [`ledger`] tells where a frame's time went.
+//! [`ledger`] tells where a frame's time went. [`dispatch`] decides under a live stream which of several works to run.
 //!
 //! Driving a machine, the same for both (`Event`, `Effect` and `Session` of that side):
 //!
@@ -38,6 +38,7 @@
 mod backoff;
 mod clock;
 pub mod device;
+pub mod dispatch;
 pub mod edge;
 pub mod ledger;
 mod measure;
@@ -47,7 +48,7 @@ mod time;
 mod work;
 
 pub use clock::ClockEstimate;
-pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, StopReason};
+pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, StopReason, UnderWay};
 pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, TokenCheck};
 pub use ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span};
 pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};

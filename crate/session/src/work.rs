@@ -70,6 +70,11 @@ impl Work {
         self.segments.iter().any(|segment| segment.tier == Tier::Edge)
     }
 
+    /// True if a deployment of `other` serves this work too: equal plan, task and weights.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.plan, self.task, self.model.hash) == (&other.plan, other.task, other.model.hash)
+    }
+
     /// Values at the start of segment `index`.
     pub(crate) fn input(&self, index: usize) -> &[Live] {
         let start = self.segments.get(index).map_or(0, |segment| segment.ops.start);

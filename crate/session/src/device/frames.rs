@@ -8,7 +8,7 @@ use cleave_arch::{Segment, Tier};
 use cleave_wire::{Limits, Packed, Timing, ToEdge};
 
 use super::link::{Outgoing, Sent};
-use super::{Deployment, DeviceEffect, Effects};
+use super::{Deployment, DeviceEffect, Effects, UnderWay};
 use crate::ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span, edge_visit};
 use crate::tensors::{Expected, check};
 use crate::time::{Micros, Stopwatch, measured};
@@ -93,6 +93,20 @@ impl Frames {
 
     pub(super) fn len(&self) -> usize {
         self.frames.len()
+    }
+
+    /// What frames under way run.
+    pub(super) fn deployments(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.frames.values().map(|frame| &frame.deployment)
+    }
+
+    /// The message that has been with the edge for longest.
+    pub(super) fn sent_first(&self) -> Option<UnderWay> {
+        let sent = self.frames.values().filter_map(|frame| match frame.stage {
+            Stage::Edge { handed, .. } => Some(UnderWay { handed, bytes: frame.bytes_up }),
+            _ => None,
+        });
+        sent.min_by_key(|sent| sent.handed)
     }
 
     pub(super) fn get(&self, order: u64) -> Option<&Frame> {

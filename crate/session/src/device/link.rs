@@ -1,5 +1,7 @@
 //! The device's connection: opening, greeting, deploying, pinging, failing and coming back.
 
+use std::sync::Arc;
+
 use cleave_arch::Probe;
 use cleave_wire::{LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, WireError};
 use thiserror::Error;
@@ -9,7 +11,6 @@ use super::upload::Upload;
 use super::{Deployment, DeviceConfig, DeviceEffect, Effects};
 use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
-use crate::edge::MAX_DEPLOYMENTS;
 use crate::ledger::LocalReason;
 use crate::measure::{Echo, Measured};
 use crate::shaper::Shaper;
@@ -283,33 +284,37 @@ impl Link {
 
     // ---- deployment
 
-    /// Asks for `deployment` if it needs the edge and was not asked for on this connection.
-    pub(super) fn deploy(&mut self, deployment: &Deployment, now: Micros, fx: &mut Effects) {
-        let Some(up) = self.up_mut() else { return };
-        if !deployment.work.needs_edge() || up.deployments.contains_key(&deployment.id) {
-            return;
+    /// True if `deployment` needs the edge and was not asked for on this connection.
+    pub(super) fn lacks(&self, deployment: &Deployment) -> bool {
+        let known = |up: &Up| up.deployments.contains_key(&deployment.id);
+        deployment.work.needs_edge() && self.up().is_some_and(|up| !known(up))
+    }
+
+    /// True if asking for `deployment` would interrupt another one's weights.
+    pub(super) fn would_interrupt(&self, deployment: &Deployment) -> bool {
+        self.up().is_some_and(|up| up.is_busy_with_another(deployment.work.model().hash))
+    }
+
+    /// New frames run `deployment`.
+    pub(super) fn set_current(&mut self, deployment: &Deployment, fx: &mut Effects) {
+        if let Some(up) = self.up_mut().filter(|up| up.current != deployment.id) {
+            up.current = deployment.id;
+            self.announce(fx);
         }
-        up.deployments.insert(deployment.id, (deployment.work.clone(), Deployed::Asked));
-        while up.deployments.len() > MAX_DEPLOYMENTS {
-            up.deployments.pop_first();
-        }
-        let work = &deployment.work;
-        let message = ToEdge::Deploy {
-            deployment: deployment.id,
-            plan: work.plan().to_string(),
-            task: *work.task(),
-            model: work.model().hash,
-            codec: work.plan().codec(),
-        };
-        self.write(&message, now, fx);
+    }
+
+    /// Asks for `deployment`, and that those in `keep` do not make room for it.
+    pub(super) fn deploy(&mut self, deployment: &Deployment, keep: &[Arc<Deployment>], now: Micros, fx: &mut Effects) {
+        let messages = self.up_mut().map(|up| up.deploy(deployment, keep)).unwrap_or_default();
+        messages.iter().for_each(|message| self.write(message, now, fx));
         self.announce(fx);
     }
 
     fn set_deployed(&mut self, id: u32, deployed: Deployed, fx: &mut Effects) {
         let Some(up) = self.up_mut() else { return };
-        if let Some((work, state)) = up.deployments.get_mut(&id) {
-            *state = deployed;
-            if up.upload.as_ref().is_some_and(|upload| upload.model() == work.model().hash) {
+        if let Some(held) = up.deployments.get_mut(&id) {
+            held.state = deployed;
+            if up.upload.as_ref().is_some_and(|upload| upload.model() == held.work.model().hash) {
                 up.upload = None;
             }
         }
@@ -318,7 +323,7 @@ impl Link {
 
     fn start_upload(&mut self, model: ModelHash, now: Micros, fx: &mut Effects) {
         let Some(up) = self.up_mut() else { return };
-        let mut works = up.deployments.values().rev().map(|(work, _)| work);
+        let mut works = up.deployments.values().map(|held| &held.work);
         let Some(work) = works.find(|work| work.model().hash == model).cloned() else { return };
         match up.too_large(&work) {
             Some(refusal) => up.refuse_all(model, &refusal),
@@ -336,7 +341,7 @@ impl Link {
     }
 
     fn continue_upload(&mut self, now: Micros, fx: &mut Effects) {
-        while let Some(message) = self.up_mut().and_then(|up| up.upload.as_mut()).and_then(Upload::next) {
+        while let Some(message) = self.up_mut().and_then(Up::next_piece) {
             self.write(&message, now, fx);
         }
         self.announce(fx);
@@ -386,10 +391,10 @@ impl Link {
             Phase::Opening { .. } | Phase::Greeting { .. } => Err(LocalReason::Connecting),
             Phase::Waiting { why, .. } => Err(LocalReason::LinkLost { why: why.clone() }),
             Phase::Stopped(reason) => Err(LocalReason::LinkLost { why: reason.to_string() }),
-            Phase::Up(up) => match up.deployments.get(&deployment.id) {
-                Some((_, Deployed::Ready)) => Ok(()),
-                Some((_, Deployed::Refused(refusal))) => Err(LocalReason::Refused(refusal.clone())),
-                Some((_, Deployed::Asked)) | None => Err(LocalReason::Deploying),
+            Phase::Up(up) => match up.deployments.get(&deployment.id).map(|held| &held.state) {
+                Some(Deployed::Ready) => Ok(()),
+                Some(Deployed::Refused(refusal)) => Err(LocalReason::Refused(refusal.clone())),
+                Some(Deployed::Asked) | None => Err(LocalReason::Deploying),
             },
         }
     }

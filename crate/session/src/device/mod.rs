@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use cleave_arch::array::Array;
 use cleave_arch::{Probe, Segment, Tier};
-use cleave_wire::{LinkShape, Subject};
+use cleave_wire::{LinkShape, Subject, ToEdge};
 
 use crate::clock::ClockEstimate;
 use crate::ledger::{FrameError, FrameReport, LocalReason};
@@ -75,6 +75,9 @@ pub enum DeviceEvent {
     },
     /// Frames submitted from now on run this. Those under way keep theirs.
     Replan(Arc<Work>),
+    /// These may be replanned to: they are deployed ahead in this order, at most [`MAX_PREPARED`] of those that need
+    /// the edge, and again after a reconnect, until the next such event. Their weights travel in the background.
+    Prepare(Vec<Arc<Work>>),
     /// A piece of work is to be measured on the edge; [`DeviceEffect::Measured`] tells. One at a time.
     Measure {
         /// The caller's number.
@@ -166,6 +169,20 @@ pub struct DeviceSession {
     link: Link,
     frames: Frames,
     current: Arc<Deployment>,
+    prepared: Vec<Arc<Deployment>>,
+    next_deployment: u32,
+}
+
+/// Most works that are kept ready on the edge beside the current one.
+pub const MAX_PREPARED: usize = 8;
+
+/// A message of a frame whose result is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// When it was handed to the link.
+    pub handed: Micros,
+    /// Its bytes, with those of the frame's earlier messages.
+    pub bytes: usize,
 }
 
 /// One work with the number under which the edge knows it.
@@ -183,7 +200,7 @@ impl DeviceSession {
         let current = Arc::new(Deployment { id: 1, work });
         let link = Link::new(&config);
         let frames = Frames::new(config.max_frames, config.stopwatch);
-        Self { config, link, frames, current }
+        Self { config, link, frames, current, prepared: Vec::new(), next_deployment: 2 }
     }
 
     /// Takes one event at the moment `now` and says what is to be done. `now` must not run backwards.
@@ -224,6 +241,18 @@ impl DeviceSession {
         &self.current.work
     }
 
+    /// True if a frame that runs `work` would be answered as planned: no part of it needs an edge, or the edge has it.
+    pub fn is_ready_for(&self, work: &Work) -> bool {
+        let known = |deployment: &&Arc<Deployment>| deployment.work.as_ref().is_same(work);
+        let mut deployments = std::iter::once(&self.current).chain(&self.prepared).filter(known);
+        !work.needs_edge() || deployments.any(|deployment| self.link.serves(deployment).is_ok())
+    }
+
+    /// The frame's message that has been with the edge for longest.
+    pub fn under_way(&self) -> Option<UnderWay> {
+        self.frames.sent_first()
+    }
+
     fn apply(&mut self, event: DeviceEvent, now: Micros, fx: &mut Effects) {
         match event {
             DeviceEvent::Connect => self.link.want(now, fx),
@@ -235,12 +264,36 @@ impl DeviceSession {
             DeviceEvent::Cancel { frame } => self.cancel(frame, now, fx),
             DeviceEvent::Computed { job, result } => self.frames.computed(job, result, now, fx),
             DeviceEvent::Replan(work) => {
-                self.current = Arc::new(Deployment { id: self.current.id.wrapping_add(1), work });
+                let prepared = self.prepared.iter().find(|prepared| self.may_reuse(prepared, &work)).cloned();
+                self.current = prepared.unwrap_or_else(|| self.number(work));
             }
+            DeviceEvent::Prepare(works) => self.prepare(works),
             DeviceEvent::Measure { id, probe, runs } => self.link.measure(id, probe, runs, now, fx),
             DeviceEvent::Echo { id, bytes, answer_bytes } => self.link.echo(id, bytes, answer_bytes, now, fx),
             DeviceEvent::Shape { up, down } => self.link.shape(up, down, now, fx),
             DeviceEvent::Tick => {}
+        }
+    }
+
+    fn number(&mut self, work: Arc<Work>) -> Arc<Deployment> {
+        let id = self.next_deployment;
+        self.next_deployment = id.wrapping_add(1);
+        Arc::new(Deployment { id, work })
+    }
+
+    /// What the edge refused is worth another number, and so another try.
+    fn may_reuse(&self, deployment: &Deployment, work: &Work) -> bool {
+        let refused = matches!(self.link.serves(deployment), Err(LocalReason::Refused(_)));
+        deployment.work.is_same(work) && !refused
+    }
+
+    fn prepare(&mut self, works: Vec<Arc<Work>>) {
+        let before = std::mem::take(&mut self.prepared);
+        for work in works.into_iter().filter(|work| work.needs_edge()).take(MAX_PREPARED) {
+            let mut known = std::iter::once(&self.current).chain(&before);
+            let known = known.find(|deployment| self.may_reuse(deployment, &work)).cloned();
+            let deployment = known.unwrap_or_else(|| self.number(work));
+            self.prepared.push(deployment);
         }
     }
 
@@ -275,12 +328,29 @@ impl DeviceSession {
     fn settle(&mut self, now: Micros, fx: &mut Effects) {
         self.link.tick(now, fx);
         self.link.give_up_measuring(fx);
-        self.link.deploy(&self.current, now, fx);
+        self.deploy(now, fx);
         self.expire(now, fx);
         self.recall(now, fx);
         self.send(now, fx);
         self.recall(now, fx);
         self.frames.compute(now, fx);
+    }
+
+    /// Asks the edge for what is run and then for what is prepared, those one model after the other.
+    fn deploy(&mut self, now: Micros, fx: &mut Effects) {
+        self.link.set_current(&self.current, fx);
+        while let Some(next) = self.next_to_deploy() {
+            let kept = self.frames.deployments().chain(&self.prepared).chain([&self.current]);
+            let kept: Vec<_> = kept.cloned().collect();
+            self.link.deploy(&next, &kept, now, fx);
+        }
+    }
+
+    fn next_to_deploy(&self) -> Option<Arc<Deployment>> {
+        let mut wanted = std::iter::once(&self.current).chain(&self.prepared);
+        let next = wanted.find(|deployment| self.link.lacks(deployment))?;
+        let may = next.id == self.current.id || !self.link.would_interrupt(next);
+        may.then(|| next.clone())
     }
 
     fn expire(&mut self, now: Micros, fx: &mut Effects) {
@@ -330,6 +400,18 @@ impl DeviceSession {
 }
 
 impl Deployment {
+    /// The message that asks the edge for it.
+    pub(crate) fn ask(&self) -> ToEdge {
+        let work = &self.work;
+        ToEdge::Deploy {
+            deployment: self.id,
+            plan: work.plan().to_string(),
+            task: *work.task(),
+            model: work.model().hash,
+            codec: work.plan().codec(),
+        }
+    }
+
     /// Tier of segment `index`; behind the last there is none.
     pub(crate) fn tier(&self, index: usize) -> Option<Tier> {
         self.work.segments().get(index).map(|segment| segment.tier)

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use cleave_wire::{Limits, ModelHash, Refusal, RefusalCode, Subject};
+use cleave_wire::{Limits, ModelHash, Refusal, RefusalCode, Subject, ToEdge};
 
+use super::Deployment;
 use super::link::LinkStatus;
-use super::upload::Upload;
+use super::upload::{Pace, Upload};
 use crate::clock::ClockEstimate;
+use crate::edge::MAX_DEPLOYMENTS;
 use crate::time::Micros;
 use crate::work::Work;
 
@@ -28,8 +30,20 @@ pub(super) struct Up {
     pub(super) ping_id: u32,
     pub(super) pings: VecDeque<(u32, Micros)>,
     pub(super) clock: ClockEstimate,
-    pub(super) deployments: BTreeMap<u32, (Arc<Work>, Deployed)>,
+    pub(super) deployments: BTreeMap<u32, Held>,
+    askings: u64,
+    /// The deployment that new frames run.
+    pub(super) current: u32,
     pub(super) upload: Option<Upload>,
+}
+
+/// A deployment that the edge was asked for on this connection.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) work: Arc<Work>,
+    pub(super) state: Deployed,
+    /// Grows with every asking; the edge counts in the same way, so both forget the same ones.
+    asked: u64,
 }
 
 #[derive(Debug)]
@@ -54,6 +68,8 @@ impl Up {
             pings: VecDeque::new(),
             clock: ClockEstimate::default(),
             deployments: BTreeMap::new(),
+            askings: 0,
+            current: 0,
             upload: None,
         }
     }
@@ -76,6 +92,54 @@ impl Up {
         }
     }
 
+    /// What to say so that the edge makes `deployment` ready. If one must make room for it, those to keep are asked for
+    /// again first, the most important last.
+    pub(super) fn deploy(&mut self, deployment: &Deployment, keep: &[Arc<Deployment>]) -> Vec<ToEdge> {
+        let mut messages = Vec::new();
+        if self.deployments.len() >= MAX_DEPLOYMENTS {
+            messages.extend(keep.iter().filter_map(|kept| self.renew(kept)));
+        }
+        let held = Held { work: deployment.work.clone(), state: Deployed::Asked, asked: self.next_asking() };
+        self.deployments.insert(deployment.id, held);
+        while self.deployments.len() > MAX_DEPLOYMENTS {
+            let Some(oldest) = self.deployments.iter().min_by_key(|(_, held)| held.asked) else { break };
+            let oldest = *oldest.0;
+            self.deployments.remove(&oldest);
+        }
+        messages.push(deployment.ask());
+        messages
+    }
+
+    fn renew(&mut self, deployment: &Deployment) -> Option<ToEdge> {
+        let asked = self.next_asking();
+        let held = self.deployments.get_mut(&deployment.id)?;
+        if matches!(held.state, Deployed::Refused(_)) {
+            return None;
+        }
+        held.asked = asked;
+        Some(deployment.ask())
+    }
+
+    fn next_asking(&mut self) -> u64 {
+        self.askings += 1;
+        self.askings
+    }
+
+    /// True while a deployment with another model is being made ready: the edge receives one model at a time.
+    pub(super) fn is_busy_with_another(&self, model: ModelHash) -> bool {
+        let busy = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash != model;
+        self.deployments.values().any(busy)
+    }
+
+    /// The next piece of weights, if it is its time.
+    pub(super) fn next_piece(&mut self) -> Option<ToEdge> {
+        let upload = self.upload.as_mut()?;
+        let current = self.deployments.get(&self.current);
+        let waits = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash == upload.model();
+        let pace = if current.is_some_and(waits) { Pace::Fast } else { Pace::Background };
+        upload.next(pace)
+    }
+
     /// The refusal that the edge would give after the whole upload.
     pub(super) fn too_large(&self, work: &Work) -> Option<Refusal> {
         let (bytes, most) = (work.model().bytes.len() as u64, self.limits.max_model_bytes);
@@ -88,24 +152,24 @@ impl Up {
     }
 
     pub(super) fn refuse_all(&mut self, model: ModelHash, refusal: &Refusal) {
-        for (id, (work, state)) in &mut self.deployments {
-            if work.model().hash == model && matches!(state, Deployed::Asked) {
+        for (id, held) in &mut self.deployments {
+            if held.work.model().hash == model && matches!(held.state, Deployed::Asked) {
                 let subject = Subject::Deployment(*id);
-                *state = Deployed::Refused(Refusal { subject, ..refusal.clone() });
+                held.state = Deployed::Refused(Refusal { subject, ..refusal.clone() });
             }
         }
     }
 
-    /// The newest deployment tells.
+    /// The deployment that new frames run tells.
     pub(super) fn status(&self) -> LinkStatus {
         let name = self.name.clone();
-        match self.deployments.last_key_value() {
-            Some((_, (_, Deployed::Asked))) => {
+        match self.deployments.get(&self.current).map(|held| &held.state) {
+            Some(Deployed::Asked) => {
                 let (sent, total) = self.upload.as_ref().map_or((0, 0), Upload::progress);
                 LinkStatus::Deploying { name, sent, total }
             }
-            Some((_, (_, Deployed::Refused(refusal)))) => LinkStatus::Refused { name, refusal: refusal.clone() },
-            Some((_, (_, Deployed::Ready))) | None => {
+            Some(Deployed::Refused(refusal)) => LinkStatus::Refused { name, refusal: refusal.clone() },
+            Some(Deployed::Ready) | None => {
                 LinkStatus::Ready { name, version: self.version.clone(), threads: self.threads }
             }
         }

@@ -8,6 +8,17 @@ use crate::work::Work;
 
 /// Four pieces, 1 MiB, may be unacknowledged: the link stays busy and pings do not wait for the whole file.
 const WINDOW: u64 = 4 * Limits::WEIGHTS_CHUNK_BYTES as u64;
+/// In the background: frames wait for at most two of these, 52 ms at 5 Mbps.
+const SMALL_PIECE: usize = 16 << 10;
+
+/// What waits for the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The frames: nothing else matters.
+    Fast,
+    /// A later plan: frames of the present one pass.
+    Background,
+}
 
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -36,12 +47,16 @@ impl Upload {
     }
 
     /// The next piece, if the window has room for it.
-    pub(super) fn next(&mut self) -> Option<ToEdge> {
-        if self.sent >= self.total() || self.sent - self.acknowledged >= WINDOW {
+    pub(super) fn next(&mut self, pace: Pace) -> Option<ToEdge> {
+        let (piece, window) = match pace {
+            Pace::Fast => (Limits::WEIGHTS_CHUNK_BYTES, WINDOW),
+            Pace::Background => (SMALL_PIECE, 2 * SMALL_PIECE as u64),
+        };
+        if self.sent >= self.total() || self.sent - self.acknowledged >= window {
             return None;
         }
         let (start, model) = (self.sent as usize, self.work.model());
-        let end = model.bytes.len().min(start + Limits::WEIGHTS_CHUNK_BYTES);
+        let end = model.bytes.len().min(start + piece);
         let chunk = model.bytes[start..end].to_vec();
         self.sent = end as u64;
         Some(ToEdge::Weights { model: model.hash, offset: start as u64, total: self.total(), chunk })

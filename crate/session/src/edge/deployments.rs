@@ -16,6 +16,8 @@ pub(super) struct Deployment {
     pub(super) trace: Arc<Trace>,
     model: ModelHash,
     state: State,
+    /// Grows with every asking: the least makes room.
+    asked: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ struct Receiving {
 #[derive(Debug, Default)]
 pub(super) struct Deployments {
     all: BTreeMap<u32, Deployment>,
+    askings: u64,
     receiving: Option<Receiving>,
 }
 
@@ -48,6 +51,7 @@ impl Deployments {
         self.all.get(&id).filter(|deployment| deployment.state == State::Ready)
     }
 
+    /// A deployment that is asked for again in the same words is kept longer; true if it is ready.
     #[allow(clippy::too_many_arguments)] // one for each field of the message
     pub(super) fn ask(
         &mut self,
@@ -58,19 +62,22 @@ impl Deployments {
         codec: LinkCodec,
         config: &EdgeConfig,
         fx: &mut Effects,
-    ) -> Result<(), Wrong> {
-        if self.all.contains_key(&id) {
-            let wrong = format!("deployment {id} exists");
-            return Err(Wrong::new(RefusalCode::BadPlan, wrong, "give every deployment a number of its own"));
+    ) -> Result<bool, Wrong> {
+        let mut deployment = Deployment::new(plan, task, model, codec, config)?;
+        self.askings += 1;
+        deployment.asked = self.askings;
+        if let Some(known) = self.all.get_mut(&id) {
+            return known.renew(&deployment, id);
         }
-        let deployment = Deployment::new(plan, task, model, codec, config)?;
         fx.push(deployment.need(id));
         self.all.insert(id, deployment);
         while self.all.len() > MAX_DEPLOYMENTS {
-            let oldest = self.all.pop_first();
-            fx.extend(oldest.map(|(deployment, _)| EdgeEffect::DropDeployment { deployment }));
+            let Some(oldest) = self.all.iter().min_by_key(|(_, deployment)| deployment.asked) else { break };
+            let deployment = *oldest.0;
+            self.all.remove(&deployment);
+            fx.push(EdgeEffect::DropDeployment { deployment });
         }
-        Ok(())
+        Ok(false)
     }
 
     /// True if it exists.
@@ -122,6 +129,17 @@ impl Deployments {
         Ok(Some(received))
     }
 
+    /// A model whose coming was interrupted by that of `whole`: it is asked for from its start.
+    pub(super) fn next_missing(&mut self, whole: ModelHash) -> Option<ModelHash> {
+        if self.receiving.is_some() {
+            return None;
+        }
+        let waits = |deployment: &&Deployment| deployment.state == State::Waiting && deployment.model != whole;
+        let model = self.all.values().find(waits)?.model;
+        self.receiving = Some(Receiving { model, bytes: Vec::new() });
+        Some(model)
+    }
+
     /// The weights are in the cache.
     pub(super) fn ask_again(&mut self, model: ModelHash, fx: &mut Effects) {
         for (id, deployment) in &mut self.all {
@@ -164,7 +182,16 @@ impl Deployment {
         }
         let segments = plan.segments();
         let state = State::Asked;
-        Ok(Self { plan: Arc::new(plan), task, segments, trace: Arc::new(trace), model, state })
+        Ok(Self { plan: Arc::new(plan), task, segments, trace: Arc::new(trace), model, state, asked: 0 })
+    }
+
+    fn renew(&mut self, again: &Self, id: u32) -> Result<bool, Wrong> {
+        if (&self.plan, self.task, self.model) != (&again.plan, again.task, again.model) {
+            let wrong = format!("deployment {id} exists and runs something else");
+            return Err(Wrong::new(RefusalCode::BadPlan, wrong, "give every deployment a number of its own"));
+        }
+        self.asked = again.asked;
+        Ok(self.state == State::Ready)
     }
 
     fn need(&self, deployment: u32) -> EdgeEffect {

@@ -22,9 +22,10 @@ use deployments::Deployments;
 use jobs::{Arrived, Jobs};
 use outbox::Outbox;
 
-/// Deployments that an edge keeps per session; the oldest makes room. Four: the current one, the one before it whose
-/// frames are still under way, and two that a person goes back and forth between.
-pub const MAX_DEPLOYMENTS: usize = 4;
+/// Deployments that an edge keeps per session; the one asked for longest ago makes room. Twelve: those prepared for a
+/// dispatcher ([`crate::device::MAX_PREPARED`]), the current one, the one before it whose frames are still under way,
+/// and two that a person goes back and forth between.
+pub const MAX_DEPLOYMENTS: usize = 12;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -248,11 +249,15 @@ impl EdgeSession {
             EdgeEvent::ModelInvalid { deployment, why } => {
                 self.refuse_model(deployment, why, now, fx);
             }
-            EdgeEvent::ModelStored { model } => self.deployments.ask_again(model, fx),
+            EdgeEvent::ModelStored { model } => {
+                self.go_on_with_weights(model, now, fx);
+                self.deployments.ask_again(model, fx);
+            }
             EdgeEvent::ModelRejected { model, why } => {
                 for deployment in self.deployments.waiting_for(model) {
                     self.refuse_model(deployment, why.clone(), now, fx);
                 }
+                self.go_on_with_weights(model, now, fx);
             }
             EdgeEvent::Computed { job, result, started, finished } => {
                 self.computed(job, result, [started, finished], now, fx);
@@ -306,9 +311,10 @@ impl EdgeSession {
                 self.refuse_session(wrong, now, fx);
             }
             (ToEdge::Deploy { deployment, plan, task, model, codec }, _) => {
-                let asked = self.deployments.ask(deployment, &plan, task, model, codec, &self.config, fx);
-                if let Err(wrong) = asked {
-                    self.refuse(wrong.about(Subject::Deployment(deployment)), now, fx);
+                match self.deployments.ask(deployment, &plan, task, model, codec, &self.config, fx) {
+                    Ok(true) => self.write(&ToDevice::Deployed { deployment }, now, fx),
+                    Ok(false) => {}
+                    Err(wrong) => self.refuse(wrong.about(Subject::Deployment(deployment)), now, fx),
                 }
             }
             (ToEdge::Weights { model, offset, total, chunk }, _) => {
@@ -365,6 +371,12 @@ impl EdgeSession {
             Ok(Some(model)) => self.write(&ToDevice::NeedWeights { model }, now, fx),
             Ok(None) => {}
             Err(why) => self.refuse_model(deployment, why, now, fx),
+        }
+    }
+
+    fn go_on_with_weights(&mut self, whole: ModelHash, now: Micros, fx: &mut Effects) {
+        if let Some(model) = self.deployments.next_missing(whole) {
+            self.write(&ToDevice::NeedWeights { model }, now, fx);
         }
     }
 

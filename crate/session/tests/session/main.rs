@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod dispatch;
 mod failures;
 mod measure;
 mod pipeline;
 mod plans;
+mod prepare;
 mod refusals;
 mod sim;
 mod toy;

@@ -251,6 +251,8 @@ fn a_bad_plan_is_refused_alone() {
     deploy(&mut client, 2, &work.plan().to_string());
     assert!(matches!(client.others[..], [EdgeEffect::NeedModel { deployment: 2, .. }]));
     deploy(&mut client, 2, &work.plan().to_string());
+    assert!(client.said.is_empty() && client.others.len() == 1, "the same again is no mistake");
+    deploy(&mut client, 2, &toy::work(&[5], "f32").plan().to_string());
     assert_eq!(client.refusal().code, RefusalCode::BadPlan);
 }
 

@@ -95,6 +95,7 @@ pub struct World {
     alive: bool,
     stalled: bool,
     blackhole: bool,
+    edge_slowness: u64,
     edge_free_at: Vec<Micros>,
     device_busy: bool,
     deadlines: BTreeMap<u64, Micros>,
@@ -123,6 +124,7 @@ impl World {
             alive: true,
             stalled: false,
             blackhole: false,
+            edge_slowness: 1,
             edge_free_at: vec![Micros(0); threads],
             device_busy: false,
             deadlines: BTreeMap::new(),
@@ -154,7 +156,8 @@ impl World {
     pub fn submit(&mut self, frame: u64, patience: Micros) {
         let deadline = self.now + patience;
         assert!(self.deadlines.insert(frame, deadline).is_none(), "test: frame {frame} twice");
-        self.device(DeviceEvent::Submit { frame, input: toy::input(frame), deadline });
+        let input = toy::input(self.device.work().task(), frame);
+        self.device(DeviceEvent::Submit { frame, input, deadline });
     }
 
     pub fn submit_after(&mut self, wait: Micros, frame: u64, patience: Micros) {
@@ -165,6 +168,15 @@ impl World {
     pub fn stream(&mut self, frames: u64, depth: u64, patience: Micros) {
         self.stream = Some(Stream { next: depth, end: frames, patience });
         (0..depth.min(frames)).for_each(|frame| self.submit(frame, patience));
+    }
+
+    pub fn end_stream(&mut self) {
+        self.stream = None;
+    }
+
+    /// The edge takes so many times as long for everything from now on.
+    pub fn slow_edge(&mut self, times: u64) {
+        self.edge_slowness = times;
     }
 
     pub fn fate_after(&mut self, wait: Micros, fate: Fate) {
@@ -402,7 +414,7 @@ impl World {
                 let n = segment.ops.len() as u64 + u64::from(segment.classifier);
                 let free = self.edge_free_at.iter_mut().min().unwrap();
                 let started = self.now.max(*free);
-                let finished = started + Micros(self.settings.edge_op.0 * n);
+                let finished = started + Micros(self.settings.edge_op.0 * n * self.edge_slowness);
                 *free = finished;
                 if !self.stalled {
                     let times = [started, finished];

@@ -19,11 +19,15 @@ pub fn work(cuts: &[usize], codec: &str) -> Arc<Work> {
 
 /// DGCNN cut at `cuts`, with a model file of so many bytes.
 pub fn work_with(cuts: &[usize], codec: &str, model_bytes: usize) -> Arc<Work> {
+    work_for(TASK, cuts, codec, model_bytes)
+}
+
+pub fn work_for(task: Task, cuts: &[usize], codec: &str, model_bytes: usize) -> Arc<Work> {
     let codec: LinkCodec = codec.parse().unwrap();
     let plan = Plan::new(Architecture::dgcnn(), cuts.to_vec(), codec).unwrap();
     let bytes: Vec<u8> = (0..model_bytes).map(|i| (i / 7) as u8).collect();
     let model = Model { hash: hash(&bytes), bytes: bytes.into() };
-    Arc::new(Work::new(plan, TASK, model))
+    Arc::new(Work::new(plan, task, model))
 }
 
 /// Stands in for SHA-256.
@@ -35,9 +39,9 @@ pub fn hash(bytes: &[u8]) -> ModelHash {
     ModelHash(hash)
 }
 
-pub fn input(frame: u64) -> Vec<Array> {
-    let values = vec![(frame % MODULUS) as f32; TASK.n_points * TASK.in_channels];
-    vec![Array::f32(vec![TASK.n_points, TASK.in_channels], values).unwrap()]
+pub fn input(task: &Task, frame: u64) -> Vec<Array> {
+    let values = vec![(frame % MODULUS) as f32; task.n_points * task.in_channels];
+    vec![Array::f32(vec![task.n_points, task.in_channels], values).unwrap()]
 }
 
 /// The answer that a frame must get, whoever computes it.
