@@ -126,6 +126,9 @@ pub enum DataError {
         /// Number of triangles.
         faces: usize,
     },
+    /// A text without a single word.
+    #[error("there is no word in the text: expected at least one letter or digit of English")]
+    NoWords,
     /// A class of furniture that does not exist.
     #[error("there is no furniture class {class}: expected 0 to 9 ({})", crate::furniture::CLASSES.join(", "))]
     NoSuchClass {

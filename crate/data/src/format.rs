@@ -17,6 +17,7 @@ mod zip;
 pub mod idx;
 
 pub(crate) use npy::Npy;
+pub(crate) use npz::array;
 pub(crate) use zip::Zip;
 
 use crate::{DataError, Sample};
@@ -40,6 +41,10 @@ pub enum Format {
     Npz,
     /// The images and labels of MNIST and its kin; not a geometry.
     Idx,
+    /// Documents, one a line, of [`crate::text::Corpus`]; not a geometry.
+    Corpus,
+    /// Which documents are for training and which for tests, and their labels; not a geometry.
+    Split,
 }
 
 impl std::fmt::Display for Format {
@@ -53,6 +58,8 @@ impl std::fmt::Display for Format {
             Format::Npy => "NPY",
             Format::Npz => "NPZ",
             Format::Idx => "IDX",
+            Format::Corpus => "corpus",
+            Format::Split => "split of the corpus",
         })
     }
 }
@@ -75,12 +82,13 @@ impl Format {
             Format::Text => text::read(&lines::text(bytes)).map(Sample::only),
             Format::Npy => npy::read(bytes, index),
             Format::Npz => npz::read(bytes, index),
-            Format::Idx => Err(DataError::Unsupported {
-                format: self,
-                what: "a file of images or labels".into(),
-                instead: "give a point cloud or a mesh",
-            }),
+            Format::Idx => Err(self.no_geometry("a file of images or labels")),
+            Format::Corpus | Format::Split => Err(self.no_geometry("a file of documents or labels")),
         }
+    }
+
+    fn no_geometry(self, what: &str) -> DataError {
+        DataError::Unsupported { format: self, what: what.into(), instead: "give a point cloud or a mesh" }
     }
 }
 

@@ -1,8 +1,9 @@
-//! Bytes to samples: point-cloud and mesh formats, surface sampling, normalisation, seeded synthetic furniture.
+//! Bytes to samples: point-cloud and mesh formats, surface sampling, normalisation, seeded synthetic furniture, text
+//! graphs.
 //!
 //! Whoever holds a file's bytes (the page after a drop, the command line after a read) gets from here what the
 //! network eats: `n` points in a sphere of radius one, flat `[n, 3]`. The way is [`read`] → [`Geometry`] →
-//! [`sample::to_cloud`]. The crate opens no file and no socket, knows no tensor library, and never trusts a
+//! [`sample::to_cloud`]; a sentence's way is [`text::tokens`] → [`text::graph`]. The crate opens no file and no socket, knows no tensor library, and never trusts a
 //! header: every announced count is held against the bytes that are there before memory is taken for it.
 //!
 //! Everything that draws is a function of a seed and of [`VERSION`], on every platform.
@@ -17,6 +18,7 @@ pub mod modelnet;
 mod read;
 mod rng;
 pub mod sample;
+pub mod text;
 
 pub use error::{DataError, Place};
 pub use format::Format;

@@ -1,7 +1,7 @@
 //! A set of labelled clouds in one NPZ: `points` int16 `[n, n_points, 3]` in units of 1 / 32767, `labels` u8 `[n]`,
 //! `classes` text. The form in which training and evaluation get ModelNet10; the data itself is never ours to ship.
 
-use crate::format::{Npy, Zip};
+use crate::format::{Npy, Zip, array};
 use crate::{DataError, Format, Place};
 
 /// Labelled clouds of one size.
@@ -78,7 +78,7 @@ const SCALE: f32 = 32767.0;
 /// A damaged zip, an array that is missing or has another shape, a label without a class.
 pub fn decode(bytes: &[u8]) -> Result<Dataset, DataError> {
     let zip = Zip::open(bytes)?;
-    let [points, labels, classes] = ["points", "labels", "classes"].map(|name| member(&zip, name));
+    let [points, labels, classes] = ["points", "labels", "classes"].map(|name| array(&zip, name));
     let (points, labels, classes) = (points?, labels?, classes?);
     let points = Npy::parse(&points)?;
     let labels: Vec<u8> = Npy::parse(&labels)?.numbers()?.map(|label| label as u8).collect();
@@ -92,13 +92,6 @@ pub fn decode(bytes: &[u8]) -> Result<Dataset, DataError> {
     }
     let points = points.numbers()?.map(|value| value as f32 / SCALE).collect();
     Ok(Dataset { points, labels, n_points, classes })
-}
-
-fn member(zip: &Zip, name: &str) -> Result<Vec<u8>, DataError> {
-    let found = zip.find(&format!("{name}.npy"));
-    let names = || zip.members().iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
-    let missing = || bad(format!("the arrays [{}]", names()), format!("an array {name} among them"));
-    zip.unpack(found.ok_or_else(missing)?)
 }
 
 fn bad(found: String, expected: String) -> DataError {

@@ -87,8 +87,12 @@ impl<'a> Npy<'a> {
         Ok(Sample { geometry: Geometry::Points(points), of, class: None })
     }
 
-    /// All entries as numbers, in the order of the file.
+    /// All entries as numbers, the last index the fastest.
     pub fn numbers(&self) -> Result<impl Iterator<Item = f64> + '_, DataError> {
+        if self.fortran_order && self.shape.len() > 1 {
+            let (what, instead) = ("an array in Fortran order".into(), "save it with numpy.ascontiguousarray");
+            return Err(DataError::Unsupported { format: Format::Npy, what, instead });
+        }
         match self.kind {
             Kind::Number(scalar) => {
                 Ok(self.data.chunks_exact(scalar.size()).filter_map(move |b| scalar.read(b, self.endian)))
@@ -155,6 +159,7 @@ fn parse_descr(value: &str) -> Result<(Kind, Endian), DataError> {
         "u4" => Kind::Number(Scalar::U32),
         "i8" => Kind::Number(Scalar::I64),
         "u8" => Kind::Number(Scalar::U64),
+        "f2" => Kind::Number(Scalar::F16),
         "f4" => Kind::Number(Scalar::F32),
         "f8" => Kind::Number(Scalar::F64),
         other => {

@@ -30,6 +30,18 @@ fn class(zip: &Zip, index: usize, of: usize) -> Option<String> {
     npy::Npy::parse(&classes).ok()?.strings().ok()?.into_iter().nth(*label as usize)
 }
 
+/// Content of the array `name`, an NPY, which must be there.
+pub(crate) fn array(zip: &Zip, name: &str) -> Result<Vec<u8>, DataError> {
+    let names = || zip.members().iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
+    let missing = || DataError::Malformed {
+        format: Format::Npz,
+        place: Place::Header,
+        found: format!("the arrays [{}]", names()),
+        expected: format!("an array {name} among them"),
+    };
+    zip.unpack(zip.find(&format!("{name}.npy")).ok_or_else(missing)?)
+}
+
 fn ambiguous<'n>(names: impl Iterator<Item = &'n str>) -> DataError {
     const LISTED: usize = 8;
     let names: Vec<&str> = names.take(LISTED).collect();
