@@ -15,6 +15,12 @@ pub fn millis(millis: f64) -> String {
     if millis < 10_000.0 { format!("{millis:.1} ms") } else { format!("{:.2} s", millis / 1e3) }
 }
 
+/// Minutes and seconds of a clock that began at 0: `2:05`.
+pub fn clock(millis: f64) -> String {
+    let seconds = (millis.max(0.0) / 1e3) as u64;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 /// A probability in 0..=1 as a percentage.
 pub fn percent(part: f64) -> String {
     format!("{:.1} %", 100.0 * part)
@@ -77,6 +83,7 @@ mod tests {
     fn units_follow_the_size() {
         assert_eq!([bytes(0), bytes(999), bytes(262_144), bytes(1_572_864)], ["0 B", "999 B", "262.1 kB", "1.57 MB"]);
         assert_eq!([millis(0.04), millis(61.25), millis(12_345.0)], ["0.0 ms", "61.2 ms", "12.35 s"]);
+        assert_eq!([clock(0.0), clock(125_900.0), clock(-1.0)], ["0:00", "2:05", "0:00"]);
         assert_eq!(percent(0.9613), "96.1 %");
         assert_eq!([count(7), count(1_809_576)], ["7", "1\u{202f}809\u{202f}576"]);
         assert_eq!([delta(0.0), delta(3.14e-6), delta(0.0123)], ["0", "3.1e-6", "0.012"]);

@@ -6,8 +6,12 @@
 //! and tested natively; `worker` and `view` are the only modules that touch the web.
 
 pub mod cloud;
+pub mod compare;
+pub mod dispatch;
+pub mod export;
 pub mod format;
 pub mod front;
+pub mod inspect;
 pub mod pipeline;
 pub mod price;
 pub mod scatter;

@@ -100,38 +100,12 @@ impl Held {
 
     /// Every operation and then the classifier.
     pub fn rows(&self) -> Vec<Row> {
-        let steps = self.trace.steps.iter().enumerate().map(|(i, step)| {
-            let (label, detail) = words(&step.op, self.about.k);
-            let use_ = if step.dead { Use::Skipped } else { Use::Needed };
-            Row {
-                label,
-                detail,
-                shape: format::shape(step.output),
-                flops: step.flops,
-                tier: self.plan.tier_of(i),
-                use_,
-            }
-        });
-        let classifier = Row {
-            label: "classify".into(),
-            detail: format!("→ {}", self.about.classes.len()),
-            shape: format::shape([1, self.about.classes.len()]),
-            flops: self.trace.classifier.flops,
-            tier: self.plan.tier_of_classifier(),
-            use_: Use::Needed,
-        };
-        steps.chain([classifier]).collect()
+        rows(&self.plan, &self.trace, &task(&self.about))
     }
 
     /// Every place where the network can be cut: before each operation and before the classifier.
     pub fn boundaries(&self) -> Vec<Boundary> {
-        let used = self.plan.codec().codec;
-        let at = |op: usize| Boundary {
-            bytes: self.trace.cut_bytes(op, used),
-            by_codec: CODECS.map(|codec| self.trace.cut_bytes(op, codec)),
-            content: self.content(op),
-        };
-        (0..=self.n_ops()).map(at).collect()
+        (0..=self.n_ops()).map(|op| boundary(&self.plan, &self.trace, op)).collect()
     }
 
     /// Where a cut is, in words: `before 4 combine → 64`.
@@ -145,19 +119,46 @@ impl Held {
             None => "no cut: the device runs everything".into(),
         }
     }
+}
 
-    fn content(&self, op: usize) -> String {
-        let name = |slot: &Slot| match slot {
-            Slot::Features => "features",
-            Slot::Graph => "graph",
-            Slot::SkipSource => "skip source",
-            Slot::Joined(_) => "kept for the join",
-        };
-        let live = self.trace.live_before(op).iter();
-        live.map(|live| format!("{} {}", name(&live.slot), format::shape([live.rows, live.cols])))
-            .collect::<Vec<_>>()
-            .join(", ")
+/// Every operation of a plan and then the classifier.
+pub fn rows(plan: &Plan, trace: &Trace, task: &Task) -> Vec<Row> {
+    let steps = trace.steps.iter().enumerate().map(|(i, step)| {
+        let (label, detail) = words(&step.op, task.k);
+        let use_ = if step.dead { Use::Skipped } else { Use::Needed };
+        Row { label, detail, shape: format::shape(step.output), flops: step.flops, tier: plan.tier_of(i), use_ }
+    });
+    let classifier = Row {
+        label: "classify".into(),
+        detail: format!("→ {}", task.n_classes),
+        shape: format::shape([1, task.n_classes]),
+        flops: trace.classifier.flops,
+        tier: plan.tier_of_classifier(),
+        use_: Use::Needed,
+    };
+    steps.chain([classifier]).collect()
+}
+
+/// What a cut before operation `op` sends, written as the plan says.
+pub fn boundary(plan: &Plan, trace: &Trace, op: usize) -> Boundary {
+    Boundary {
+        bytes: trace.cut_bytes(op, plan.codec().codec),
+        by_codec: CODECS.map(|codec| trace.cut_bytes(op, codec)),
+        content: content(trace, op),
     }
+}
+
+fn content(trace: &Trace, op: usize) -> String {
+    let name = |slot: &Slot| match slot {
+        Slot::Features => "features",
+        Slot::Graph => "graph",
+        Slot::SkipSource => "skip source",
+        Slot::Joined(_) => "kept for the join",
+    };
+    let live = trace.live_before(op).iter();
+    live.map(|live| format!("{} {}", name(&live.slot), format::shape([live.rows, live.cols])))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn task(about: &Network) -> Task {

@@ -127,18 +127,22 @@ pub(crate) mod tests {
         }
     }
 
-    fn priced() -> State {
-        let mut state = State::new(Settings::default(), None, String::new());
-        state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
-        state.hear(Event::Prices(Prices {
-            architecture: "3 2 1 4,0 6 3 0".into(),
+    pub(crate) fn prices(architecture: &str) -> Prices {
+        Prices {
+            architecture: architecture.into(),
             source: "test".into(),
             plan: price(1.0),
             whole: price(9.0),
             cuts: [5.0, 4.0, 3.0, 2.0, 1.0].map(price).to_vec(),
             op_millis: vec![1.0; 5],
             hgnas_peak_bytes: 1 << 24,
-        }));
+        }
+    }
+
+    fn priced() -> State {
+        let mut state = State::new(Settings::default(), None, String::new());
+        state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
+        state.hear(Event::Prices(prices("3 2 1 4,0 6 3 0")));
         state
     }
 

@@ -2,21 +2,26 @@
 //! what the worker says. Both return the intents to post; neither touches the browser.
 
 mod act;
+mod dispatch;
 mod hear;
+mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use crate::compare::Recorded;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
 use cleave_wire::ui::{
-    Backend, Cloud, EdgeAddress, EdgeStatus, EngineTime, Frame, Intent, Link, Preference, Prices, Profile, Search,
-    Stream,
+    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EngineTime, Frame, Inspection, Intent, Link, Preference, Prices,
+    Profile, Search, SearchWish, Stream, Target,
 };
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
 pub use act::Act;
+pub use dispatch::Dispatching;
+pub use search::Sharing;
 
 /// The gallery's classes: ModelNet10's, in its order.
 pub const CLASSES: [&str; 10] =
@@ -233,8 +238,32 @@ pub struct State {
     pub kept_profile: Option<String>,
     /// The search under way or finished last.
     pub search: Option<Shared<Search>>,
+    /// What the search form holds.
+    pub wish: SearchWish,
+    /// What the search that was asked for last is to find, where that is known; the one on show may be older.
+    pub sought: Option<SearchWish>,
+    /// What the search on show was asked for, where that is known.
+    pub searched: Option<SearchWish>,
     /// A search that can be gone on with.
     pub kept_search: Option<String>,
+    /// What that one was asked for, where that is known.
+    pub kept_wish: Option<SearchWish>,
+    /// A search of the address, until the worker has it.
+    pub opened_search: Option<String>,
+    /// An earlier search that the present one is compared with.
+    pub kept_run: Option<Shared<Recorded>>,
+    /// The link to the search of the form.
+    pub sharing: Sharing,
+    /// The design on show: its plan.
+    pub selected: Option<String>,
+    /// What that design costs, once the worker has told.
+    pub inspected: Option<Shared<Inspection>>,
+    /// What the dispatcher is to reach.
+    pub target: Target,
+    /// Whether the dispatcher chooses what runs.
+    pub dispatching: Dispatching,
+    /// What the dispatcher said last.
+    pub dispatch: Option<Shared<Dispatch>>,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -285,7 +314,19 @@ impl State {
             judged: VecDeque::new(),
             kept_profile: None,
             search: None,
+            wish: search::first_wish(),
+            sought: None,
+            searched: None,
             kept_search: None,
+            kept_wish: None,
+            opened_search: None,
+            kept_run: None,
+            sharing: Sharing::Not,
+            selected: None,
+            inspected: None,
+            target: Target { goal: Default::default(), accuracy: None, latency_millis: None },
+            dispatching: Dispatching::Off,
+            dispatch: None,
             notice: None,
             base_url,
         }

@@ -96,6 +96,17 @@ pub fn edge_address(query: &str, fragment: &str, host: &str, secure: Scheme) -> 
     Some(EdgeAddress { url, token })
 }
 
+/// The search that a link holds: the fragment's `search`. Only the worker knows whether it is one.
+pub fn shared_search(fragment: &str) -> Option<String> {
+    pairs(fragment).find(|(key, text)| key == "search" && !text.is_empty()).map(|(_, text)| text)
+}
+
+/// A link that opens a search: `address` without its query and fragment, which may hold a token, and the search alone.
+pub fn search_link(address: &str, text: &str) -> String {
+    let page = address.split(['?', '#']).next().unwrap_or_default();
+    format!("{page}#search={}", encode(text))
+}
+
 /// How the page itself was loaded, which decides how it may open a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -275,6 +286,23 @@ mod tests {
         assert_eq!(settings, Settings { seed: 7, ..Settings::default() });
         assert_eq!(problems.len(), 4);
         assert!(problems[3].contains("lamp") && problems[3].contains("chair"), "{}", problems[3]);
+    }
+
+    #[test]
+    fn a_search_link_holds_the_search_and_nothing_else() {
+        let link = search_link("https://h/cleave/?net=dgcnn&token=secret#token=secret&edge=wss%3A%2F%2Fe", "Ab-_9");
+        assert_eq!(link, "https://h/cleave/#search=Ab-_9");
+        let fragment = link.split_once('#').map(|(_, fragment)| fragment).unwrap();
+        assert_eq!(shared_search(fragment), Some("Ab-_9".into()));
+        assert_eq!(edge_address("", fragment, "h", Scheme::Secure), None);
+    }
+
+    #[test]
+    fn a_search_is_read_from_the_fragment_beside_a_token() {
+        assert_eq!(shared_search("#token=t&search=Ab-_9"), Some("Ab-_9".into()));
+        for without in ["", "#", "#token=t", "#search", "#search=", "#research=x"] {
+            assert_eq!(shared_search(without), None, "{without}");
+        }
     }
 
     #[test]

@@ -4,11 +4,16 @@
 mod answer;
 mod banner;
 mod cloud;
+mod compare;
 mod control;
 mod cut;
+mod dispatch;
+mod download;
+mod front;
 mod header;
 mod icon;
 mod input;
+mod inspect;
 mod lane;
 mod network;
 mod pipeline;
@@ -19,6 +24,7 @@ mod search;
 mod status;
 mod theme;
 mod timeline;
+mod wish;
 
 use crate::state::{Act, Notice, State};
 use crate::url::{self, Scheme};
@@ -61,7 +67,9 @@ impl Page {
         if let Event::Search(search) = &event
             && let Some(state) = &search.state
         {
-            worker::keep_search(state);
+            // What is told now belongs to what was asked for last.
+            let wish = self.state.with_untracked(|state| state.sought.clone());
+            worker::keep_search(state, wish.as_ref());
         }
         let intents = self.state.try_update(|state| state.hear(event));
         self.port.post(intents.unwrap_or_default());
@@ -92,7 +100,8 @@ fn opened() -> State {
     let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
     let mut state = State::new(settings, address, worker::base_url());
     state.kept_profile = worker::kept_profile();
-    state.kept_search = worker::kept_search();
+    (state.kept_search, state.kept_wish) = (worker::kept_search(), worker::kept_wish());
+    state.opened_search = url::shared_search(&fragment);
     if !problems.is_empty() {
         state.notice = Some(Notice {
             what: "Part of the address was not understood.".into(),
@@ -103,17 +112,25 @@ fn opened() -> State {
     state
 }
 
-/// Keeps the address equal to the settings; the token goes from sight with the first writing.
+/// Keeps the address equal to the settings; the token and a search go from sight with the first writing.
 fn keep_address(page: Page) {
     let query = page.part(|state| url::print(&state.settings));
-    Effect::new(move || {
-        let path = window().location().pathname().unwrap_or_default();
-        let query = query.get();
-        let address = if query.is_empty() { path } else { format!("{path}?{query}") };
-        if let Ok(history) = window().history() {
-            let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+    Effect::new(move || write_address(&query.get()));
+    // A link that is pasted into the address of an open page loads nothing.
+    let _listener = window_event_listener(leptos::ev::hashchange, move |_| {
+        if let Some(text) = url::shared_search(&window().location().hash().unwrap_or_default()) {
+            write_address(&query.get_untracked());
+            page.act(Act::OpenShared(text));
         }
     });
+}
+
+fn write_address(query: &str) {
+    let path = window().location().pathname().unwrap_or_default();
+    let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+    if let Ok(history) = window().history() {
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+    }
 }
 
 /// A panel that is built in a task of its own, so that building the page never holds the main thread for long; until then its
@@ -143,6 +160,7 @@ fn App() -> impl IntoView {
             </div>
             {staged("panel ghost", || view! { <price::Prices /> })}
             {staged("panel ghost", || view! { <search::Search /> })}
+            {staged("panel ghost", || view! { <dispatch::Dispatcher /> })}
             {staged("panel ghost", || view! { <timeline::Timeline /> })}
         </main>
     }

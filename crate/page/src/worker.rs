@@ -3,7 +3,7 @@
 
 use crate::state::{Act, Listed, Loading, Notice};
 use crate::view::Page;
-use cleave_wire::ui::{Event, Intent};
+use cleave_wire::ui::{Event, Intent, SearchWish};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -73,17 +73,34 @@ pub fn keep_profile(json: &str) {
     let _kept = storage().map(|storage| storage.set_item(PROFILE, json));
 }
 
-/// Where a search is kept between visits.
+/// Where a search is kept between visits, and what it was asked for.
 const SEARCH: &str = "cleave.search";
+const WISH: &str = "cleave.search.wish";
 
 /// The search of an earlier visit.
 pub fn kept_search() -> Option<String> {
     storage()?.get_item(SEARCH).ok().flatten()
 }
 
+/// What the search of an earlier visit was asked for.
+pub fn kept_wish() -> Option<SearchWish> {
+    let json = storage()?.get_item(WISH).ok().flatten()?;
+    serde_wasm_bindgen::from_value(js_sys::JSON::parse(&json).ok()?).ok()
+}
+
 /// Keeps a search, so that it can be gone on with after a reload.
-pub fn keep_search(json: &str) {
-    let _kept = storage().map(|storage| storage.set_item(SEARCH, json));
+pub fn keep_search(json: &str, wish: Option<&SearchWish>) {
+    let Some(storage) = storage() else { return };
+    let _kept = storage.set_item(SEARCH, json);
+    let _kept = match wish.and_then(wish_json) {
+        Some(wish) => storage.set_item(WISH, &wish),
+        None => storage.remove_item(WISH),
+    };
+}
+
+fn wish_json(wish: &SearchWish) -> Option<String> {
+    let value = wish.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).ok()?;
+    js_sys::JSON::stringify(&value).ok()?.as_string()
 }
 
 /// Reads the index of shipped networks and starts the worker, both at once.

@@ -13,6 +13,7 @@ mod bytes;
 pub mod error;
 pub mod header;
 pub mod limits;
+pub mod share;
 pub mod tensor;
 pub mod to_device;
 pub mod to_edge;

@@ -84,6 +84,14 @@ pub enum Intent {
     ResumeSearch { json: String },
     /// Run a design by the shared weights.
     Deploy { plan: String },
+    /// Price a design, operation by operation; [`Event::Inspected`] tells.
+    Inspect { plan: String },
+    /// Put a search into a link, with the machines' figures that it rests on; [`Event::Shared`] tells.
+    Share(SearchWish),
+    /// Begin the search that a link holds.
+    OpenShared { text: String },
+    /// From now on choose design and cut from the zoo by the measured link and edge, or no longer.
+    Dispatch(Option<Target>),
     /// Ends a stream, or whatever long work is under way.
     Stop,
 }
@@ -120,6 +128,12 @@ pub enum Event {
     Prices(Prices),
     /// How far a search is and what it has found, a few times a second, and once more when it has ended.
     Search(Search),
+    /// What a design costs, as [`Intent::Inspect`] asked.
+    Inspected(Inspection),
+    /// A search as text for a link: letters, digits, `-` and `_`.
+    Shared { wish: SearchWish, text: String },
+    /// What the dispatcher knows and has decided: after every decision and about twice a second.
+    Dispatch(Dispatch),
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.
@@ -344,6 +358,8 @@ pub struct Search {
     pub per_second: f64,
     /// Those that no other beats.
     pub designs: Vec<Design>,
+    /// What they are held against, under the same conditions: DGCNN on the device, on the edge and at its best cut.
+    pub references: Vec<Reference>,
     /// The limit that keeps every candidate out, in words.
     pub binding: Option<String>,
     /// All of it, about once a second: what goes on after a reload.
@@ -361,6 +377,90 @@ pub struct Design {
     pub device_peak_bytes: u64,
     pub edge_peak_bytes: u64,
     pub link_bytes: u64,
+}
+
+/// A known network with a mapping beside which designs are shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// "DGCNN on the device".
+    pub name: String,
+    /// Its accuracy is that of its card, on ModelNet10; negative where none is known.
+    pub design: Design,
+}
+
+/// A design's price, operation by operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The design, with its communicates.
+    pub plan: String,
+    /// The task that it is priced for: nodes, input channels, neighbours, classes.
+    pub n_points: usize,
+    pub in_channels: usize,
+    pub k: usize,
+    pub n_classes: usize,
+    pub price: Price,
+    /// Every operation on the tier that runs it, then the classifier.
+    pub op_millis: Vec<f64>,
+}
+
+/// What the dispatcher is to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    pub goal: Goal,
+    /// Least accuracy, 0..=1.
+    pub accuracy: Option<f64>,
+    /// Most milliseconds of a frame.
+    pub latency_millis: Option<f64>,
+}
+
+/// What is best among the choices that keep to a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// The least latency.
+    #[default]
+    Fastest,
+    /// The highest accuracy, then the least latency.
+    MostAccurate,
+    /// The least energy of the device.
+    LeastEnergy,
+}
+
+/// The dispatcher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dispatch {
+    pub running: bool,
+    pub target: Target,
+    /// The zoo's networks with their placements that some condition makes best.
+    pub choices: Vec<Choice>,
+    /// Which of them runs.
+    pub current: usize,
+    /// Megabits per second towards the edge, as last measured; absent until then.
+    pub up_mbps: Option<f64>,
+    pub rtt_millis: Option<f64>,
+    /// Time of the edge's part over its prediction; 1: as predicted.
+    pub edge_load: f64,
+    /// The latest decisions, the newest last.
+    pub decisions: Vec<Decision>,
+}
+
+/// A network of the zoo with a placement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub name: String,
+    pub plan: String,
+    pub accuracy: f64,
+}
+
+/// A change of what runs, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Milliseconds since the worker started.
+    pub at_millis: f64,
+    /// Indexes into the choices.
+    pub from: usize,
+    pub to: usize,
+    /// "the link is at 5.1 Mbps, not 98: 23.4 ms would be 8.1".
+    pub reason: String,
 }
 
 /// A stage of a frame.

@@ -2,7 +2,7 @@
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference, SearchWish};
+use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target};
 
 /// Ending of files that hold a network, not a shape.
 const WEIGHTS: &str = ".safetensors";
@@ -63,12 +63,30 @@ pub enum Act {
     Calibrate,
     /// Estimate energy by these powers of the device.
     Power(Powers),
+    /// Change what the search form holds.
+    Wish(SearchWish),
     /// Search for networks with their mapping.
     Search(SearchWish),
     /// Go on with the search of an earlier visit.
     ResumeSearch,
+    /// Begin the search that a link holds.
+    OpenShared(String),
+    /// Make a link of the search form.
+    Share,
+    /// Compare the next searches with the one on show.
+    KeepRun,
+    /// Compare no longer.
+    DropRun,
+    /// Show a design and what it costs.
+    Inspect(String),
+    /// Show no design.
+    CloseDesign,
     /// Run a design that was found.
     Deploy(String),
+    /// Change what the dispatcher is to reach.
+    Aim(Target),
+    /// Let the dispatcher choose what runs, or no longer.
+    Dispatch(Option<Target>),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -124,19 +142,19 @@ impl State {
             Act::Profile { quick } => return self.start(Run::Measuring, Intent::Profile { quick }),
             Act::Calibrate => return self.start(Run::Measuring, Intent::Calibrate),
             Act::Power(powers) => return self.when_ready(Intent::Power(powers)),
-            Act::Search(wish) => return self.start(Run::Searching, Intent::Search(wish)),
-            Act::ResumeSearch => {
-                let kept = self.kept_search.clone().map(|json| Intent::ResumeSearch { json });
-                return kept.map(|intent| self.start(Run::Searching, intent)).unwrap_or_default();
-            }
-            Act::Deploy(plan) => {
-                let mut intents = self.stop();
-                // Where it was found to be best, which may be nowhere.
-                let cuts = plan.parse::<cleave_arch::Plan>().map(|plan| plan.cuts().to_vec());
-                self.settings.cuts = cuts.map_or(Cuts::Default, Cuts::At);
-                intents.extend(self.when_ready(Intent::Deploy { plan }));
-                return intents;
-            }
+            Act::Wish(wish) => self.set_wish(wish),
+            Act::Search(wish) => return self.search_for(wish),
+            Act::ResumeSearch => return self.resume_search(),
+            Act::OpenShared(text) => return self.open_shared(text),
+            Act::Share => return self.share(),
+            Act::KeepRun => self.keep_run(),
+            Act::DropRun => self.kept_run = None,
+            Act::Inspect(plan) => return self.inspect(plan),
+            Act::CloseDesign => (self.selected, self.inspected) = (None, None),
+            Act::Deploy(plan) => return self.deploy(plan),
+            Act::Aim(target) => self.target = target,
+            Act::Dispatch(Some(target)) => return self.start_dispatch(target),
+            Act::Dispatch(None) => return self.end_dispatch(),
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
@@ -169,12 +187,12 @@ impl State {
         [start].into_iter().chain(kept).chain([shape, Intent::Network(network)]).collect()
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         matches!(self.loading, Loading::Ready { .. })
     }
 
     /// The intent if somebody is there to hear it. Until then the settings alone remember it: [`State::begin`] sends them.
-    fn when_ready(&self, intent: Intent) -> Vec<Intent> {
+    pub(super) fn when_ready(&self, intent: Intent) -> Vec<Intent> {
         if self.is_ready() { vec![intent] } else { Vec::new() }
     }
 
@@ -182,7 +200,8 @@ impl State {
         let mut intents = Vec::new();
         if name.ends_with(WEIGHTS) && self.is_ready() {
             self.settings.cuts = Cuts::Default;
-            intents = self.stop();
+            intents = self.end_dispatch();
+            intents.extend(self.stop());
         }
         intents.extend(self.when_ready(Intent::Open { name, bytes }));
         intents
@@ -195,7 +214,8 @@ impl State {
             return Vec::new();
         }
         self.wanted = Some(network.clone());
-        let mut intents = self.stop();
+        let mut intents = self.end_dispatch();
+        intents.extend(self.stop());
         intents.push(Intent::Network(network));
         intents
     }
@@ -247,7 +267,8 @@ impl State {
             Ok(plan) if plan == held.plan => Vec::new(),
             Ok(plan) => {
                 self.held = Some(Shared::new(held.with_plan(plan)));
-                let mut intents = self.plan_intent();
+                let mut intents = self.end_dispatch();
+                intents.extend(self.plan_intent());
                 intents.extend(self.run_soon());
                 intents
             }
@@ -269,6 +290,7 @@ impl State {
         self.settings.link = link;
         self.measured.clear();
         let mut intents = self.when_ready(Intent::Shape(link));
+        intents.extend(self.inspect_again());
         intents.extend(self.run_soon());
         intents
     }
@@ -280,11 +302,13 @@ impl State {
     }
 
     /// Begins long work of the worker, in place of whatever is running.
-    fn start(&mut self, run: Run, intent: Intent) -> Vec<Intent> {
+    pub(super) fn start(&mut self, run: Run, intent: Intent) -> Vec<Intent> {
         if !self.is_ready() || self.held.is_none() {
             return Vec::new();
         }
-        let mut intents = self.stop();
+        // Work that takes minutes shall find the network of its beginning.
+        let mut intents = self.end_dispatch();
+        intents.extend(self.stop());
         self.run = run;
         intents.push(intent);
         intents
@@ -301,7 +325,7 @@ impl State {
         vec![Intent::RunStream { in_flight }]
     }
 
-    fn stop(&mut self) -> Vec<Intent> {
+    pub(super) fn stop(&mut self) -> Vec<Intent> {
         let was = std::mem::replace(&mut self.run, Run::Idle);
         self.progress = None;
         if let Some(stream) = &mut self.stream {

@@ -33,27 +33,22 @@ impl State {
                 // Predictions rest on something else from now on.
                 self.judged.clear();
                 self.profile = Some(Shared::new(profile));
+                let mut intents = self.inspect_again();
                 if self.run == Run::Measuring {
                     self.run = Run::Idle;
-                    return self.run_soon();
+                    intents.extend(self.run_soon());
                 }
+                return intents;
             }
             Event::Prices(prices) => self.prices = Some(Shared::new(prices)),
             Event::Cloud(cloud) => return self.take_cloud(cloud),
             Event::Gallery(clouds) => self.gallery = Shared::new(clouds),
             Event::Network(network) => return self.take_network(network),
             Event::Frame(frame) => return self.take_frame(frame),
-            Event::Search(search) => {
-                let ended = self.run == Run::Searching && !search.running;
-                if let Some(state) = &search.state {
-                    self.kept_search = Some(state.clone());
-                }
-                self.search = Some(Shared::new(search));
-                if ended {
-                    self.run = Run::Idle;
-                    return self.run_soon();
-                }
-            }
+            Event::Search(search) => return self.take_search(search),
+            Event::Inspected(inspection) => self.take_inspection(inspection),
+            Event::Shared { wish, text } => self.take_shared(wish, text),
+            Event::Dispatch(dispatch) => self.take_dispatch(dispatch),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
         }
@@ -68,6 +63,9 @@ impl State {
 
     fn take_network(&mut self, network: Network) -> Vec<Intent> {
         self.progress = None;
+        if let Some(plan) = self.switched_to(&network) {
+            return self.follow(network, plan);
+        }
         let name = network.name.clone();
         let asked = self.wanted.take().unwrap_or_else(|| {
             // Nobody asked by name: it is a file that was opened.
@@ -82,7 +80,8 @@ impl State {
                 self.in_use = asked;
                 self.answer = None;
                 let mut intents = self.plan_intent();
-                intents.extend(self.run_soon());
+                // A link's search comes before the first frame, which it would end.
+                intents.extend(self.begin_opened_search().unwrap_or_else(|| self.run_soon()));
                 intents
             }
             Err(why) if self.settings.cuts != Cuts::Default => {
@@ -95,11 +94,7 @@ impl State {
                 self.wanted = Some(self.network_name());
                 vec![Intent::Network(self.network_name())]
             }
-            Err(why) => self.fail(Notice {
-                what: format!("The network {name} cannot be shown."),
-                why: why.to_string(),
-                remedy: "Reload the page; if that does not help, page and worker are of different versions.".into(),
-            }),
+            Err(why) => self.fail(unshowable(&name, &why)),
         }
     }
 
@@ -169,7 +164,7 @@ impl State {
         self.stream = Some(stream);
     }
 
-    fn fail(&mut self, notice: Notice) -> Vec<Intent> {
+    pub(super) fn fail(&mut self, notice: Notice) -> Vec<Intent> {
         self.notice = Some(notice);
         self.progress = None;
         if !matches!(self.loading, Loading::Ready { .. }) {
@@ -180,6 +175,7 @@ impl State {
         if matches!(self.run, Run::Once | Run::OnceMore) || (self.run == Run::Searching && !has_begun) {
             self.run = Run::Idle;
         }
+        self.forget_asked();
         match (self.wanted.take(), &self.held) {
             (Some(_), Some(_)) => self.settings.network = self.in_use.clone(),
             (Some(wanted), None) => return self.fall_back(&wanted),
@@ -200,5 +196,14 @@ impl State {
         self.settings.cuts = Cuts::Default;
         self.wanted = Some(next.clone());
         vec![Intent::Network(next)]
+    }
+}
+
+/// Why a network that the worker holds is not on show.
+pub(super) fn unshowable(name: &str, why: &cleave_arch::ArchError) -> Notice {
+    Notice {
+        what: format!("The network {name} cannot be shown."),
+        why: why.to_string(),
+        remedy: "Reload the page; if that does not help, page and worker are of different versions.".into(),
     }
 }

@@ -1,5 +1,8 @@
 //! The page's behaviour without a browser: what is sent when, and what survives an error.
 
+mod dispatch;
+mod search;
+
 use super::*;
 use crate::pipeline::tests::network;
 use crate::timeline::tests::frame;
@@ -160,7 +163,8 @@ fn a_frame_without_an_answer_keeps_the_last_one() {
     assert!(state.notice.is_some_and(|notice| notice.why.contains("memory")));
 }
 
-fn search(running: bool) -> ui::Search {
+/// A search with one design, which is there to be compared, exported and gone on with.
+pub(crate) fn search(running: bool) -> ui::Search {
     ui::Search {
         running,
         stage: "drawing".into(),
@@ -172,12 +176,14 @@ fn search(running: bool) -> ui::Search {
         evaluated: 1,
         per_second: 1.0,
         designs: vec![crate::front::tests::design(0.9, 1.0)],
+        references: vec![],
         binding: None,
         state: Some("{}".into()),
     }
 }
 
-fn wish() -> ui::SearchWish {
+/// At most 10 ms, with the smallest budget.
+pub(crate) fn wish() -> ui::SearchWish {
     ui::SearchWish {
         strategy: ui::Strategy::Nsga,
         latency_millis: Some(10.0),
@@ -188,27 +194,4 @@ fn wish() -> ui::SearchWish {
         seed: 1,
         codec: "f32".into(),
     }
-}
-
-#[test]
-fn a_search_runs_alone_is_kept_and_ends_by_itself_or_by_failing() {
-    let mut state = running();
-    assert_eq!(names(&state.act(Act::Search(wish()))), ["search"]);
-    state.hear(Event::Search(search(true)));
-    assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Searching, 0));
-    assert_eq!(names(&state.hear(Event::Search(search(false)))), ["runonce"]);
-    assert_eq!(state.kept_search.as_deref(), Some("{}"));
-    assert_eq!(names(&state.act(Act::ResumeSearch)), ["stop", "resumesearch"]);
-    state.hear(failed());
-    assert_eq!(state.run, Run::Idle, "it did not begin");
-}
-
-#[test]
-fn a_design_runs_where_it_was_found_to_be_best() {
-    let mut state = running();
-    let plan = "3 2 1 4,0 6 3 0".to_owned();
-    assert_eq!(names(&state.act(Act::Deploy(plan.clone()))), ["deploy"]);
-    assert_eq!(state.settings.cuts, Cuts::At(vec![]));
-    let intents = state.hear(Event::Network(network(&plan)));
-    assert_eq!(names(&intents)[0], format!("plan {plan} f32"));
 }

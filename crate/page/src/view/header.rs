@@ -1,6 +1,7 @@
 //! The top line: name, sharing, theme; and under it one line that says what is awaited and how far it is.
 
 use super::Page;
+use super::download::copy;
 use super::icon::{Icon, icon};
 use super::theme::ThemeButton;
 use crate::format;
@@ -36,9 +37,7 @@ fn ShareButton() -> impl IntoView {
     let share = move |_| {
         leptos::task::spawn_local(async move {
             let address = window().location().href().unwrap_or_default();
-            let written =
-                wasm_bindgen_futures::JsFuture::from(window().navigator().clipboard().write_text(&address)).await;
-            copied.set(Some(if written.is_ok() { "link copied" } else { "copy it from the address bar" }));
+            copied.set(Some(if copy(&address).await { "link copied" } else { "copy it from the address bar" }));
             set_timeout(move || copied.set(None), Duration::from_secs(3));
         });
     };

@@ -2,6 +2,7 @@
 //! predictions rest on.
 
 use super::Page;
+use super::download::download;
 use super::lane;
 use super::scatter::Judged;
 use crate::format;
@@ -40,14 +41,16 @@ pub fn Prices() -> impl IntoView {
     }
 }
 
-fn label(part: Part) -> &'static str {
+/// A part's word.
+pub(super) fn label(part: Part) -> &'static str {
     match part {
         Part::Lane(lane) => word(lane),
         Part::Other => "other",
     }
 }
 
-fn fill(part: Part) -> &'static str {
+/// What fills a part's marks.
+pub(super) fn fill(part: Part) -> &'static str {
     match part {
         Part::Lane(own) => lane::fill(own),
         Part::Other => "var(--muted)",
@@ -218,7 +221,7 @@ fn Basis() -> impl IntoView {
     let measuring = page.part(|state| state.run == Run::Measuring);
     let waiting = page.part(|state| state.held.is_none() || state.cloud.is_none());
     let exported = page.part(|state| state.profile.clone());
-    let file = move || exported.with(|profile| profile.as_ref().map(|profile| data_url(&profile.json)));
+    let file = move || exported.with(|profile| profile.as_ref().map(|profile| profile.json.clone()));
     let import = move |event| {
         let input: HtmlInputElement = event_target(&event);
         if let Some(file) = input.files().and_then(|files| files.get(0)) {
@@ -241,9 +244,7 @@ fn Basis() -> impl IntoView {
                 </Show>
             </div>
             <div class="buttons">
-                <Show when=move || exported.with(Option::is_some)>
-                    <a class="button" download="cleave-profile.json" href=file>"Export"</a>
-                </Show>
+                {download("Export", "cleave-profile.json", "application/json", file)}
                 <label class="button">
                     <input type="file" class="unseen" accept=".json,application/json" on:change=import />"Import"
                 </label>
@@ -282,10 +283,6 @@ fn Power() -> impl IntoView {
             </fieldset>
         </Show>
     }
-}
-
-fn data_url(json: &str) -> String {
-    format!("data:application/json;charset=utf-8,{}", js_sys::encode_uri_component(json))
 }
 
 fn read(page: Page, file: web_sys::File) {

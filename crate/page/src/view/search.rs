@@ -1,17 +1,18 @@
-//! Search: limits and budget, the funnel, what no other design beats, and a way to run it.
+//! Search: the form, the funnel, the plot and the table of what no other design beats, the design on show, and two runs
+//! side by side.
 
 use super::Page;
+use super::compare::Compared;
+use super::download::download;
+use super::front::Plot;
+use super::inspect::Inspected;
+use super::wish::Wish;
+use crate::export::{to_csv, to_json};
 use crate::format;
-use crate::front::{Front, best, front, funnel};
-use crate::state::{Act, Run};
-use cleave_wire::ui::{Design, SearchWish, Strategy};
+use crate::front::{SHOWN, best, funnel, listed};
+use crate::state::Act;
+use cleave_wire::ui::Design;
 use leptos::prelude::*;
-
-/// The plotting area and the room for the axes' numbers, CSS pixels.
-const WIDTH: f64 = 340.0;
-const HEIGHT: f64 = 200.0;
-const LEFT: f64 = 48.0;
-const BELOW: f64 = 36.0;
 
 /// The panel.
 #[component]
@@ -25,7 +26,6 @@ pub fn Search() -> impl IntoView {
                 .into()
         }
     });
-    let designs = page.part(|state| state.search.as_ref().map(|search| search.designs.clone()).unwrap_or_default());
     view! {
         <section class="panel search" aria-labelledby="search-title">
             <div class="panel-head">
@@ -34,70 +34,45 @@ pub fn Search() -> impl IntoView {
             </div>
             <div class="search-grid">
                 <div class="wishes"><Wish /></div>
-                <div>
-                    <svg class="chart front" viewBox=format!("0 0 {} {}", LEFT + WIDTH + 10.0, HEIGHT + BELOW) role="img" aria-labelledby="search-words">
-                        {move || designs.with(|designs| draw(&front(designs), page, designs))}
-                    </svg>
-                </div>
-                <Found designs=designs />
+                <Plot />
+                <div class="results"><Found /><Keep /></div>
             </div>
             <p id="search-words" aria-live="off">{words}</p>
+            <Inspected />
+            <Compared />
         </section>
     }
 }
 
-fn draw(front: &Front, page: Page, designs: &[Design]) -> impl IntoView + use<> {
-    let across = |at: f64| LEFT + WIDTH * at;
-    let up = |at: f64| HEIGHT * (1.0 - at);
-    let tick = |(millis, at): &(f64, f64)| {
-        let label = if *millis < 1.0 { format!("{millis:.1}") } else { format!("{millis:.0}") };
-        view! { <text x=across(*at) y=HEIGHT + 16.0 text-anchor="middle">{label}</text> }
-    };
-    let level = |share: f64| {
-        let accuracy = front.span[0] + share * (front.span[1] - front.span[0]);
-        view! { <text x=LEFT - 6.0 y=up(share) + 4.0 text-anchor="end">{format!("{:.0} %", 100.0 * accuracy)}</text> }
-    };
-    let levels = if designs.is_empty() { Vec::new() } else { [0.0, 0.5, 1.0].map(level).to_vec() };
-    let dot = |([x, y], design): (&[f64; 2], &Design)| {
-        let plan = design.plan.clone();
-        view! {
-            <circle class="dot design" cx=across(*x) cy=up(*y) r="4.5" on:click=move |_| page.act(Act::Deploy(plan.clone()))>
-                {leptos::svg::title().child(describe(design))}
-            </circle>
-        }
-    };
-    view! {
-        <rect class="frame" x=LEFT y="0" width=WIDTH height=HEIGHT></rect>
-        {front.ticks.iter().map(tick).collect_view()}
-        {levels.into_iter().collect_view()}
-        <text x=across(0.5) y=HEIGHT + BELOW - 3.0 text-anchor="middle">"predicted latency, ms; accuracy by shared weights"</text>
-        {front.points.iter().zip(designs).map(dot).collect_view()}
-    }
+/// A row's identity: the same plan with other figures is another row.
+fn key(design: &Design) -> (String, [u64; 2]) {
+    (design.plan.clone(), [design.accuracy, design.latency_millis].map(f64::to_bits))
 }
 
-fn describe(design: &Design) -> String {
-    format!(
-        "{}: {:.0} %, {}, {} on the device",
-        design.plan,
-        100.0 * design.accuracy,
-        format::millis(design.latency_millis),
-        format::bytes(design.device_peak_bytes as usize)
-    )
-}
-
+/// The designs, the best first. Rows stay where they are while others come, so that the focus does.
 #[component]
-fn Found(designs: Memo<Vec<Design>>) -> impl IntoView {
+fn Found() -> impl IntoView {
     let page = Page::of_here();
+    let designs = page.part(|state| state.search.as_ref().map(|search| best(&search.designs)).unwrap_or_default());
+    let selected = page.part(|state| state.selected.clone());
+    let all = RwSignal::new(false);
+    let rows = move || {
+        let most = if all.get() { usize::MAX } else { SHOWN };
+        designs.with(|designs| selected.with(|selected| listed(designs, most, selected.as_deref())))
+    };
+    let n = Memo::new(move |_| designs.with(Vec::len));
     let row = move |design: Design| {
-        let (plan, name) = (design.plan.clone(), design.plan.clone());
+        let (plan, own) = (design.plan.clone(), design.plan.clone());
+        let is_shown = Memo::new(move |_| selected.with(|selected| selected.as_ref() == Some(&own)));
+        let word = move || if is_shown.get() { "Shown" } else { "Show" };
         view! {
-            <tr>
+            <tr class:selected=is_shown aria-current=move || is_shown.get().then_some("true") on:click=move |_| page.act(Act::Inspect(plan.clone()))>
                 <th scope="row"><code>{design.plan.clone()}</code></th>
                 <td>{format!("{:.0} %", 100.0 * design.accuracy)}</td>
                 <td>{format::millis(design.latency_millis)}</td>
                 <td>{format::bytes(design.device_peak_bytes as usize)}</td>
-                <td><button type="button" aria-label=format!("Run {name}")
-                    on:click=move |_| page.act(Act::Deploy(plan.clone()))>"Run"</button></td>
+                // A press of the button is a click on its row.
+                <td><button type="button">{word} <span class="unseen">" " {design.plan}</span></button></td>
             </tr>
         }
     };
@@ -108,81 +83,37 @@ fn Found(designs: Memo<Vec<Design>>) -> impl IntoView {
                     <th scope="col">"design"</th><th scope="col">"accuracy"</th><th scope="col">"latency"</th>
                     <th scope="col">"memory"</th><td></td>
                 </tr></thead>
-                <tbody>{move || designs.with(|designs| best(designs)).into_iter().map(row).collect_view()}</tbody>
+                <tbody><For each=rows key=key children=row /></tbody>
             </table>
         </div>
+        <Show when=move || { n.get() > SHOWN }>
+            <button type="button" class="quiet" aria-expanded=move || all.get().to_string()
+                on:click=move |_| all.update(|all| *all = !*all)>
+                {move || if all.get() { format!("Only the best {SHOWN}") } else { format!("All {}", n.get()) }}
+            </button>
+        </Show>
     }
 }
 
+/// What can be done with the whole of it: download it, or hold the next search against it.
 #[component]
-fn Wish() -> impl IntoView {
+fn Keep() -> impl IntoView {
     let page = Page::of_here();
-    let wish = RwSignal::new(SearchWish {
-        strategy: Strategy::Nsga,
-        latency_millis: Some(30.0),
-        energy_millijoules: None,
-        device_megabytes: None,
-        candidates: 60_000,
-        evaluations: 120,
-        seed: 1,
-        codec: "f32".into(),
-    });
-    let searching = page.part(|state| state.run == Run::Searching);
-    let waiting = page.part(|state| state.held.is_none() || state.run == Run::Measuring);
-    let kept = page.part(|state| state.kept_search.is_some());
-    let limit = move |name: &'static str,
-                      get: fn(&SearchWish) -> Option<f64>,
-                      set: fn(&mut SearchWish, Option<f64>)| {
-        let shown = move || wish.with(|wish| get(wish).map(|value| value.to_string()).unwrap_or_default());
-        let change = move |event| {
-            let value = event_target_value(&event).parse::<f64>().ok().filter(|value| *value > 0.0);
-            wish.update(|wish| set(wish, value));
-        };
-        view! { <label>{name}<input type="number" min="0" step="any" placeholder="any" prop:value=shown on:change=change /></label> }
-    };
-    let whole = move |name: &'static str, get: fn(&SearchWish) -> u64, set: fn(&mut SearchWish, u64)| {
-        let shown = move || wish.with(get).to_string();
-        let change = move |event| {
-            if let Ok(value) = event_target_value(&event).parse::<u64>() {
-                wish.update(|wish| set(wish, value.max(1)));
-            }
-        };
-        view! { <label>{name}<input type="number" min="1" step="1" prop:value=shown on:change=change /></label> }
-    };
-    let choose = move |event| {
-        let strategy = match event_target_value(&event).as_str() {
-            "random" => Strategy::Random,
-            "stages" => Strategy::Stages,
-            _ => Strategy::Nsga,
-        };
-        wish.update(|wish| wish.strategy = strategy);
-    };
+    let run = page.part(|state| state.recorded().filter(|run| !run.search.designs.is_empty()));
+    let has_ended = move || run.with(|run| run.as_ref().is_some_and(|run| !run.search.running));
+    let kept = page.part(|state| state.kept_run.is_some());
+    let json = move || run.with(|run| run.as_ref().map(to_json));
+    let csv = move || run.with(|run| run.as_ref().map(to_csv));
     view! {
-        <fieldset class="wish" disabled=searching>
-            <legend class="unseen">"What is searched for"</legend>
-            {limit("latency, ms", |wish| wish.latency_millis, |wish, value| wish.latency_millis = value)}
-            {limit("energy, mJ", |wish| wish.energy_millijoules, |wish, value| wish.energy_millijoules = value)}
-            {limit("device memory, MB", |wish| wish.device_megabytes, |wish, value| wish.device_megabytes = value)}
-            {whole("candidates", |wish| wish.candidates, |wish, value| wish.candidates = value)}
-            {whole("judged", |wish| wish.evaluations, |wish, value| wish.evaluations = value)}
-            {whole("seed", |wish| wish.seed, |wish, value| wish.seed = value)}
-            <label>"strategy"
-                <select on:change=choose>
-                    <option value="nsga" selected>"NSGA-II"</option>
-                    <option value="random">"random (GCoDE)"</option>
-                    <option value="stages">"stages (HGNAS)"</option>
-                </select>
-            </label>
-        </fieldset>
-        <div class="buttons wish-buttons">
-            <Show when=move || !searching.get() fallback=move || view! {
-                <button type="button" on:click=move |_| page.act(Act::Stop)>"Stop"</button>
-            }>
-                <button type="button" class="primary" disabled=waiting
-                    on:click=move |_| page.act(Act::Search(wish.get_untracked()))>"Search"</button>
-                <Show when=move || kept.get()>
-                    <button type="button" disabled=waiting on:click=move |_| page.act(Act::ResumeSearch)>"Go on"</button>
-                </Show>
+        <div class="buttons">
+            {download("JSON", "cleave-search.json", "application/json", json)}
+            {download("CSV", "cleave-search.csv", "text/csv", csv)}
+            <Show when=has_ended>
+                <button type="button" title="The next search is drawn over this one"
+                    on:click=move |_| page.act(Act::KeepRun)>"Keep for comparison"</button>
+            </Show>
+            <Show when=move || kept.get()>
+                <button type="button" on:click=move |_| page.act(Act::DropRun)>"Drop comparison"</button>
             </Show>
         </div>
     }

@@ -1,0 +1,181 @@
+//! Searches: what the form holds, which design is on show, what is compared, and links.
+
+use super::*;
+use crate::inspect::tests::inspection;
+use cleave_wire::ui::SearchWish;
+
+const CUT: &str = "3 2 5 1 4,0 6 0 3 0";
+
+#[test]
+fn a_search_runs_alone_is_kept_and_ends_by_itself_or_by_failing() {
+    let mut state = running();
+    assert_eq!(names(&state.act(Act::Search(wish()))), ["search"]);
+    state.hear(Event::Search(search(true)));
+    assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Searching, 0));
+    assert_eq!(names(&state.hear(Event::Search(search(false)))), ["runonce"]);
+    assert_eq!(state.kept_search.as_deref(), Some("{}"));
+    assert_eq!(names(&state.act(Act::ResumeSearch)), ["stop", "resumesearch"]);
+    state.hear(failed());
+    assert_eq!(state.run, Run::Idle, "it did not begin");
+}
+
+#[test]
+fn a_design_runs_where_it_was_found_to_be_best() {
+    let mut state = running();
+    let plan = "3 2 1 4,0 6 3 0".to_owned();
+    assert_eq!(names(&state.act(Act::Deploy(plan.clone()))), ["deploy"]);
+    assert_eq!(state.settings.cuts, Cuts::At(vec![]));
+    let intents = state.hear(Event::Network(network(&plan)));
+    assert_eq!(names(&intents)[0], format!("plan {plan} f32"));
+}
+
+#[test]
+fn the_form_holds_the_wish_of_the_search_under_way() {
+    let mut state = running();
+    assert_eq!((state.wish.latency_millis, state.wish.candidates), (Some(30.0), 60_000), "as on a first visit");
+    state.act(Act::Wish(SearchWish { seed: 7, ..wish() }));
+    assert_eq!(state.wish.seed, 7);
+    state.act(Act::Search(wish()));
+    assert_eq!((&state.wish, &state.searched), (&wish(), &None), "the search on show is still another");
+    state.hear(Event::Search(search(true)));
+    state.act(Act::Wish(SearchWish { seed: 9, ..wish() }));
+    state.hear(Event::Search(search(false)));
+    assert_eq!(state.searched, Some(wish()), "the form may go on, the result is that of its own wish");
+    assert_eq!(state.kept_wish, Some(wish()));
+    state.act(Act::ResumeSearch);
+    assert_eq!(state.wish, wish(), "a search that goes on shows its own limits");
+}
+
+#[test]
+fn numbers_of_the_form_stay_exact_in_javascript() {
+    let mut state = running();
+    state.act(Act::Wish(SearchWish { seed: u64::MAX, candidates: 0, ..wish() }));
+    assert_eq!((state.wish.seed, state.wish.candidates), (crate::url::SEEDS - 1, 1));
+}
+
+#[test]
+fn a_search_that_does_not_begin_leaves_the_one_on_show_as_it_was() {
+    let mut state = running();
+    state.act(Act::Search(wish()));
+    state.hear(Event::Search(search(false)));
+    state.act(Act::Search(SearchWish { seed: 2, ..wish() }));
+    state.hear(failed());
+    assert_eq!(state.searched, Some(wish()));
+    assert!(state.recorded().is_some_and(|run| run.wish == Some(wish())));
+}
+
+#[test]
+fn a_design_is_selected_and_priced_and_running_it_is_another_act() {
+    let mut state = running();
+    assert_eq!(names(&state.act(Act::Inspect(CUT.into()))), ["inspect"]);
+    assert_eq!(state.selected.as_deref(), Some(CUT));
+    assert_eq!(state.settings.cuts, Cuts::Default, "what runs is what ran before");
+    state.hear(Event::Inspected(inspection("3 2 1 4,0 6 3 0")));
+    assert!(state.inspected.is_none(), "that is the price of another");
+    state.hear(Event::Inspected(inspection("3  2 5 1 4, 0 6 0 3 0")));
+    assert!(state.inspected.is_some());
+    state.act(Act::Inspect("3 2 1 4,0 6 3 0".into()));
+    assert!(state.inspected.is_none(), "not priced yet");
+    state.act(Act::CloseDesign);
+    assert_eq!((state.selected.is_none(), state.inspected.is_none()), (true, true));
+}
+
+#[test]
+fn a_design_on_show_is_priced_again_when_link_or_profile_change() {
+    let mut state = running();
+    let link = Link { mbps: 40.0, ..state.settings.link };
+    assert_eq!(names(&state.act(Act::Shaping(link))), ["shape", "runonce"], "nothing is on show");
+    state.hear(Event::Frame(frame(2, 0.0)));
+    state.act(Act::Inspect(CUT.into()));
+    let link = Link { mbps: 10.0, ..link };
+    assert_eq!(names(&state.act(Act::Shaping(link))), ["shape", "inspect", "runonce"]);
+    assert_eq!(names(&state.hear(Event::Profile(profile()))), ["inspect"]);
+}
+
+fn profile() -> ui::Profile {
+    ui::Profile {
+        json: String::new(),
+        complete: true,
+        device: String::new(),
+        edge: None,
+        rows: 1,
+        noise: 0.0,
+        link: None,
+        calibrated: 0,
+        powers: ui::Powers { active_milliwatts: 1.0, communicating_milliwatts: 1.0, static_milliwatts: 1.0 },
+    }
+}
+
+#[test]
+fn a_run_is_kept_when_it_has_ended_and_compared_with_the_next() {
+    let mut state = running();
+    state.act(Act::Search(wish()));
+    state.hear(Event::Search(search(true)));
+    state.act(Act::KeepRun);
+    assert!(state.kept_run.is_none(), "it is still under way");
+    state.hear(Event::Search(search(false)));
+    state.act(Act::KeepRun);
+    assert!(state.kept_run.is_some() && state.compared().is_none(), "there is nothing to compare with yet");
+    state.act(Act::Search(SearchWish { seed: 2, ..wish() }));
+    state.hear(Event::Search(search(true)));
+    let seeds = state.compared().map(|runs| runs.map(|run| run.wish.map(|wish| wish.seed)));
+    assert_eq!(seeds, Some([Some(1), Some(2)]));
+    state.act(Act::DropRun);
+    assert!(state.kept_run.is_none() && state.compared().is_none());
+}
+
+#[test]
+fn a_link_is_made_of_the_form_and_forgotten_when_the_form_changes() {
+    let mut state = running();
+    let intents = state.act(Act::Share);
+    assert!(matches!(&intents[..], [Intent::Share(shared)] if *shared == state.wish));
+    let told = Event::Shared { wish: state.wish.clone(), text: "Ab-_".into() };
+    assert!(state.hear(told).is_empty());
+    assert_eq!(state.sharing, Sharing::Told("Ab-_".into()));
+    state.act(Act::Wish(state.wish.clone()));
+    assert_eq!(state.sharing, Sharing::Told("Ab-_".into()), "nothing has changed");
+    state.act(Act::Wish(wish()));
+    assert_eq!(state.sharing, Sharing::Not);
+    state.act(Act::Share);
+    state.hear(failed());
+    assert_eq!(state.sharing, Sharing::Not);
+    state.hear(Event::Shared { wish: SearchWish { seed: 5, ..wish() }, text: "late".into() });
+    assert_eq!((state.wish.seed, state.sharing), (1, Sharing::Not), "nobody waits for it");
+}
+
+#[test]
+fn a_link_is_opened_once_the_worker_has_a_network_and_shows_its_own_limits() {
+    let mut state = State::new(Settings::default(), None, String::new());
+    assert!(state.act(Act::OpenShared("Ab-_".into())).is_empty());
+    state.act(Act::List(vec![]));
+    assert_eq!(names(&state.hear(ready())), ["start", "generate", "network dgcnn"]);
+    state.hear(cloud());
+    let intents = state.hear(Event::Network(network(SMALL)));
+    assert_eq!(names(&intents), ["plan 3 2 5 1 4,0 6 0 3 0 f32", "openshared"], "no frame is run before it");
+    assert!(matches!(&intents[1], Intent::OpenShared { text } if text == "Ab-_"));
+    assert_eq!(state.run, Run::Searching);
+    state.hear(Event::Shared { wish: wish(), text: "Ab-_".into() });
+    assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not));
+    state.hear(Event::Search(search(true)));
+    assert_eq!(state.searched, Some(wish()));
+    assert_eq!(names(&state.hear(Event::Search(search(false)))), ["runonce"]);
+    assert!(!names(&state.hear(Event::Network(network(SMALL)))).contains(&"openshared".to_owned()), "once");
+}
+
+#[test]
+fn a_link_that_is_opened_later_begins_at_once_and_in_place_of_what_runs() {
+    let mut state = running();
+    state.act(Act::RunStream);
+    assert_eq!(names(&state.act(Act::OpenShared("x".into()))), ["stop", "openshared"]);
+    state.hear(failed());
+    assert_eq!(state.run, Run::Idle, "it is no search");
+}
+
+#[test]
+fn a_link_that_is_asked_for_during_the_search_of_another_is_not_mixed_up() {
+    let mut state = running();
+    state.act(Act::OpenShared("x".into()));
+    state.act(Act::Share);
+    state.hear(Event::Shared { wish: wish(), text: "x".into() });
+    assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not), "the form has changed: the link is stale");
+}

@@ -1,0 +1,140 @@
+//! The search form: limits, budget and strategy, and a link that opens the same search elsewhere.
+
+use super::Page;
+use super::download::copy;
+use crate::compare::strategy;
+use crate::state::{Act, Run, Sharing};
+use crate::url::search_link;
+use cleave_wire::ui::{SearchWish, Strategy};
+use leptos::prelude::*;
+use web_sys::HtmlInputElement;
+
+/// The strategies with the words of the form's values.
+const STRATEGIES: [(&str, Strategy); 3] =
+    [("nsga", Strategy::Nsga), ("random", Strategy::Random), ("stages", Strategy::Stages)];
+
+/// The form with its buttons.
+#[component]
+pub fn Wish() -> impl IntoView {
+    let page = Page::of_here();
+    let wish = page.part(|state| state.wish.clone());
+    let searching = page.part(|state| state.run == Run::Searching);
+    let waiting = page.part(|state| state.held.is_none() || state.run == Run::Measuring);
+    let kept = page.part(|state| state.kept_search.is_some());
+    view! {
+        <fieldset class="wish" disabled=searching>
+            <legend class="unseen">"What is searched for"</legend>
+            {limit(page, wish, "latency, ms", |wish| wish.latency_millis, |wish, value| wish.latency_millis = value)}
+            {limit(page, wish, "energy, mJ", |wish| wish.energy_millijoules, |wish, value| wish.energy_millijoules = value)}
+            {limit(page, wish, "device memory, MB", |wish| wish.device_megabytes, |wish, value| wish.device_megabytes = value)}
+            {whole(page, wish, "candidates", |wish| wish.candidates, |wish, value| wish.candidates = value)}
+            {whole(page, wish, "judged", |wish| wish.evaluations, |wish, value| wish.evaluations = value)}
+            {whole(page, wish, "seed", |wish| wish.seed, |wish, value| wish.seed = value)}
+            {strategies(page, wish)}
+        </fieldset>
+        <div class="buttons wish-buttons">
+            <Show when=move || !searching.get() fallback=move || view! {
+                <button type="button" on:click=move |_| page.act(Act::Stop)>"Stop"</button>
+            }>
+                <button type="button" class="primary" disabled=waiting
+                    on:click=move |_| page.act(Act::Search(wish.get_untracked()))>"Search"</button>
+                <Show when=move || kept.get()>
+                    <button type="button" disabled=waiting on:click=move |_| page.act(Act::ResumeSearch)>"Go on"</button>
+                </Show>
+            </Show>
+            <button type="button" disabled=waiting title="A link that begins this search on another device"
+                on:click=move |_| page.act(Act::Share)>"Share"</button>
+        </div>
+        <Link />
+    }
+}
+
+/// A change of one value.
+fn change(page: Page, wish: Memo<SearchWish>, set: impl FnOnce(&mut SearchWish)) {
+    let mut changed = wish.get_untracked();
+    set(&mut changed);
+    page.act(Act::Wish(changed));
+}
+
+fn limit(
+    page: Page,
+    wish: Memo<SearchWish>,
+    name: &'static str,
+    get: fn(&SearchWish) -> Option<f64>,
+    set: fn(&mut SearchWish, Option<f64>),
+) -> impl IntoView {
+    let shown = move || wish.with(|wish| get(wish).map(|value| value.to_string()).unwrap_or_default());
+    let typed = move |event| {
+        let value = event_target_value(&event).parse::<f64>().ok().filter(|value| *value > 0.0 && value.is_finite());
+        change(page, wish, |wish| set(wish, value));
+    };
+    view! { <label>{name}<input type="number" min="0" step="any" placeholder="any" prop:value=shown on:change=typed /></label> }
+}
+
+fn whole(
+    page: Page,
+    wish: Memo<SearchWish>,
+    name: &'static str,
+    get: fn(&SearchWish) -> u64,
+    set: fn(&mut SearchWish, u64),
+) -> impl IntoView {
+    let shown = move || wish.with(get).to_string();
+    let typed = move |event| {
+        if let Ok(value) = event_target_value(&event).parse::<u64>() {
+            change(page, wish, |wish| set(wish, value));
+        }
+    };
+    view! { <label>{name}<input type="number" min="0" step="1" prop:value=shown on:change=typed /></label> }
+}
+
+fn strategies(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
+    let chosen = move |event| {
+        let word = event_target_value(&event);
+        if let Some((_, strategy)) = STRATEGIES.into_iter().find(|(name, _)| *name == word) {
+            change(page, wish, |wish| wish.strategy = strategy);
+        }
+    };
+    let option = move |(name, own): (&'static str, Strategy)| {
+        view! { <option value=name prop:selected=move || wish.with(|wish| wish.strategy == own)>{strategy(own)}</option> }
+    };
+    view! {
+        <label>"strategy"<select on:change=chosen>{STRATEGIES.into_iter().map(option).collect_view()}</select></label>
+    }
+}
+
+/// The link that was asked for: in the clipboard where the browser lets us, and to be selected.
+#[component]
+fn Link() -> impl IntoView {
+    let page = Page::of_here();
+    let sharing = page.part(|state| state.sharing.clone());
+    let link = Memo::new(move |_| match sharing.get() {
+        Sharing::Told(text) => Some(search_link(&window().location().href().unwrap_or_default(), &text)),
+        Sharing::Not | Sharing::Asked => None,
+    });
+    let words = RwSignal::new("");
+    let copy_it = move || {
+        let Some(link) = link.get_untracked() else { return };
+        leptos::task::spawn_local(async move {
+            let is_copied = copy(&link).await;
+            words.set(if is_copied { "Copied." } else { "Select the link and copy it." });
+        });
+    };
+    Effect::new(move |_| {
+        words.set("");
+        if link.with(Option::is_some) {
+            copy_it();
+        }
+    });
+    let select = move |event: web_sys::FocusEvent| event_target::<HtmlInputElement>(&event).select();
+    view! {
+        <Show when=move || link.with(Option::is_some)>
+            <div class="share">
+                <label>"Link to this search"
+                    <input type="text" readonly prop:value=move || link.get().unwrap_or_default() on:focus=select />
+                </label>
+                <button type="button" on:click=move |_| copy_it()>"Copy"</button>
+            </div>
+        </Show>
+        <p class="hint" aria-live="polite">{words}</p>
+    }
+}
