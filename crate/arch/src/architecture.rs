@@ -57,7 +57,7 @@ impl Architecture {
 
     /// For lists that keep the rules by construction.
     pub(crate) fn from_valid(ops: Vec<Op>) -> Self {
-        debug_assert!(Self::new(ops.clone()).is_ok());
+        debug_assert!(Self::new_given_graph(ops.clone()).is_ok());
         Self { ops }
     }
 

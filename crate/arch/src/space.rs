@@ -9,6 +9,7 @@ use crate::codec::LinkCodec;
 use crate::op::Op;
 use crate::plan::{MAX_CUTS, Plan};
 use crate::rng::SplitMix64;
+use crate::task::GraphSource;
 
 /// Positions of the published space.
 pub const POSITIONS: usize = 12;
@@ -46,7 +47,7 @@ impl Functions {
 
 /// Number of valid operation strings with `positions` positions (12: 34,303,488); exact up to 24, then saturating.
 pub fn count_valid_strings(positions: usize) -> u64 {
-    Counts::new(positions, MAX_CUTS).of(positions, Prefix::START)
+    Counts::new(positions, MAX_CUTS, GraphSource::Sampled).all()
 }
 
 /// A plan of [`POSITIONS`] positions, communicates counted: uniform over the valid operation strings, then uniform
@@ -79,24 +80,25 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Of the space with these functions.
-    pub fn new(functions: Functions) -> Self {
-        Self { counts: Counts::new(POSITIONS, MAX_CUTS), functions }
+    /// Of the space with these functions. Where the input brings a graph, the first aggregate reads that one: no sample
+    /// comes before it (a rule of ours).
+    pub fn new(functions: Functions, graph: GraphSource) -> Self {
+        Self::of_length(POSITIONS, functions, graph)
     }
 
     /// Of the space without communicates.
-    pub fn architectures(functions: Functions) -> Self {
-        Self { counts: Counts::new(POSITIONS, 0), functions }
+    pub fn architectures(functions: Functions, graph: GraphSource) -> Self {
+        Self { counts: Counts::new(POSITIONS, 0, graph), functions }
     }
 
     /// Of shorter strings: all of them have a rank.
-    pub fn of_length(positions: usize, functions: Functions) -> Self {
-        Self { counts: Counts::new(positions, MAX_CUTS), functions }
+    pub fn of_length(positions: usize, functions: Functions, graph: GraphSource) -> Self {
+        Self { counts: Counts::new(positions, MAX_CUTS, graph), functions }
     }
 
     /// Strings of operations that it draws from.
     pub fn n_strings(&self) -> u64 {
-        self.counts.of(self.counts.table.len() - 1, Prefix::START)
+        self.counts.all()
     }
 
     /// The ids of the string with this rank below [`Sampler::n_strings`], in lexical order.
@@ -112,11 +114,11 @@ impl Sampler {
 }
 
 fn draw_ops(rng: &mut SplitMix64, max_cuts: usize, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    draw_counted(rng, &Counts::new(POSITIONS, max_cuts), functions)
+    draw_counted(rng, &Counts::new(POSITIONS, max_cuts, GraphSource::Sampled), functions)
 }
 
 fn draw_counted(rng: &mut SplitMix64, counts: &Counts, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    let rank = rng.below_u64(counts.of(counts.table.len() - 1, Prefix::START));
+    let rank = rng.below_u64(counts.all());
     let (mut ops, mut cuts) = (Vec::new(), Vec::new());
     for id in counts.string(rank) {
         match Op::from_ids(id, rng.below(functions.count(id))) {
@@ -136,21 +138,28 @@ struct Prefix {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// The input's graph waits for an aggregate.
+    Given,
     NoGraph,
     Graph,
     Pooled,
 }
 
+const PHASES: [Phase; 4] = [Phase::Given, Phase::NoGraph, Phase::Graph, Phase::Pooled];
+
 impl Prefix {
-    const START: Self = Self { phase: Phase::NoGraph, n_cuts: 0 };
+    fn start(graph: GraphSource) -> Self {
+        let phase = if graph == GraphSource::Given { Phase::Given } else { Phase::NoGraph };
+        Self { phase, n_cuts: 0 }
+    }
 
     /// The prefix with operation `id` behind it, if that is allowed.
     fn with(self, id: usize, max_cuts: usize) -> Option<Self> {
         let pooled = self.phase == Phase::Pooled;
         match id {
             0 | 1 => Some(self),
-            2 => (self.phase == Phase::Graph).then_some(self),
-            3 => (!pooled).then_some(Self { phase: Phase::Graph, ..self }),
+            2 => matches!(self.phase, Phase::Graph | Phase::Given).then_some(Self { phase: Phase::Graph, ..self }),
+            3 => (!pooled && self.phase != Phase::Given).then_some(Self { phase: Phase::Graph, ..self }),
             4 => (!pooled).then_some(Self { phase: Phase::Pooled, ..self }),
             _ => (self.n_cuts < max_cuts).then_some(Self { n_cuts: self.n_cuts + 1, ..self }),
         }
@@ -159,19 +168,20 @@ impl Prefix {
 
 /// Valid completions by positions left, phase and communicates used.
 struct Counts {
-    table: Vec<[[u64; MAX_CUTS + 1]; 3]>,
+    table: Vec<[[u64; MAX_CUTS + 1]; PHASES.len()]>,
     max_cuts: usize,
+    start: Prefix,
 }
 
 impl Counts {
     /// `max_cuts` is at most [`MAX_CUTS`].
-    fn new(positions: usize, max_cuts: usize) -> Self {
-        let mut complete = [[0; MAX_CUTS + 1]; 3];
+    fn new(positions: usize, max_cuts: usize, graph: GraphSource) -> Self {
+        let mut complete = [[0; MAX_CUTS + 1]; PHASES.len()];
         complete[Phase::Pooled as usize] = [1; MAX_CUTS + 1];
-        let mut counts = Self { table: vec![complete], max_cuts };
+        let mut counts = Self { table: vec![complete], max_cuts, start: Prefix::start(graph) };
         for left in 1..=positions {
-            let mut row = [[0; MAX_CUTS + 1]; 3];
-            for phase in [Phase::NoGraph, Phase::Graph, Phase::Pooled] {
+            let mut row = [[0; MAX_CUTS + 1]; PHASES.len()];
+            for phase in PHASES {
                 for (n_cuts, count) in row[phase as usize].iter_mut().enumerate() {
                     let nexts = IDS.iter().filter_map(|id| Prefix { phase, n_cuts }.with(*id, max_cuts));
                     *count = nexts.fold(0u64, |sum, next| sum.saturating_add(counts.of(left - 1, next)));
@@ -182,6 +192,11 @@ impl Counts {
         counts
     }
 
+    /// Valid strings.
+    fn all(&self) -> u64 {
+        self.of(self.table.len() - 1, self.start)
+    }
+
     /// Valid completions of `prefix` by `left` more positions.
     fn of(&self, left: usize, prefix: Prefix) -> u64 {
         self.table[left][prefix.phase as usize][prefix.n_cuts]
@@ -189,7 +204,7 @@ impl Counts {
 
     /// The valid string of the given rank, in lexical order of the ids.
     fn string(&self, mut rank: u64) -> Vec<usize> {
-        let (mut ids, mut prefix) = (Vec::new(), Prefix::START);
+        let (mut ids, mut prefix) = (Vec::new(), self.start);
         for left in (0..self.table.len() - 1).rev() {
             for id in IDS {
                 let Some(next) = prefix.with(id, self.max_cuts) else {
@@ -214,13 +229,16 @@ mod tests {
     use std::collections::HashSet;
 
     /// All strings that the text parser accepts, found by trying every one.
-    fn tried(positions: usize) -> HashSet<Vec<usize>> {
+    fn tried(positions: usize, graph: GraphSource) -> HashSet<Vec<usize>> {
         let all = 6usize.pow(positions as u32);
         let string = |n: usize| (0..positions as u32).map(|i| n / 6usize.pow(i) % 6).collect::<Vec<_>>();
         let parses = |ids: &Vec<usize>| {
             let words: Vec<_> = ids.iter().map(ToString::to_string).collect();
             let text = format!("{},{}", words.join(" "), "0 ".repeat(positions));
-            text.parse::<Plan>().is_ok()
+            let first = |id: usize| ids.iter().position(|other| *other == id);
+            let in_order =
+                graph == GraphSource::Sampled || first(3).is_none_or(|at| first(2).is_some_and(|other| other < at));
+            in_order && Plan::parse(&text, graph).is_ok()
         };
         (0..all).map(string).filter(parses).collect()
     }
@@ -235,13 +253,14 @@ mod tests {
 
     #[test]
     fn counting_and_ranking_agree_with_trying_every_string() {
-        for positions in 1..=5 {
-            let counts = Counts::new(positions, MAX_CUTS);
-            let ranked: Vec<_> = (0..count_valid_strings(positions)).map(|rank| counts.string(rank)).collect();
+        for (positions, graph) in (1..=5).flat_map(|n| [(n, GraphSource::Sampled), (n, GraphSource::Given)]) {
+            let counts = Counts::new(positions, MAX_CUTS, graph);
+            let ranked: Vec<_> = (0..counts.all()).map(|rank| counts.string(rank)).collect();
             assert!(ranked.is_sorted());
             let n_ranked = ranked.len();
-            assert_eq!(ranked.into_iter().collect::<HashSet<_>>(), tried(positions));
-            assert_eq!(n_ranked, tried(positions).len());
+            let tried = tried(positions, graph);
+            assert_eq!(n_ranked, tried.len());
+            assert_eq!(ranked.into_iter().collect::<HashSet<_>>(), tried);
         }
     }
 
@@ -262,9 +281,9 @@ mod tests {
     #[test]
     fn draws_are_uniform_over_strings() {
         // Exact share of strings whose first operation is a pool, against its share among draws.
-        let counts = Counts::new(POSITIONS, MAX_CUTS);
+        let counts = Counts::new(POSITIONS, MAX_CUTS, GraphSource::Sampled);
         let pooled = Prefix { phase: Phase::Pooled, n_cuts: 0 };
-        let exact = counts.of(POSITIONS - 1, pooled) as f64 / counts.of(POSITIONS, Prefix::START) as f64;
+        let exact = counts.of(POSITIONS - 1, pooled) as f64 / counts.all() as f64;
         let mut rng = SplitMix64::new(2);
         let n_draws = 8_000;
         let starts_with_pool = |_: &i32| draw(&mut rng).to_string().starts_with('4');
@@ -290,7 +309,7 @@ mod tests {
             let mut rng = SplitMix64::new(seed);
             [0; 5].map(|_| draw(&mut rng).to_string())
         };
-        let sampler = Sampler::new(Functions::All);
+        let sampler = Sampler::new(Functions::All, GraphSource::Sampled);
         let mut rng = SplitMix64::new(9);
         assert_eq!([0; 5].map(|_| sampler.draw(&mut rng).to_string()), texts(9));
         assert_eq!(texts(9), texts(9));

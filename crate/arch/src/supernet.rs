@@ -1,22 +1,23 @@
 //! The supernet: one set of weights of which every architecture of a space reads a part (single-path one-shot).
 //!
 //! A part is cut from a largest layer: its first outputs, and those of its inputs that mean the same. For that the inputs
-//! of a layer lie in blocks: on nodes the node's own features, then the neighbours', their difference and the distance;
-//! after the pool the largest values, the means, the sums, and what a combine after the pool makes. So the mean of
-//! channel 3 is always the same input, however wide the features are. Combines share weights not by their position among
+//! of a layer lie in blocks: on nodes the node's own features, then for each kind of graph and of reducer the neighbours',
+//! their difference and the distance; after the pool the largest values, the means and what a combine after the pool makes.
+//! So the mean of channel 3 is always the same input, however wide the features are. A sum is read by the weights of the
+//! mean, divided by how many were summed: the same function. Combines share weights not by their position among
 //! the twelve but by how many came before them: the first combine sees coordinates, or what was aggregated of them,
-//! wherever it stands, and every step trains it. Both are ours; ARCHITECTURE.md has the measurement against weights by
-//! position. The mapping to tiers changes no weight.
+//! wherever it stands, and every step trains it. All of this is ours; ARCHITECTURE.md has the measurement against weights
+//! by position. The mapping to tiers changes no weight.
 //!
 //! The space: GCoDE's functions with HGNAS's skip and random sampling, combines of 8 to 128 channels, features of at
 //! most 256 channels on nodes and 512 after the pool, so that all weights together stay below 4 MB in half precision.
 //! The bounds are ours.
 
 use crate::architecture::Architecture;
-use crate::op::{Message, Op, Reducer};
+use crate::op::{Connect, Message, Op, Pool, Reducer, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
 use crate::rng::SplitMix64;
-use crate::space::{Functions, POSITIONS, Sampler};
+use crate::space::{self, Functions, POSITIONS};
 use crate::task::Task;
 use std::ops::Range;
 
@@ -25,14 +26,17 @@ pub const COMBINE_WIDTH: usize = 128;
 /// Widest features on nodes, and of one pooled reducer, channels.
 pub const NODE_WIDTH: usize = 256;
 /// Combines on nodes, and after the pool, that have weights of their own; those beyond share the last.
-const ON_NODES: usize = 6;
+const ON_NODES: usize = 4;
 const POOLED: usize = 3;
 
-/// Where blocks of inputs start: own, neighbours', difference, distance; largest, mean, sum, combined.
-const SOURCE: usize = NODE_WIDTH;
-const RELATIVE: usize = 2 * NODE_WIDTH;
-const DISTANCE: usize = 3 * NODE_WIDTH;
-const COMBINED: usize = 3 * NODE_WIDTH;
+/// A block of neighbours' features, of differences, and the distance: for kNN and random graphs, largest and mean.
+const NEAR: usize = 2 * NODE_WIDTH + 1;
+/// Inputs of a combine on nodes.
+const ON_NODE_INPUTS: usize = NODE_WIDTH + 4 * NEAR;
+/// Numbers that describe an architecture.
+pub const FEATURES: usize = 22;
+/// Where what a combine makes after the pool starts, behind the largest and the means.
+const COMBINED: usize = 2 * NODE_WIDTH;
 
 /// One linear layer of the supernet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,29 +50,38 @@ pub struct SuperLayer {
 }
 
 /// What a layer of one architecture reads of the supernet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     /// The network's own name of it: `op.3`, `classifier.0`.
     pub layer: String,
     /// The supernet's name.
     pub of: String,
     /// Which inputs, in the network's order.
-    pub inputs: Vec<Range<usize>>,
+    pub inputs: Vec<Block>,
     /// How many outputs, from the first on.
     pub outputs: usize,
 }
 
+/// Inputs that lie side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Which.
+    pub rows: Range<usize>,
+    /// The network's weight over the supernet's: 1, or one over how many values are summed.
+    pub scale: f32,
+}
+
 impl Part {
-    /// The inputs one by one.
-    pub fn rows(&self) -> impl Iterator<Item = usize> + '_ {
-        self.inputs.iter().cloned().flatten()
+    /// The inputs one by one, with their scale.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
+        self.inputs.iter().flat_map(|block| block.rows.clone().map(|row| (row, block.scale)))
     }
 }
 
 /// All layers, for a task's classes.
 pub fn layers(task: &Task) -> Vec<SuperLayer> {
     let layer = |name: String, shape, norm| SuperLayer { name, shape, norm };
-    let on_nodes = (0..ON_NODES).map(|j| layer(format!("combine.{j}"), [DISTANCE + 1, COMBINE_WIDTH], true));
+    let on_nodes = (0..ON_NODES).map(|j| layer(format!("combine.{j}"), [ON_NODE_INPUTS, COMBINE_WIDTH], true));
     let pooled = (0..POOLED).map(|j| layer(format!("pooled.{j}"), [COMBINED + COMBINE_WIDTH, COMBINE_WIDTH], true));
     let [first, second] = CLASSIFIER_HIDDEN;
     let classifier = [
@@ -81,9 +94,10 @@ pub fn layers(task: &Task) -> Vec<SuperLayer> {
 
 /// What the architecture reads, one part for each of its linear layers in their order. The architecture is covered.
 pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
-    let own = |c: usize| single(0..c);
-    let width = |blocks: &[Range<usize>]| blocks.iter().map(Range::len).sum::<usize>();
-    let (mut blocks, mut pooled, mut before) = (own(task.in_channels), false, 0);
+    let width = |blocks: &[Block]| blocks.iter().map(|block| block.rows.len()).sum::<usize>();
+    let (mut blocks, mut pooled, mut before) = (single(0..task.in_channels, 1.0), false, 0);
+    // Of the features, over what they would be if sums were means; and what the latest sample was.
+    let (mut scale, mut sampler) = (1.0, Sampler::Knn);
     let mut parts = Vec::new();
     for (at, op) in architecture.ops().iter().enumerate() {
         let c = width(&blocks);
@@ -92,19 +106,30 @@ pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
                 let (name, n) = if pooled { ("pooled", POOLED) } else { ("combine", ON_NODES) };
                 let of = format!("{name}.{}", before.min(n - 1));
                 parts.push(Part { layer: format!("op.{at}"), of, inputs: blocks, outputs: channels });
-                blocks = if pooled { single(COMBINED..COMBINED + channels) } else { own(channels) };
-                before += 1;
+                blocks = single(if pooled { COMBINED..COMBINED + channels } else { 0..channels }, 1.0);
+                (before, scale) = (before + 1, 1.0);
             }
-            Op::Aggregate { message, .. } => blocks = message_blocks(message, c),
+            Op::Sample(kind) => sampler = kind,
+            Op::Aggregate { message, reducer } => {
+                if reducer == Reducer::Add {
+                    scale /= task.k as f32;
+                }
+                blocks = message_blocks(message, c, near_block(sampler, reducer), scale);
+            }
             Op::Pool(pool) => {
-                blocks = pool.reducers().iter().map(|reducer| reducer_start(*reducer)).map(|at| at..at + c).collect();
+                let block = |reducer: &Reducer| match reducer {
+                    Reducer::Max | Reducer::Min => Block { rows: 0..c, scale },
+                    Reducer::Mean => Block { rows: NODE_WIDTH..NODE_WIDTH + c, scale },
+                    Reducer::Add => Block { rows: NODE_WIDTH..NODE_WIDTH + c, scale: scale / task.n_points as f32 },
+                };
+                blocks = pool.reducers().iter().map(block).collect();
                 (pooled, before) = (true, 0);
             }
             _ => {}
         }
     }
     let [first, second] = CLASSIFIER_HIDDEN;
-    let rest = [(blocks, first), (own(first), second), (own(second), task.n_classes)];
+    let rest = [(blocks, first), (single(0..first, 1.0), second), (single(0..second, 1.0), task.n_classes)];
     parts.extend(rest.into_iter().enumerate().map(|(j, (inputs, outputs))| {
         let layer = format!("classifier.{j}");
         Part { of: layer.clone(), layer, inputs, outputs }
@@ -113,27 +138,31 @@ pub fn parts(architecture: &Architecture, task: &Task) -> Vec<Part> {
 }
 
 /// One block.
-fn single(block: Range<usize>) -> Vec<Range<usize>> {
-    std::iter::once(block).collect()
+fn single(rows: Range<usize>, scale: f32) -> Vec<Block> {
+    [Block { rows, scale }].to_vec()
 }
 
-/// In the order in which a message puts its parts side by side.
-fn message_blocks(message: Message, c: usize) -> Vec<Range<usize>> {
+/// Where the block of what neighbours send starts.
+fn near_block(sampler: Sampler, reducer: Reducer) -> usize {
+    let kind = match sampler {
+        Sampler::Knn => 0,
+        Sampler::Random => 2,
+    };
+    let reduced = usize::from(matches!(reducer, Reducer::Mean | Reducer::Add));
+    NODE_WIDTH + (kind + reduced) * NEAR
+}
+
+/// In the order in which a message puts its parts side by side; what neighbours send starts at `near`.
+fn message_blocks(message: Message, c: usize, near: usize, scale: f32) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut add = |has: bool, at: usize, width: usize| blocks.extend(has.then_some(at..at + width));
+    let mut add = |has: bool, at: usize, width: usize| {
+        blocks.extend(has.then_some(Block { rows: at..at + width, scale }));
+    };
     add(message.has_target(), 0, c);
-    add(message.has_source(), SOURCE, c);
-    add(message.has_relative(), RELATIVE, c);
-    add(message.has_distance(), DISTANCE, 1);
+    add(message.has_source(), near, c);
+    add(message.has_relative(), near + NODE_WIDTH, c);
+    add(message.has_distance(), near + 2 * NODE_WIDTH, 1);
     blocks
-}
-
-fn reducer_start(reducer: Reducer) -> usize {
-    match reducer {
-        Reducer::Max | Reducer::Min => 0,
-        Reducer::Mean => NODE_WIDTH,
-        Reducer::Add => 2 * NODE_WIDTH,
-    }
 }
 
 /// What keeps an architecture out of the supernet's space; `None`: it is covered.
@@ -173,14 +202,14 @@ pub fn covers(architecture: &Architecture, task: &Task) -> bool {
 /// Uniform draws from the part of the space that can learn: graph networks, of which a combine on nodes reads an
 /// aggregate, not wider than the supernet.
 pub struct Paths {
-    sampler: Sampler,
+    sampler: space::Sampler,
     task: Task,
 }
 
 impl Paths {
     /// For a task.
     pub fn new(task: &Task) -> Self {
-        Self { sampler: Sampler::architectures(Functions::Supernet), task: *task }
+        Self { sampler: space::Sampler::architectures(Functions::Supernet, task.graph), task: *task }
     }
 
     /// One architecture.
@@ -199,6 +228,62 @@ pub fn learns(architecture: &Architecture) -> bool {
     let on_nodes = architecture.ops().iter().take_while(|op| !matches!(op, Op::Pool(_)));
     let after = on_nodes.skip_while(|op| !matches!(op, Op::Aggregate { .. }));
     after.into_iter().any(|op| matches!(op, Op::Combine { .. }))
+}
+
+/// What an architecture consists of, for a cheap regression of its accuracy: counts and logarithms of widths, each about
+/// 0 to 1; the first is 1.
+pub fn features(architecture: &Architecture, task: &Task) -> [f64; FEATURES] {
+    let mut x = [0.0; FEATURES];
+    let log = |width: usize| (width as f64 / 8.0).log2() / 5.0;
+    let (mut width, mut pooled, mut fresh_knn, mut combines) = (task.in_channels, false, false, 0);
+    let mut since_combine = 0.0;
+    x[0] = 1.0;
+    for op in architecture.ops() {
+        match *op {
+            Op::Combine { channels } => {
+                x[if pooled { 1 } else { 2 }] += 0.25;
+                x[if pooled { 3 } else { 4 }] = log(channels);
+                if !pooled {
+                    x[5] += log(channels) / 3.0;
+                    combines += 1;
+                }
+                (width, since_combine) = (channels, 0.0);
+            }
+            Op::Aggregate { message, reducer } => {
+                x[6] += 0.25;
+                x[7] += if combines > 0 { 0.25 } else { 0.0 };
+                x[8] += if fresh_knn { 0.25 } else { 0.0 };
+                x[9 + match reducer {
+                    Reducer::Max | Reducer::Min => 0,
+                    Reducer::Mean => 1,
+                    Reducer::Add => 2,
+                }] += 0.25;
+                x[12 + match message {
+                    Message::Full => 0,
+                    Message::TargetRelative | Message::SourceRelative => 1,
+                    Message::Relative => 2,
+                    _ => 3,
+                }] += 0.25;
+                since_combine += 0.25;
+                width = message.width(width);
+            }
+            Op::Sample(sampler) => {
+                fresh_knn = sampler == Sampler::Knn;
+                x[16] += if fresh_knn && combines > 0 { 0.25 } else { 0.0 };
+            }
+            Op::Connect(Connect::Skip) => x[17] += 0.25,
+            Op::Connect(Connect::Identity) => {}
+            Op::Pool(pool) => {
+                pooled = true;
+                x[18] = if matches!(pool, Pool::Max | Pool::MaxMean | Pool::MaxAdd) { 1.0 } else { 0.0 };
+                x[19] = if pool.reducers().len() == 2 { 1.0 } else { 0.0 };
+                x[20] = log(width);
+                x[21] = since_combine;
+            }
+            Op::EdgeConv { .. } | Op::Join => {}
+        }
+    }
+    x
 }
 
 #[cfg(test)]
@@ -225,7 +310,10 @@ mod tests {
                 assert_eq!(format!("{}.weight", part.layer), spec.name);
                 assert_eq!([part.rows().count(), part.outputs], spec.shape[..], "{drawn} {}", spec.name);
                 let largest = all.iter().find(|large| large.name == part.of).unwrap();
-                assert!(part.rows().all(|row| row < largest.shape[0]) && part.outputs <= largest.shape[1], "{drawn}");
+                assert!(
+                    part.rows().all(|(row, _)| row < largest.shape[0]) && part.outputs <= largest.shape[1],
+                    "{drawn}"
+                );
             }
         }
     }
@@ -241,12 +329,29 @@ mod tests {
         let task = Task::modelnet10();
         let parts = parts(&architecture("1 3 2 1 4 1 1,0 0 6 3 3 0 4"), &task);
         let of = |at: usize| (parts[at].of.as_str(), parts[at].inputs.clone());
-        assert_eq!(of(0), ("combine.0", single(0..3)));
-        // x_i, then x_j − x_i, of 8 channels each.
-        assert_eq!(of(1), ("combine.1", vec![0..8, RELATIVE..RELATIVE + 8]));
-        assert_eq!(of(2), ("pooled.0", vec![0..64, NODE_WIDTH..NODE_WIDTH + 64]));
-        assert_eq!(of(3), ("pooled.1", single(COMBINED..COMBINED + 8)));
-        assert_eq!(of(4), ("classifier.0", single(COMBINED..COMBINED + 128)));
+        let block = |rows, scale| Block { rows, scale };
+        assert_eq!(of(0), ("combine.0", vec![block(0..3, 1.0)]));
+        // x_i, then the largest x_j − x_i, of 8 channels each.
+        let relative = 2 * NODE_WIDTH;
+        assert_eq!(of(1), ("combine.1", vec![block(0..8, 1.0), block(relative..relative + 8, 1.0)]));
+        assert_eq!(of(2), ("pooled.0", vec![block(0..64, 1.0), block(NODE_WIDTH..NODE_WIDTH + 64, 1.0)]));
+        assert_eq!(of(3), ("pooled.1", vec![block(COMBINED..COMBINED + 8, 1.0)]));
+        assert_eq!(of(4), ("classifier.0", vec![block(COMBINED..COMBINED + 128, 1.0)]));
+    }
+
+    #[test]
+    fn a_sum_reads_the_weights_of_the_mean_and_a_random_graph_has_its_own() {
+        let task = Task::modelnet10();
+        let inputs = |text: &str, at: usize| parts(&architecture(text), &task)[at].inputs.clone();
+        let [mean, sum] = ["3 2 1 4,0 4 3 1", "3 2 1 4,0 5 3 2"];
+        let divided = |blocks: Vec<Block>, n: usize| -> Vec<Block> {
+            blocks.into_iter().map(|block| Block { scale: 1.0 / n as f32, ..block }).collect()
+        };
+        assert_eq!(inputs(sum, 0), divided(inputs(mean, 0), task.k));
+        assert_eq!(inputs(sum, 1), divided(inputs(mean, 1), task.n_points));
+        let [knn, random] = ["3 2 1 4,0 6 3 0", "3 2 1 4,1 6 3 0"].map(|text| inputs(text, 0));
+        assert_eq!(knn[0], random[0], "own features");
+        assert_ne!(knn[1].rows, random[1].rows);
     }
 
     #[test]

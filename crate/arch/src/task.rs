@@ -37,6 +37,12 @@ impl Task {
         Self { n_classes: 40, ..Self::modelnet10() }
     }
 
+    /// Text graphs of MR, the movie reviews: 48 words with vectors of 50 dimensions, 12 neighbours by co-occurrence, two
+    /// classes.
+    pub fn mr() -> Self {
+        Self { n_points: 48, in_channels: 50, k: 12, n_classes: 2, graph: GraphSource::Given }
+    }
+
     /// The same task if a network can run it.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod infer;
 pub mod input;
 pub mod local;
 pub mod loopback;
+mod material;
 pub mod network;
 pub mod output;
 pub mod predict;

@@ -109,11 +109,11 @@ enum StrategyArg {
 /// # Errors
 /// Files that cannot be read, settings out of range.
 pub fn run(args: &SearchArgs) -> Result<()> {
-    let task = Task::modelnet10();
+    let mut judge = args.judge.open()?;
+    let task = judge.task();
     let machines = args.machines()?;
     let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
     let prices = Prices { machines, predictor, task };
-    let mut judge = args.judge.open()?;
     let mut search = args.search(&task)?;
     let started = Instant::now();
     let judging = drive(&mut search, &prices, &mut judge, args.state.as_deref())?;

@@ -1,16 +1,16 @@
-//! `cleave train`: weights from labelled clouds, and what weights are worth.
+//! `cleave train`: weights from labelled samples, and what weights are worth.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_arch::Plan;
-use cleave_data::modelnet::Dataset;
+use cleave_arch::{GraphSource, Plan};
 use cleave_model::{Card, Gnn, Storage, Weights};
-use cleave_train::{Evaluation, evaluate, evaluate_plan};
+use cleave_train::{Evaluation, Material, Taught, Trainer, evaluate, evaluate_plan};
 use serde_json::json;
 
+use crate::material::{self, Part};
 use crate::output::{Align, Format, table};
 
 mod pairs;
@@ -19,8 +19,10 @@ mod progress;
 mod run;
 mod supernet;
 
-use run::{RunArgs, read};
-pub(crate) use supernet::aside;
+use run::RunArgs;
+
+/// By which a teacher's logits are divided.
+const TEMPERATURE: f32 = 2.0;
 
 /// Arguments of `cleave train`.
 #[derive(clap::Args, Debug)]
@@ -31,13 +33,13 @@ pub struct TrainArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Train a network on ModelNet10 and generated furniture; checkpoints every epoch
+    /// Train a network on ModelNet10 and generated furniture, or on MR; checkpoints every epoch
     Network(Box<NetworkArgs>),
     /// Train the shared weights of the whole search space, one drawn architecture a step
     Supernet(Box<RunArgs>),
     /// Hold accuracies by shared weights against those of networks trained on their own
     Rank(Box<supernet::RankArgs>),
-    /// Classify every test cloud and count what was right, whole or cut
+    /// Classify every test sample and count what was right, whole or cut
     Evaluate(EvaluateArgs),
     /// Random plans for measuring, as JSON
     Draw(pairs::DrawArgs),
@@ -53,6 +55,12 @@ struct NetworkArgs {
     /// Architecture in the text form, or `dgcnn`; its communicates become the default cuts
     #[arg(long, value_name = "OPS,FUNCTIONS")]
     arch: String,
+    /// Train the vectors of the words too, and write them
+    #[arg(long, value_name = "FILE.safetensors")]
+    train_words: Option<PathBuf>,
+    /// Weights of a trained network that half of every target is taken from (knowledge distillation)
+    #[arg(long, value_name = "FILE.safetensors")]
+    teacher: Option<PathBuf>,
     /// Name in the weights' card [default: the file's]
     #[arg(long)]
     name: Option<String>,
@@ -66,9 +74,12 @@ struct EvaluateArgs {
     /// Weights that `cleave train network` wrote
     #[arg(long, value_name = "FILE.safetensors")]
     weights: PathBuf,
-    /// Folder with modelnet10_1024_test.npz
+    /// Folder with modelnet10_1024_test.npz, or with the folder mr
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Trained vectors of words, for texts
+    #[arg(long, value_name = "FILE.safetensors")]
+    words: Option<PathBuf>,
     /// Run it cut before operation I (two at most), every part from the arrays that the one before it sends
     #[arg(long = "cut", value_name = "I")]
     cuts: Vec<usize>,
@@ -97,26 +108,57 @@ fn network(args: &NetworkArgs) -> Result<()> {
     let plan = if args.arch == "dgcnn" {
         Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
     } else {
-        args.arch.parse::<Plan>().with_context(|| format!("the architecture `{}`", args.arch))?
+        Plan::parse(&args.arch, args.run.task().graph).with_context(|| format!("the architecture `{}`", args.arch))?
     };
-    let (train, test) = (read(&args.run.data, "train")?, read(&args.run.data, "test")?);
-    let trainer = args.run.train(plan.clone().into(), &train)?;
+    let (task, folder, words) = (args.run.task(), &args.run.data, args.run.words.as_deref());
+    if let Some(out) = &args.train_words {
+        return network_with_words(args, plan, out);
+    }
+    let train = material::read(&task, folder, words, Part::Train)?;
+    let trainer = match &args.teacher {
+        None => args.run.train(plan.clone().into(), &*train)?,
+        Some(path) => {
+            let (_, teacher, _) = gnn(path)?;
+            println!("asking the teacher about {} samples", train.labels().len());
+            args.run.train(plan.clone().into(), &Taught::new(&*train, &teacher, TEMPERATURE)?)?
+        }
+    };
+    finish(args, plan, &trainer, &*material::read(&task, folder, words, Part::Test)?)
+}
+
+/// Vectors of words are trained on what is not kept aside, so that searches may use them.
+fn network_with_words(args: &NetworkArgs, plan: Plan, out: &Path) -> Result<()> {
+    let (folder, words) = (&args.run.data, args.run.words.as_deref());
+    if args.run.task().graph != GraphSource::Given {
+        bail!("--train-words is for texts; give --task mr");
+    }
+    let train = material::texts(folder, words, Part::Rest)?;
+    let trainer = args.run.train_with_words(plan.clone().into(), &train)?;
+    let vectors = trainer.words().unwrap_or_default().to_vec();
+    let learned = train.with_vectors(vectors.clone());
+    let bytes = learned.vocabulary().of(&learned).to_safetensors()?;
+    fs::write(out, bytes).with_context(|| format!("{} cannot be written", out.display()))?;
+    finish(args, plan, &trainer, &material::texts(folder, Some(out), Part::Test)?)
+}
+
+/// Tests what was trained, and writes it.
+fn finish(args: &NetworkArgs, plan: Plan, trainer: &Trainer, test: &dyn Material) -> Result<()> {
     let Some(network) = trainer.network() else { bail!("the checkpoint is no network's") };
     let stem = || args.run.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let card = Card {
         name: args.name.clone().unwrap_or_else(stem),
         plan,
         task: trainer.config().task,
-        classes: train.classes,
+        classes: test.classes().to_vec(),
         accuracy: None,
     };
-    let (evaluation, bytes) = save(&network.weights(), card, &test)?;
-    println!("{}", summary(&evaluation, &test.classes));
+    let (evaluation, bytes) = save(&network.weights(), card, test)?;
+    println!("{}", summary(&evaluation, test.classes()));
     args.run.write(&bytes)
 }
 
 /// The weights as a file, evaluated as stored: what half precision costs is in the figure.
-fn save(weights: &Weights, card: Card, test: &Dataset) -> Result<(Evaluation, Vec<u8>)> {
+fn save(weights: &Weights, card: Card, test: &dyn Material) -> Result<(Evaluation, Vec<u8>)> {
     let stored = Weights::from_safetensors(&weights.to_safetensors(&card, Storage::F16)?)?;
     let gnn = Gnn::new(card.plan.architecture(), &card.task, &stored, &Device::flex())?;
     let evaluation = evaluate(&gnn, test)?;
@@ -124,27 +166,33 @@ fn save(weights: &Weights, card: Card, test: &Dataset) -> Result<(Evaluation, Ve
     Ok((evaluation, stored.to_safetensors(&card, Storage::F16)?))
 }
 
-fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
-    let file = || format!("the weights {}", args.weights.display());
-    let bytes = fs::read(&args.weights).with_context(|| format!("{} cannot be read", file()))?;
+/// A trained network with its card and the size of its file.
+fn gnn(path: &Path) -> Result<(Card, Gnn, usize)> {
+    let file = || format!("the weights {}", path.display());
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", file()))?;
     let card = Card::from_safetensors(&bytes).with_context(file)?;
     let weights = Weights::from_safetensors(&bytes).with_context(file)?;
     let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).with_context(file)?;
-    let test = read(&args.data, "test")?;
+    Ok((card, gnn, bytes.len()))
+}
+
+fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
+    let (card, gnn, bytes) = gnn(&args.weights)?;
+    let test = material::read(&card.task, &args.data, args.words.as_deref(), Part::Test)?;
     let evaluation = if args.cuts.is_empty() {
-        evaluate(&gnn, &test)?
+        evaluate(&gnn, &*test)?
     } else {
-        evaluate_plan(&gnn, &card.plan.with_cuts(args.cuts.clone())?, &test)?
+        evaluate_plan(&gnn, &card.plan.with_cuts(args.cuts.clone())?, &*test)?
     };
     let json = || {
         json!({
             "name": card.name, "plan": card.plan.to_string(), "cuts": args.cuts, "n": evaluation.n,
             "correct": evaluation.correct, "accuracy": evaluation.accuracy(),
-            "mean_class_accuracy": evaluation.mean_class(), "classes": test.classes,
-            "confusion": evaluation.confusion, "bytes": bytes.len(),
+            "mean_class_accuracy": evaluation.mean_class(), "classes": test.classes(),
+            "confusion": evaluation.confusion, "bytes": bytes,
         })
     };
-    Format::from_flag(args.json).print(|| summary(&evaluation, &test.classes), json)
+    Format::from_flag(args.json).print(|| summary(&evaluation, test.classes()), json)
 }
 
 /// Accuracy, then a row per class: how many of it were answered as what.

@@ -4,6 +4,7 @@
 use crate::calibration::Calibration;
 use crate::energy::EnergyProfile;
 use crate::link::LinkFigures;
+use crate::stats::rounded;
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -99,7 +100,16 @@ impl Profile {
             None => return Err(ProfileError::Damaged { why: "it has no version".into() }),
         }
         let profile: Self = serde_json::from_value(value).map_err(damaged)?;
-        profile.checked()
+        Ok(profile.checked()?.rounded())
+    }
+
+    /// With every measurement as short as a table keeps it: older files have more digits.
+    fn rounded(mut self) -> Self {
+        for row in [&mut self.device, &mut self.edge].into_iter().flatten().flat_map(|table| &mut table.rows) {
+            (row.ms, row.half_width) = (rounded(row.ms), rounded(row.half_width));
+        }
+        self.link = self.link.map(LinkFigures::rounded);
+        self
     }
 
     /// The profile as a file: one row per line.

@@ -52,6 +52,15 @@ pub(crate) struct EdgeConv {
     centre: Linear,
 }
 
+impl EdgeConv {
+    /// Weight `[1, 2c, out]` of `[x_j − x_i ‖ x_i]` and bias `[1, 1, out]`.
+    pub(crate) fn unfused(&self) -> (Tensor<3>, Tensor<3>) {
+        let near = self.neighbour.weight.clone();
+        let own = self.centre.weight.clone() + near.clone();
+        (Tensor::cat(vec![near, own], 1), self.centre.bias.clone())
+    }
+}
+
 /// `weight [1, in, out]`, `bias [1, 1, out]`.
 #[derive(Clone)]
 pub(crate) struct Linear {
@@ -129,6 +138,17 @@ impl Gnn {
         self.classifier[j].forward(x)
     }
 
+    pub(crate) fn layer(&self, at: usize) -> &Layer {
+        &self.layers[at]
+    }
+
+    /// The state after an operation whose result is known.
+    pub(crate) fn replaced(&self, at: usize, state: State, features: Tensor<3>) -> State {
+        let mut state = self.with_features(at, state, features);
+        state.keep_only(self.trace.live_before(at + 1));
+        state
+    }
+
     pub(crate) fn set_layer(&mut self, at: usize, layer: Layer) {
         self.layers[at] = layer;
     }
@@ -146,7 +166,12 @@ impl Gnn {
 
     /// The whole network: `points [b, n, channels]` → logits `[b, classes]`.
     pub fn forward(&self, points: Tensor<3>) -> Tensor<2> {
-        let logits = self.run(&self.whole(), State::input(points)).features;
+        self.answer(State::input(points))
+    }
+
+    /// The whole network from the state before its first operation → logits `[b, classes]`.
+    pub fn answer(&self, input: State) -> Tensor<2> {
+        let logits = self.run(&self.whole(), input).features;
         let [batch, _, classes] = logits.dims();
         logits.reshape([batch, classes])
     }
@@ -154,17 +179,25 @@ impl Gnn {
     fn step(&self, at: usize, mut state: State) -> State {
         let x = state.features.clone();
         match (&self.layers[at], &state.graph) {
-            (Layer::Nothing, _) => return state,
+            (Layer::Nothing, _) => state,
             (Layer::Knn, _) => {
                 state.graph = Some(knn(x, self.task.k));
-                return state;
+                state
             }
             (Layer::Random(indexes), _) => {
                 state.graph = Some(indexes.as_ref().clone().repeat_dim(0, x.dims()[0]));
-                return state;
+                state
             }
-            (layer, graph) => state.features = self.features_after(layer, &state, graph.as_ref()),
+            (layer, graph) => {
+                let features = self.features_after(layer, &state, graph.as_ref());
+                self.with_features(at, state, features)
+            }
         }
+    }
+
+    /// The state after an operation that has made these features.
+    fn with_features(&self, at: usize, mut state: State, features: Tensor<3>) -> State {
+        let x = std::mem::replace(&mut state.features, features);
         let op = self.architecture.ops()[at];
         if op.makes_skip_source() {
             state.skip = Some(x.clone());

@@ -20,9 +20,11 @@ mod gnn;
 pub mod kernel;
 mod measure;
 pub mod ops;
+mod plain;
 mod state;
 mod supernet;
 mod weights;
+mod words;
 
 pub use check::self_check;
 pub use error::ModelError;
@@ -32,3 +34,4 @@ pub use measure::measure;
 pub use state::State;
 pub use supernet::SupernetWeights;
 pub use weights::{Card, Storage, Weight, Weights};
+pub use words::WordVectors;

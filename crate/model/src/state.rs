@@ -27,6 +27,11 @@ impl State {
         Self { features, graph: None, skip: None, joined: Vec::new(), is_answer: false }
     }
 
+    /// The state before the first operation where the input brings a graph `[b, n, k]`.
+    pub fn with_graph(features: Tensor<3>, graph: Tensor<3, Int>) -> Self {
+        Self { graph: Some(graph), ..Self::input(features) }
+    }
+
     /// Forgets what no later operation reads, so that its memory can be used again.
     pub(crate) fn keep_only(&mut self, live: &[Live]) {
         let has = |slot: Slot| live.iter().any(|l| l.slot == slot);

@@ -69,14 +69,15 @@ impl SupernetWeights {
         Ok(weights)
     }
 
-    /// The network of an architecture of the space, its statistics those of `clouds [b, n, channels]`, and its weights.
+    /// The network of an architecture of the space, its statistics those of `input`, the state of a batch before the
+    /// first operation, and its weights.
     ///
     /// # Errors
     /// [`ModelError::Uncovered`] for an architecture outside the space; a device that cannot be read.
     pub async fn network(
         &self,
         architecture: &Architecture,
-        clouds: Tensor<3>,
+        input: State,
         device: &Device,
     ) -> Result<(Gnn, Weights), ModelError> {
         if let Some(why) = supernet::uncovered(architecture, &self.task) {
@@ -84,7 +85,7 @@ impl SupernetWeights {
         }
         let mut weights = self.part(architecture);
         let mut gnn = Gnn::new(architecture, &self.task, &weights, device)?;
-        let mut state = State::input(clouds);
+        let mut state = input;
         for (at, op) in architecture.ops().iter().enumerate() {
             if let Op::Combine { .. } = op {
                 observe(&mut weights, &format!("op.{at}"), state.features.clone()).await?;
@@ -112,8 +113,9 @@ impl SupernetWeights {
                 tensors.push((format!("{}.{name}", part.layer), Weight { shape, values }));
             };
             if let Some(weight) = whole("weight") {
-                let rows: Vec<Vec<f32>> = part.rows().map(|at| row(weight, at)).collect();
-                put("weight", vec![rows.len(), n], rows.concat());
+                let scaled = |(at, scale)| row(weight, at).into_iter().map(move |value| scale * value);
+                let values: Vec<f32> = part.rows().flat_map(scaled).collect();
+                put("weight", vec![values.len() / n, n], values);
             }
             put("bias", vec![n], whole("bias").map_or_else(|| vec![0.0; n], |bias| row(bias, 0)));
             if let Some(affine) = whole("affine") {
@@ -197,7 +199,8 @@ mod tests {
         let (paths, mut rng) = (Paths::new(&task()), SplitMix64::new(3));
         for _ in 0..12 {
             let architecture = paths.draw(&mut rng);
-            let (gnn, weights) = supernet.network(&architecture, clouds(4), &device).now_or_never().unwrap().unwrap();
+            let (gnn, weights) =
+                supernet.network(&architecture, State::input(clouds(4)), &device).now_or_never().unwrap().unwrap();
             let again = Gnn::new(&architecture, &task(), &weights, &device).unwrap();
             let answers = |gnn: &Gnn| gnn.forward(clouds(2)).into_data().try_into_vec::<f32>().unwrap();
             assert_eq!(answers(&gnn), answers(&again), "{architecture}");
@@ -210,7 +213,8 @@ mod tests {
     fn statistics_are_those_of_the_calibration_clouds() {
         let (supernet, device) = (supernet(), Device::flex());
         let plan: cleave_arch::Plan = "3 2 1 4,0 6 1 0".parse().unwrap();
-        let (_, weights) = supernet.network(plan.architecture(), clouds(4), &device).now_or_never().unwrap().unwrap();
+        let (_, weights) =
+            supernet.network(plan.architecture(), State::input(clouds(4)), &device).now_or_never().unwrap().unwrap();
         let head: cleave_arch::Plan = "3 2 4,0 6 1".parse().unwrap();
         let gnn = Gnn::new(head.architecture(), &task(), &Weights::random(head.architecture(), &task(), 1), &device);
         let gnn = gnn.unwrap();
@@ -250,7 +254,8 @@ mod tests {
         let why = SupernetWeights::from_safetensors(&other).unwrap_err().to_string();
         assert!(why.contains("cleave-supernet") && why.contains("train supernet"), "{why}");
         let wide: cleave_arch::Plan = "3 2 1 4,0 6 6 0".parse().unwrap();
-        let refused = supernet.network(wide.architecture(), clouds(1), &Device::flex()).now_or_never().unwrap();
+        let refused =
+            supernet.network(wide.architecture(), State::input(clouds(1)), &Device::flex()).now_or_never().unwrap();
         assert!(refused.err().unwrap().to_string().contains("combine 512"));
     }
 }

@@ -192,10 +192,11 @@ impl Card {
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(CARD));
         let absent = || wrong("", "is missing; files made by `cleave train` carry it");
         let json: Value = serde_json::from_str(text.ok_or_else(absent)?).map_err(|why| wrong("", &why))?;
+        let task = parse_task(&json["task"])?;
         let card = Self {
             name: as_text(&json, "name")?,
-            plan: as_text(&json, "plan")?.parse().map_err(|why| wrong("plan", &why))?,
-            task: parse_task(&json["task"])?,
+            plan: Plan::parse(&as_text(&json, "plan")?, task.graph).map_err(|why| wrong("plan", &why))?,
+            task,
             classes: classes(&json)?,
             accuracy: json["accuracy"].as_f64(),
         };

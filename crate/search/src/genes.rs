@@ -2,7 +2,7 @@
 
 use cleave_arch::space::{Functions, POSITIONS, Sampler};
 use cleave_arch::supernet::{covers, learns};
-use cleave_arch::{Architecture, GraphSource, LinkCodec, MAX_CUTS, Op, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, LinkCodec, MAX_CUTS, Op, Plan, SplitMix64, Task};
 use serde::{Deserialize, Serialize};
 
 /// Id of a communicate.
@@ -50,9 +50,9 @@ pub struct Space {
 }
 
 impl Space {
-    /// For a task whose graphs are sampled.
+    /// For a task.
     pub fn new(task: &Task, codec: LinkCodec) -> Self {
-        Self { task: *task, codec, sampler: Sampler::new(Functions::Supernet) }
+        Self { task: *task, codec, sampler: Sampler::new(Functions::Supernet, task.graph) }
     }
 
     /// Codec of what crosses.
@@ -93,7 +93,7 @@ impl Space {
                 None => return None,
             }
         }
-        let architecture = Architecture::for_graph(ops, GraphSource::Sampled).ok()?;
+        let architecture = Architecture::for_graph(ops, self.task.graph).ok()?;
         self.keep(Plan::new(architecture, cuts, self.codec).ok()?)
     }
 

@@ -1,10 +1,8 @@
 //! A cheap predictor of accuracy for the inner loop: ridge regression on what an architecture consists of, refitted
 //! whenever an accuracy is known. The best designs are always judged by the shared weights themselves.
 
-use cleave_arch::{Architecture, Connect, Message, Op, Pool, Reducer, Sampler, Task};
-
-/// Features of an architecture.
-const N: usize = 22;
+use cleave_arch::supernet::{FEATURES as N, features};
+use cleave_arch::{Architecture, Task};
 
 /// Weight of the penalty.
 const RIDGE: f64 = 1.0;
@@ -54,61 +52,6 @@ impl Guess {
         }
         (0..N).map(|i| system[i][N] / system[i][i]).collect()
     }
-}
-
-/// Counts and logarithms of widths, each about 0 to 1.
-fn features(architecture: &Architecture, task: &Task) -> [f64; N] {
-    let mut x = [0.0; N];
-    let log = |width: usize| (width as f64 / 8.0).log2() / 5.0;
-    let (mut width, mut pooled, mut fresh_knn, mut combines) = (task.in_channels, false, false, 0);
-    let mut since_combine = 0.0;
-    x[0] = 1.0;
-    for op in architecture.ops() {
-        match *op {
-            Op::Combine { channels } => {
-                x[if pooled { 1 } else { 2 }] += 0.25;
-                x[if pooled { 3 } else { 4 }] = log(channels);
-                if !pooled {
-                    x[5] += log(channels) / 3.0;
-                    combines += 1;
-                }
-                (width, since_combine) = (channels, 0.0);
-            }
-            Op::Aggregate { message, reducer } => {
-                x[6] += 0.25;
-                x[7] += if combines > 0 { 0.25 } else { 0.0 };
-                x[8] += if fresh_knn { 0.25 } else { 0.0 };
-                x[9 + match reducer {
-                    Reducer::Max | Reducer::Min => 0,
-                    Reducer::Mean => 1,
-                    Reducer::Add => 2,
-                }] += 0.25;
-                x[12 + match message {
-                    Message::Full => 0,
-                    Message::TargetRelative | Message::SourceRelative => 1,
-                    Message::Relative => 2,
-                    _ => 3,
-                }] += 0.25;
-                since_combine += 0.25;
-                width = message.width(width);
-            }
-            Op::Sample(sampler) => {
-                fresh_knn = sampler == Sampler::Knn;
-                x[16] += if fresh_knn && combines > 0 { 0.25 } else { 0.0 };
-            }
-            Op::Connect(Connect::Skip) => x[17] += 0.25,
-            Op::Connect(Connect::Identity) => {}
-            Op::Pool(pool) => {
-                pooled = true;
-                x[18] = if matches!(pool, Pool::Max | Pool::MaxMean | Pool::MaxAdd) { 1.0 } else { 0.0 };
-                x[19] = if pool.reducers().len() == 2 { 1.0 } else { 0.0 };
-                x[20] = log(width);
-                x[21] = since_combine;
-            }
-            Op::EdgeConv { .. } | Op::Join => {}
-        }
-    }
-    x
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::genes::Space;
 use crate::goal::{Blame, Ledger, Limits, Metrics, rounded};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
-use cleave_arch::{Architecture, LinkCodec, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, GraphSource, LinkCodec, Plan, SplitMix64, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -20,7 +20,7 @@ const WAITING: usize = 64;
 /// First field of the saved state.
 const FORMAT: &str = "cleave-search";
 /// Raised when an older program would misread a saved state.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Prices plans.
 pub trait Pricer {
@@ -41,6 +41,13 @@ pub struct Budget {
     pub candidates: u64,
     /// Architectures to judge by the shared weights.
     pub evaluations: u64,
+}
+
+impl Budget {
+    /// Architectures of a first sample: a quarter of those that may be judged, 40 at most.
+    pub(crate) fn sample(self) -> usize {
+        (self.evaluations / 4).clamp(1, 40) as usize
+    }
 }
 
 /// What is wanted. Together with prices and accuracies it determines the search.
@@ -151,6 +158,8 @@ struct Saved {
     version: u32,
     settings: Settings,
     n_points: usize,
+    in_channels: usize,
+    given_graph: bool,
     k: usize,
     n_classes: usize,
     /// Portions done.
@@ -188,12 +197,14 @@ impl Search {
             return bad("the codec", settings.codec, "f32, f16 or i8, with +lz4 or without");
         };
         settings.strategy.check()?;
-        let progress = settings.strategy.begin();
+        let progress = settings.strategy.begin(task.graph);
         let saved = Saved {
             format: FORMAT.into(),
             version: VERSION,
             settings,
             n_points: task.n_points,
+            in_channels: task.in_channels,
+            given_graph: task.graph == GraphSource::Given,
             k: task.k,
             n_classes: task.n_classes,
             portions: 0,
@@ -234,7 +245,7 @@ impl Search {
 
     /// Asks for the accuracies that are not told yet.
     fn awaited(&self) -> Step {
-        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text)).collect())
+        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text, self.space.task().graph)).collect())
     }
 
     /// Takes priced candidates: judged architectures go to the zoo, the best others wait.
@@ -249,8 +260,13 @@ impl Search {
         }
         let task = *self.space.task();
         let (settings, guess) = (&self.saved.settings, &self.guess);
-        let value =
-            |candidate: &Candidate| settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics);
+        // Until something is known, whoever waits is as good as another: the first judged are a sample of what keeps the
+        // limits, not the fastest.
+        let explores = self.known.len() < settings.budget.sample();
+        let value = |candidate: &Candidate| match explores {
+            true => SplitMix64::new(settings.seed ^ hash(&candidate.plan.to_string())).unit_f32().into(),
+            false => settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics),
+        };
         let mut valued: Vec<(f64, Candidate)> =
             self.waiting.drain(..).map(|candidate| (value(&candidate), candidate)).collect();
         valued.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -368,17 +384,20 @@ impl Search {
         if (saved.format.as_str(), saved.version) != (FORMAT, VERSION) {
             return Err(bad(format!("it is {} version {}", saved.format, saved.version)));
         }
-        let task = Task { n_points: saved.n_points, k: saved.k, n_classes: saved.n_classes, ..Task::modelnet10() };
+        let graph = if saved.given_graph { GraphSource::Given } else { GraphSource::Sampled };
+        let Saved { n_points, in_channels, k, n_classes, .. } = saved;
+        let task = Task { n_points, in_channels, k, n_classes, graph };
         let task = task.checked().map_err(|why| bad(why.to_string()))?;
         let mut search = Self::new(saved.settings.clone(), &task)?;
         let codec = search.space.codec();
         let waiting = saved.waiting.iter().map(|(text, metrics)| {
-            let plan = text.parse::<Plan>().map_err(|why| bad(why.to_string()))?.with_codec(codec);
+            let plan = Plan::parse(text, task.graph).map_err(|why| bad(why.to_string()))?.with_codec(codec);
             Ok(Candidate { plan, metrics: *metrics, excess: 0.0 })
         });
         search.waiting = waiting.collect::<Result<_, SearchError>>()?;
         for (text, accuracy) in &saved.judged {
-            let architecture = architecture(text).ok_or_else(|| bad(format!("`{text}` is no architecture")))?;
+            let architecture =
+                architecture(text, task.graph).ok_or_else(|| bad(format!("`{text}` is no architecture")))?;
             search.learn(text.clone(), &architecture, *accuracy);
         }
         search.saved = Saved { waiting: Vec::new(), ..saved };
@@ -429,7 +448,7 @@ impl Bench<'_> {
     /// Candidates that were kept as text.
     pub(crate) fn again(&self, kept: &[(String, Metrics)]) -> Vec<Candidate> {
         let candidate = |(text, metrics): &(String, Metrics)| {
-            let plan = text.parse::<Plan>().ok()?.with_codec(self.space.codec());
+            let plan = Plan::parse(text, self.space.task().graph).ok()?.with_codec(self.space.codec());
             Some(Candidate { plan, metrics: *metrics, excess: self.settings.limits.excess(metrics) })
         };
         kept.iter().filter_map(candidate).collect()
@@ -442,6 +461,11 @@ impl Bench<'_> {
     }
 }
 
+/// FNV-1a of 64 bits.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
 fn design(candidate: &Candidate, accuracy: f64) -> Design {
     Design {
         plan: candidate.plan.to_string(),
@@ -451,6 +475,6 @@ fn design(candidate: &Candidate, accuracy: f64) -> Design {
     }
 }
 
-pub(crate) fn architecture(text: &str) -> Option<Architecture> {
-    text.parse::<Plan>().ok().map(|plan| plan.architecture().clone())
+pub(crate) fn architecture(text: &str, graph: GraphSource) -> Option<Architecture> {
+    Plan::parse(text, graph).ok().map(|plan| plan.architecture().clone())
 }

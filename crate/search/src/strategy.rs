@@ -5,6 +5,7 @@ mod nsga;
 mod stages;
 
 use crate::search::{Bench, Candidate, SearchError};
+use cleave_arch::GraphSource;
 use exhaustive::Exhaustive;
 use nsga::Nsga;
 use serde::{Deserialize, Serialize};
@@ -43,12 +44,12 @@ impl Strategy {
         }
     }
 
-    pub(crate) fn begin(&self) -> Progress {
+    pub(crate) fn begin(&self, graph: GraphSource) -> Progress {
         match self {
             Self::Random => Progress::Random,
             Self::Stages => Progress::Stages(Box::default()),
             Self::Nsga => Progress::Nsga(Nsga::default()),
-            Self::Exhaustive { positions } => Progress::Exhaustive(Exhaustive::new(*positions)),
+            Self::Exhaustive { positions } => Progress::Exhaustive(Exhaustive::new(*positions, graph)),
         }
     }
 }

@@ -14,12 +14,14 @@ pub struct Augment {
     pub turn: f32,
     /// Deviation of the noise of each coordinate.
     pub jitter: f32,
+    /// Share of a text's words that are blanked.
+    pub blank: f32,
 }
 
 impl Default for Augment {
     /// ModelNet's shapes are aligned, so the turn is small.
     fn default() -> Self {
-        Self { scale: 1.3, shift: 0.1, turn: 0.1, jitter: 0.01 }
+        Self { scale: 1.3, shift: 0.1, turn: 0.1, jitter: 0.01, blank: 0.2 }
     }
 }
 
@@ -60,7 +62,7 @@ fn subset(points: &[[f32; 3]], n: usize, rng: &mut SplitMix64) -> Vec<[f32; 3]> 
 mod tests {
     use super::*;
 
-    const NONE: Augment = Augment { scale: 1.0, shift: 0.0, turn: 0.0, jitter: 0.0 };
+    const NONE: Augment = Augment { scale: 1.0, shift: 0.0, turn: 0.0, jitter: 0.0, blank: 0.0 };
 
     fn cloud() -> Vec<f32> {
         (0..30).map(|i| (i as f32 * 0.7).sin()).collect()

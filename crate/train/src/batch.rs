@@ -1,25 +1,29 @@
 //! Batches: which clouds a step sees and how they are altered, as a function of seed, epoch and step.
 
-use crate::{Config, TrainError};
-use cleave_data::modelnet::Dataset;
+use crate::{Config, Material, Sample, TrainError};
 use cleave_data::{SplitMix64, furniture};
 use rayon::prelude::*;
 
-/// Clouds of a step.
+/// Samples of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Flat `[b, n, 3]`.
-    pub points: Vec<f32>,
-    /// Class of each cloud.
+    /// One after another.
+    pub samples: Vec<Sample>,
+    /// Class of each.
     pub labels: Vec<usize>,
-    /// Points of a cloud, n.
+    /// What a teacher says of each, where there is one: a probability for every class.
+    pub taught: Vec<Option<Vec<f32>>>,
+    /// Nodes of a sample, n.
     pub n_points: usize,
 }
+
+/// A sample, its class, and what a teacher says of it.
+type Drawn = (Sample, usize, Option<Vec<f32>>);
 
 /// The batches of one epoch.
 pub struct Samples<'a> {
     config: &'a Config,
-    dataset: &'a Dataset,
+    material: &'a dyn Material,
     epoch: usize,
     order: Vec<usize>,
 }
@@ -29,23 +33,22 @@ impl<'a> Samples<'a> {
     ///
     /// # Errors
     /// [`TrainError::Data`] if the data does not fit the task or is smaller than a batch.
-    pub fn new(config: &'a Config, dataset: &'a Dataset, epoch: usize) -> Result<Self, TrainError> {
-        let task = &config.task;
+    pub fn new(config: &'a Config, material: &'a dyn Material, epoch: usize) -> Result<Self, TrainError> {
+        material.check(&config.task)?;
         let refuse = |found: String, expected: String| Err(TrainError::Data { found, expected });
-        if dataset.n_points != task.n_points || dataset.classes.len() != task.n_classes {
-            let found = format!("{} points per cloud and {} classes", dataset.n_points, dataset.classes.len());
-            return refuse(found, format!("{} points and {} classes", task.n_points, task.n_classes));
-        }
-        if config.furniture_per_batch() > 0 && dataset.classes != furniture::CLASSES {
+        if config.furniture_per_batch() > 0 && material.classes() != furniture::CLASSES {
             let expected = format!("{} to be mixed with furniture (or a share of 0)", furniture::CLASSES.join(", "));
-            return refuse(format!("the classes {}", dataset.classes.join(", ")), expected);
+            return refuse(format!("the classes {}", material.classes().join(", ")), expected);
         }
-        let mut order: Vec<usize> = (0..dataset.len()).collect();
+        let mut order: Vec<usize> = (0..material.labels().len()).collect();
         let mut rng = SplitMix64::new(place(config.seed, [epoch, usize::MAX, 0]));
         (1..order.len()).rev().for_each(|i| order.swap(i, rng.below(i + 1)));
-        let samples = Self { config, dataset, epoch, order };
+        let samples = Self { config, material, epoch, order };
         match samples.steps() {
-            0 => refuse(format!("{} clouds", dataset.len()), format!("at least {} for a batch", samples.real())),
+            0 => refuse(
+                format!("{} samples", material.labels().len()),
+                format!("at least {} for a batch", samples.real()),
+            ),
             _ => Ok(samples),
         }
     }
@@ -67,20 +70,27 @@ impl<'a> Samples<'a> {
         let n_points = self.config.points_in(self.epoch);
         let drawn = (0..self.config.batch).into_par_iter().map(|slot| self.draw(step, slot, n_points));
         let drawn = drawn.collect::<Result<Vec<_>, TrainError>>()?;
-        let labels = drawn.iter().map(|(_, label)| *label).collect();
-        Ok(Batch { points: drawn.into_iter().flat_map(|(cloud, _)| cloud).collect(), labels, n_points })
+        let mut batch = Batch { samples: Vec::new(), labels: Vec::new(), taught: Vec::new(), n_points };
+        for (sample, label, taught) in drawn {
+            batch.samples.push(sample);
+            batch.labels.push(label);
+            batch.taught.push(taught);
+        }
+        Ok(batch)
     }
 
-    fn draw(&self, step: usize, slot: usize, n_points: usize) -> Result<(Vec<f32>, usize), TrainError> {
+    fn draw(&self, step: usize, slot: usize, n_points: usize) -> Result<Drawn, TrainError> {
         let seed = place(self.config.seed, [self.epoch, step, slot]);
-        let augment = |cloud: &[f32]| self.config.augment.apply(cloud, n_points, seed);
+        let augment = &self.config.augment;
         if slot < self.real() {
             let index = self.order[step * self.real() + slot];
-            let cloud = self.dataset.cloud(index).unwrap_or_default();
-            return Ok((augment(cloud), usize::from(self.dataset.labels[index])));
+            let label = usize::from(self.material.labels()[index]);
+            let taught = self.material.taught(index).map(<[f32]>::to_vec);
+            return Ok((self.material.altered(index, n_points, augment, seed), label, taught));
         }
         let class = SplitMix64::new(seed ^ 1).below(furniture::CLASSES.len());
-        Ok((augment(&furniture::generate(class, n_points, seed)?), class))
+        let features = augment.apply(&furniture::generate(class, n_points, seed)?, n_points, seed);
+        Ok((Sample { features, neighbours: Vec::new(), words: Vec::new() }, class, None))
     }
 }
 
@@ -93,6 +103,7 @@ pub(crate) fn place(seed: u64, at: [usize; 3]) -> u64 {
 mod tests {
     use super::*;
     use cleave_arch::Task;
+    use cleave_data::modelnet::Dataset;
 
     fn dataset(n: usize) -> Dataset {
         let n_points = 8;
@@ -114,7 +125,8 @@ mod tests {
         let mut counts = [0; 10];
         for step in 0..10 {
             let batch = samples.batch(step).unwrap();
-            assert_eq!((batch.points.len(), batch.labels.len()), (4 * 8 * 3, 4));
+            assert_eq!((batch.samples.len(), batch.labels.len()), (4, 4));
+            assert!(batch.samples.iter().all(|sample| sample.features.len() == 8 * 3));
             batch.labels[..3].iter().for_each(|label| counts[*label] += 1);
         }
         assert_eq!(counts, [3; 10]);
@@ -133,7 +145,10 @@ mod tests {
     fn data_that_does_not_fit_is_refused() {
         let config = config();
         let refused = |dataset: Dataset| Samples::new(&config, &dataset, 0).err().map(|why| why.to_string());
-        assert!(refused(Dataset { n_points: 4, ..dataset(30) }).is_some_and(|why| why.contains("4 points per cloud")));
+        assert!(
+            refused(Dataset { n_points: 4, ..dataset(30) })
+                .is_some_and(|why| why.contains("4 nodes with 3 channels, no graph and 10 classes"))
+        );
         assert!(refused(dataset(2)).is_some_and(|why| why.contains("at least 3")));
         assert!(refused(dataset(30)).is_none());
     }

@@ -2,8 +2,8 @@
 //! safetensors file. A run resumed from them goes on exactly as if it had not been interrupted.
 
 use crate::optimizer::Moments;
-use crate::trainer::Model;
-use crate::{Augment, Config, TrainError, Trainer};
+use crate::trainer::{Model, WORDS};
+use crate::{Augment, Config, Subject, TrainError, Trainer};
 use cleave_arch::{GraphSource, Task};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Format of the checkpoint; another one is refused.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Key of the metadata entry that holds the [`Record`].
 const KEY: &str = "cleave.checkpoint";
 
@@ -25,6 +25,8 @@ struct Record {
     optimizer_steps: BTreeMap<String, u64>,
     subject: String,
     n_points: usize,
+    in_channels: usize,
+    given_graph: bool,
     k: usize,
     n_classes: usize,
     epochs: usize,
@@ -37,11 +39,13 @@ struct Record {
     warm_up: f32,
     weight_decay: f32,
     smoothing: f32,
+    teach: f32,
     dropout: f32,
     scale: f32,
     shift: f32,
     turn: f32,
     jitter: f32,
+    blank: f32,
 }
 
 impl Trainer {
@@ -54,9 +58,14 @@ impl Trainer {
         for (name, parameter) in self.model.parameters() {
             named.push((format!("parameter/{name}"), &parameter.values));
         }
-        if let Model::Network(network) = &self.model {
-            named.extend(network.running.iter().map(|(layer, values)| (format!("running/{layer}"), values.as_slice())));
+        match &self.model {
+            Model::Network(network) => {
+                let running = network.running.iter();
+                named.extend(running.map(|(layer, values)| (format!("running/{layer}"), values.as_slice())));
+            }
+            Model::Supernet(supernet) => named.push(("favour".to_owned(), &supernet.favour.weights)),
         }
+        named.extend(self.words.iter().map(|vectors| (WORDS.to_owned(), vectors.as_slice())));
         for (name, moments) in &self.adam.moments {
             named.push((format!("first/{name}"), &moments.first));
             named.push((format!("second/{name}"), &moments.second));
@@ -92,18 +101,32 @@ impl Trainer {
     }
 
     fn load(&mut self, file: &SafeTensors, steps: &BTreeMap<String, u64>) -> Result<(), TrainError> {
+        let moments = |name: &str, n: usize| match steps.get(name).copied() {
+            None => Ok::<_, TrainError>(None),
+            Some(steps) => {
+                let (first, second) = (format!("first/{name}"), format!("second/{name}"));
+                Ok(Some(Moments { first: read(file, &first, n)?, second: read(file, &second, n)?, steps }))
+            }
+        };
         for (name, parameter) in self.model.parameters_mut() {
             let n = parameter.values.len();
             parameter.values = read(file, &format!("parameter/{name}"), n)?;
-            if let Some(steps) = steps.get(name).copied() {
-                let (first, second) = (format!("first/{name}"), format!("second/{name}"));
-                let moments = Moments { first: read(file, &first, n)?, second: read(file, &second, n)?, steps };
-                self.adam.moments.insert(name.clone(), moments);
-            }
+            self.adam.moments.extend(moments(name, n)?.map(|moments| (name.clone(), moments)));
         }
-        if let Model::Network(network) = &mut self.model {
-            for (layer, values) in &mut network.running {
-                *values = read(file, &format!("running/{layer}"), values.len())?;
+        if let Ok(view) = file.tensor(WORDS) {
+            let n = view.shape().iter().product();
+            self.words = Some(read(file, WORDS, n)?);
+            self.adam.moments.extend(moments(WORDS, n)?.map(|moments| (WORDS.to_owned(), moments)));
+        }
+        match &mut self.model {
+            Model::Network(network) => {
+                for (layer, values) in &mut network.running {
+                    *values = read(file, &format!("running/{layer}"), values.len())?;
+                }
+            }
+            Model::Supernet(supernet) => {
+                let weights = read(file, "favour", supernet.favour.weights.len())?;
+                supernet.favour.weights.copy_from_slice(&weights);
             }
         }
         Ok(())
@@ -119,6 +142,8 @@ impl Trainer {
             optimizer_steps: self.adam.moments.iter().map(|(name, moments)| (name.clone(), moments.steps)).collect(),
             subject: subject.to_string(),
             n_points: task.n_points,
+            in_channels: task.in_channels,
+            given_graph: task.graph == GraphSource::Given,
             k: task.k,
             n_classes: task.n_classes,
             epochs: c.epochs,
@@ -131,11 +156,13 @@ impl Trainer {
             warm_up: c.warm_up,
             weight_decay: c.weight_decay,
             smoothing: c.smoothing,
+            teach: c.teach,
             dropout: c.dropout,
             scale: augment.scale,
             shift: augment.shift,
             turn: augment.turn,
             jitter: augment.jitter,
+            blank: augment.blank,
         }
     }
 }
@@ -144,13 +171,13 @@ impl Record {
     fn config(&self) -> Result<Config, TrainError> {
         let task = Task {
             n_points: self.n_points,
-            in_channels: 3,
+            in_channels: self.in_channels,
             k: self.k,
             n_classes: self.n_classes,
-            graph: GraphSource::Sampled,
+            graph: if self.given_graph { GraphSource::Given } else { GraphSource::Sampled },
         };
         Ok(Config {
-            subject: self.subject.parse().map_err(unusable)?,
+            subject: Subject::parse(&self.subject, task.graph).map_err(unusable)?,
             task: task.checked().map_err(unusable)?,
             epochs: self.epochs,
             batch: self.batch,
@@ -162,8 +189,15 @@ impl Record {
             warm_up: self.warm_up,
             weight_decay: self.weight_decay,
             smoothing: self.smoothing,
+            teach: self.teach,
             dropout: self.dropout,
-            augment: Augment { scale: self.scale, shift: self.shift, turn: self.turn, jitter: self.jitter },
+            augment: Augment {
+                scale: self.scale,
+                shift: self.shift,
+                turn: self.turn,
+                jitter: self.jitter,
+                blank: self.blank,
+            },
         })
     }
 }

@@ -1,9 +1,8 @@
 //! What a training run is: network, schedule, regularisation and seed.
 
 use crate::{Augment, TrainError};
-use cleave_arch::{Plan, Task};
+use cleave_arch::{ArchError, GraphSource, Plan, Task};
 use std::fmt;
-use std::str::FromStr;
 
 /// What a run trains.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +29,10 @@ impl fmt::Display for Subject {
     }
 }
 
-impl FromStr for Subject {
-    type Err = cleave_arch::ArchError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "supernet" { Ok(Self::Supernet) } else { text.parse().map(Self::Network) }
+impl Subject {
+    /// From what [`fmt::Display`] writes.
+    pub(crate) fn parse(text: &str, graph: GraphSource) -> Result<Self, ArchError> {
+        if text == "supernet" { Ok(Self::Supernet) } else { Plan::parse(text, graph).map(Self::Network) }
     }
 }
 
@@ -66,6 +64,8 @@ pub struct Config {
     pub weight_decay: f32,
     /// Label smoothing: share of the target that is spread over all classes.
     pub smoothing: f32,
+    /// Share of the target that a teacher says, where there is one.
+    pub teach: f32,
     /// Share of the classifier's hidden values that is dropped.
     pub dropout: f32,
     /// What is done to a cloud before the network sees it.
@@ -88,6 +88,7 @@ impl Config {
             warm_up: 1.0,
             weight_decay: 1e-2,
             smoothing: 0.1,
+            teach: 0.5,
             dropout: 0.4,
             augment: Augment::default(),
         }
@@ -103,14 +104,15 @@ impl Config {
         };
         let share = |v: f32| (0.0..1.0).contains(&v);
         match &self {
-            c if c.task.in_channels != 3 => refuse("in_channels", &c.task.in_channels, "3 (coordinates)"),
             c if c.epochs == 0 => refuse("epochs", &0, "at least 1"),
             c if c.batch < 2 => refuse("batch", &c.batch, "at least 2 clouds, for the statistics of BatchNorm,"),
             c if c.points == 0 || c.points > c.task.n_points => {
                 refuse("points", &c.points, &format!("1 to {}", c.task.n_points))
             }
             c if !share(c.furniture) => refuse("furniture", &c.furniture, "a share in 0..1"),
+            c if !share(c.augment.blank) => refuse("blank", &c.augment.blank, "a share in 0..1"),
             c if !share(c.smoothing) => refuse("smoothing", &c.smoothing, "a share in 0..1"),
+            c if !share(c.teach) => refuse("teach", &c.teach, "a share in 0..1"),
             c if !share(c.dropout) => refuse("dropout", &c.dropout, "a share in 0..1"),
             c if !(c.rate > 0.0 && c.rate < 1.0) => refuse("rate", &c.rate, "a number in 0..1, for example 0.002,"),
             c if !(c.warm_up >= 0.0 && c.weight_decay >= 0.0) => {
@@ -123,6 +125,11 @@ impl Config {
     /// Points of a cloud in this epoch.
     pub fn points_in(&self, epoch: usize) -> usize {
         if epoch + self.whole_epochs >= self.epochs { self.task.n_points } else { self.points }
+    }
+
+    /// The task at training: clouds of fewer points with fewer neighbours.
+    pub fn task_for(&self, points: usize) -> Task {
+        Task { n_points: points, k: self.neighbours_for(points), ..self.task }
     }
 
     /// Neighbours that cover the same part of a cloud of `points` points as `k` of the task's.

@@ -1,11 +1,10 @@
-//! How good a network is on labelled clouds: whole, or cut and run segment by segment through plain arrays, as the two
+//! How good a network is on labelled samples: whole, or cut and run segment by segment through plain arrays, as the two
 //! tiers do.
 
-use crate::TrainError;
+use crate::material::state;
 use crate::trainer::largest;
-use burn::tensor::{Tensor, TensorData};
-use cleave_arch::{Array, ArrayError, Data, Plan};
-use cleave_data::modelnet::Dataset;
+use crate::{Material, Sample, TrainError};
+use cleave_arch::{Array, ArrayError, Data, Plan, Slot, Task};
 use cleave_model::Gnn;
 use rayon::prelude::*;
 use std::future::Future;
@@ -15,9 +14,9 @@ use std::task::{Context, Poll, Waker};
 /// Result over a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Clouds.
+    /// Samples.
     pub n: usize,
-    /// Clouds whose class got the largest logit.
+    /// Samples whose class got the largest logit.
     pub correct: usize,
     /// `confusion[actual][answered]`, clouds.
     pub confusion: Vec<Vec<usize>>,
@@ -50,34 +49,39 @@ impl Evaluation {
     }
 }
 
-/// Clouds that run together.
+/// Samples that run together.
 const BATCH: usize = 16;
 
-/// Runs the whole network on every cloud.
+/// Runs the whole network on every sample.
 ///
 /// # Errors
 /// Data that does not fit the network's task.
-pub fn evaluate(gnn: &Gnn, dataset: &Dataset) -> Result<Evaluation, TrainError> {
-    check(gnn, dataset)?;
+pub fn evaluate(gnn: &Gnn, material: &dyn Material) -> Result<Evaluation, TrainError> {
     let n_classes = gnn.task().n_classes;
-    let mut answers = Vec::with_capacity(dataset.len());
-    for clouds in dataset.points.chunks(BATCH * dataset.n_points * 3) {
-        let shape = [clouds.len() / dataset.n_points / 3, dataset.n_points, 3];
-        let points = Tensor::from_data(TensorData::new(clouds.to_vec(), shape), gnn.device());
-        let logits = gnn.forward(points).into_data().try_into_vec::<f32>();
-        let logits = logits.map_err(|why| TrainError::ReadBack { why: format!("{why:?}") })?;
-        answers.extend(logits.chunks_exact(n_classes).map(largest));
-    }
-    Ok(Evaluation::new(answers, &dataset.labels, n_classes))
+    let answers: Vec<usize> = logits(gnn, material)?.chunks_exact(n_classes).map(largest).collect();
+    Ok(Evaluation::new(answers, material.labels(), n_classes))
 }
 
-/// Runs every cloud segment by segment as `plan` cuts the network: each segment's result is downloaded to plain arrays
+/// Logits of every sample, flat `[n, classes]`.
+pub(crate) fn logits(gnn: &Gnn, material: &dyn Material) -> Result<Vec<f32>, TrainError> {
+    material.check(gnn.task())?;
+    let n = material.labels().len();
+    let mut all = Vec::with_capacity(n * gnn.task().n_classes);
+    for first in (0..n).step_by(BATCH) {
+        let samples: Vec<Sample> = (first..n.min(first + BATCH)).map(|index| material.sample(index)).collect();
+        let logits = gnn.answer(state(&samples, gnn.task().n_points, gnn.device())).into_data().try_into_vec::<f32>();
+        all.extend(logits.map_err(|why| TrainError::ReadBack { why: format!("{why:?}") })?);
+    }
+    Ok(all)
+}
+
+/// Runs every sample segment by segment as `plan` cuts the network: each segment's result is downloaded to plain arrays
 /// and uploaded for the next, which is what crosses the link with the f32 codec.
 ///
 /// # Errors
 /// Data that does not fit the network's task, or a plan of another network.
-pub fn evaluate_plan(gnn: &Gnn, plan: &Plan, dataset: &Dataset) -> Result<Evaluation, TrainError> {
-    check(gnn, dataset)?;
+pub fn evaluate_plan(gnn: &Gnn, plan: &Plan, material: &dyn Material) -> Result<Evaluation, TrainError> {
+    material.check(gnn.task())?;
     if plan.architecture() != gnn.architecture() {
         let value = format!("of `{}`", plan.architecture());
         return Err(TrainError::Setting {
@@ -86,14 +90,20 @@ pub fn evaluate_plan(gnn: &Gnn, plan: &Plan, dataset: &Dataset) -> Result<Evalua
             wanted: format!("one of `{}`", gnn.architecture()),
         });
     }
-    let answer = |at: usize| Ok(largest(&logits_of(gnn, plan, dataset.cloud(at).unwrap_or_default())?));
-    let answers = (0..dataset.len()).into_par_iter().map(answer).collect::<Result<Vec<_>, TrainError>>()?;
-    Ok(Evaluation::new(answers, &dataset.labels, gnn.task().n_classes))
+    let answer = |at: usize| Ok(largest(&logits_of(gnn, plan, &material.sample(at))?));
+    let answers = (0..material.labels().len()).into_par_iter().map(answer).collect::<Result<Vec<_>, TrainError>>()?;
+    Ok(Evaluation::new(answers, material.labels(), gnn.task().n_classes))
 }
 
-fn logits_of(gnn: &Gnn, plan: &Plan, cloud: &[f32]) -> Result<Vec<f32>, TrainError> {
+fn logits_of(gnn: &Gnn, plan: &Plan, sample: &Sample) -> Result<Vec<f32>, TrainError> {
     let unexpected = |why: ArrayError| TrainError::ReadBack { why: why.to_string() };
-    let mut arrays = vec![Array::f32(vec![cloud.len() / 3, 3], cloud.to_vec()).map_err(unexpected)?];
+    let Task { n_points, in_channels, k, .. } = *gnn.task();
+    let mut arrays = vec![Array::f32(vec![n_points, in_channels], sample.features.clone()).map_err(unexpected)?];
+    // Where the first operations sample anew, nobody reads the input's graph.
+    if gnn.trace().live_before(0).iter().any(|live| live.slot == Slot::Graph) {
+        let indexes = sample.neighbours.iter().map(|other| *other as u16).collect();
+        arrays.push(Array::u16(vec![n_points, k], indexes).map_err(unexpected)?);
+    }
     for segment in plan.segments() {
         let state = gnn.upload(&arrays, segment.ops.start)?;
         arrays = wait(gnn.run(&segment, state).download())?;
@@ -102,17 +112,6 @@ fn logits_of(gnn: &Gnn, plan: &Plan, cloud: &[f32]) -> Result<Vec<f32>, TrainErr
         Some(Data::F32(logits)) => Ok(logits),
         _ => Err(TrainError::ReadBack { why: "the last segment gave no logits".into() }),
     }
-}
-
-fn check(gnn: &Gnn, dataset: &Dataset) -> Result<(), TrainError> {
-    let task = gnn.task();
-    if (dataset.n_points, dataset.classes.len(), 3) == (task.n_points, task.n_classes, task.in_channels) {
-        return Ok(());
-    }
-    Err(TrainError::Data {
-        found: format!("{} points with 3 coordinates and {} classes", dataset.n_points, dataset.classes.len()),
-        expected: format!("{} points with {} channels and {} classes", task.n_points, task.in_channels, task.n_classes),
-    })
 }
 
 /// Drives a future to its end on this thread. Flex works while it is polled, so there is nothing to be woken by.

@@ -1,7 +1,6 @@
 //! A whole run, epoch by epoch, told to an observer.
 
-use crate::{Samples, TrainError, Trainer};
-use cleave_data::modelnet::Dataset;
+use crate::{Material, Samples, TrainError, Trainer};
 
 /// Where a run stands after a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,9 +56,9 @@ pub trait Observer {
 ///
 /// # Errors
 /// Data that does not fit, a loss that is no number, or what the observer says.
-pub fn fit(trainer: &mut Trainer, dataset: &Dataset, observer: &mut dyn Observer) -> Result<Command, TrainError> {
+pub fn fit(trainer: &mut Trainer, material: &dyn Material, observer: &mut dyn Observer) -> Result<Command, TrainError> {
     while trainer.epoch < trainer.config.epochs {
-        let Some(report) = run_epoch(trainer, dataset, observer)? else { return Ok(Command::Stop) };
+        let Some(report) = run_epoch(trainer, material, observer)? else { return Ok(Command::Stop) };
         trainer.epoch += 1;
         if observer.epoch(&report, trainer)? == Command::Stop {
             return Ok(Command::Stop);
@@ -71,12 +70,12 @@ pub fn fit(trainer: &mut Trainer, dataset: &Dataset, observer: &mut dyn Observer
 /// None: stopped on the way.
 fn run_epoch(
     trainer: &mut Trainer,
-    dataset: &Dataset,
+    material: &dyn Material,
     observer: &mut dyn Observer,
 ) -> Result<Option<EpochReport>, TrainError> {
     let config = trainer.config.clone();
     let epoch = trainer.epoch;
-    let samples = Samples::new(&config, dataset, epoch)?;
+    let samples = Samples::new(&config, material, epoch)?;
     let steps = samples.steps();
     let at = |step: usize| epoch as f32 + step as f32 / steps as f32;
     let (mut loss, mut correct, mut seen) = (0.0f64, 0usize, 0usize);

@@ -1,6 +1,6 @@
-//! Data to weights: trains any [`Architecture`](cleave_arch::Architecture) on labelled clouds, on the CPU.
+//! Data to weights: trains any [`Architecture`](cleave_arch::Architecture) on labelled point clouds or text graphs, on the CPU.
 //!
-//! [`fit`] takes a [`Config`] and a data set and gives [`Weights`](cleave_model::Weights); progress, checkpoints and
+//! [`fit`] takes a [`Config`] and [`Material`] and gives [`Weights`](cleave_model::Weights); progress, checkpoints and
 //! the wish to stop go through [`Observer`]. What a layer means is not said here a second time: aggregation, pooling,
 //! skips and the graph kernels are `cleave_model`'s, only the linear layers appear in their trainable form, with
 //! BatchNorm as a layer of its own ([`ops`]) instead of folded in. [`evaluate`] runs the exported weights through the
@@ -15,8 +15,10 @@ mod checkpoint;
 mod config;
 mod error;
 mod evaluate;
+mod favour;
 mod fit;
 mod kernel;
+mod material;
 mod network;
 pub mod ops;
 mod optimizer;
@@ -32,6 +34,7 @@ pub use config::{Config, Subject};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, evaluate_plan};
 pub use fit::{Command, EpochReport, Observer, Progress, fit};
+pub use material::{BLANK, Material, Sample, Taught, Texts, Vocabulary, state};
 pub use network::{Network, Parameter};
 pub use pass::Mode;
 pub use predictor::{PlanSample, PredictorConfig, PredictorEpoch, fit_predictor};

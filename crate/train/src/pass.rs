@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use cleave_arch::{Connect, Op, Reducer, Sampler, SplitMix64};
 use cleave_model::functional::{aggregate, pool, random_indexes, skip};
 use cleave_model::ops::{gather_reduce, knn};
-use cleave_model::{EPSILON, SLOPE};
+use cleave_model::{EPSILON, SLOPE, State};
 use std::collections::BTreeMap;
 
 /// Which statistics normalise, and whether values are dropped.
@@ -57,9 +57,9 @@ impl<'a> Pass<'a> {
         Self { network, mode, device, k, leaves, observed: Vec::new() }
     }
 
-    /// `points [b, n, 3]` → logits `[b, classes]`.
-    pub(crate) fn run(&mut self, points: Tensor<3>) -> Tensor<2> {
-        let mut flow = Flow { x: points, graph: None, source: None, edge_convs: BTreeMap::new() };
+    /// The state before the first operation → logits `[b, classes]`.
+    pub(crate) fn run(&mut self, input: State) -> Tensor<2> {
+        let mut flow = Flow { x: input.features, graph: input.graph, source: None, edge_convs: BTreeMap::new() };
         for (at, op) in self.network.architecture().ops().iter().enumerate() {
             if op.makes_skip_source() {
                 flow.source = Some(flow.x.clone());
@@ -189,7 +189,7 @@ impl Network {
     pub fn logits(&self, points: &[f32], n_points: usize, k: usize) -> Result<Vec<f32>, TrainError> {
         let (device, shape) = (Device::flex(), [points.len() / n_points / 3, n_points, 3]);
         let points = Tensor::from_data(TensorData::new(points.to_vec(), shape), &device);
-        read(Pass::new(self, Mode::Evaluation, k, &device).run(points))
+        read(Pass::new(self, Mode::Evaluation, k, &device).run(State::input(points)))
     }
 }
 

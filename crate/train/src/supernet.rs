@@ -1,6 +1,7 @@
 //! The supernet in its trainable form: the largest layers, of which each step trains the part that one
 //! drawn architecture reads (single-path one-shot; Guo et al., ECCV 2020).
 
+use crate::favour::Favour;
 use crate::network::{Network, Parameter, uniform};
 use cleave_arch::{Architecture, SplitMix64, Task, supernet};
 use cleave_model::{SupernetWeights, Weight, Weights};
@@ -12,6 +13,8 @@ pub struct Supernet {
     task: Task,
     /// By name, what training changes.
     pub parameters: BTreeMap<String, Parameter>,
+    /// Which architectures its steps train.
+    pub(crate) favour: Favour,
 }
 
 impl Supernet {
@@ -33,21 +36,23 @@ impl Supernet {
                 put("bias", [1, outputs], vec![0.0; outputs]);
             }
         }
-        Self { task: *task, parameters }
+        Self { task: *task, parameters, favour: Favour::default() }
     }
 
-    /// The part that an architecture of the space reads, as a network of its own.
-    pub fn part(&self, architecture: &Architecture) -> Network {
+    /// The part that an architecture of the space reads, as a network of its own. The task may have fewer nodes and
+    /// neighbours than the supernet's: sums are over those.
+    pub fn part(&self, architecture: &Architecture, task: &Task) -> Network {
         // Every value is set below.
-        let mut network = Network::with(architecture, &self.task, |_, _| Vec::new());
-        for part in supernet::parts(architecture, &self.task) {
+        let mut network = Network::with(architecture, task, |_, _| Vec::new());
+        for part in supernet::parts(architecture, task) {
             for kind in KINDS {
                 let whole = self.parameters.get(&format!("{}.{kind}", part.of));
                 let own = network.parameters.get_mut(&format!("{}.{kind}", part.layer));
                 let (Some(whole), Some(own)) = (whole, own) else { continue };
-                let values =
-                    rows(&part, kind).into_iter().map(|row| &whole.values[row * whole.shape[1]..][..part.outputs]);
-                own.values = values.flatten().copied().collect();
+                let of_row = |(row, scale): (usize, f32)| {
+                    whole.values[row * whole.shape[1]..][..part.outputs].iter().map(move |value| scale * value)
+                };
+                own.values = rows(&part, kind).into_iter().flat_map(of_row).collect();
             }
         }
         network
@@ -70,12 +75,12 @@ impl Supernet {
 /// Parameters of a layer.
 pub(crate) const KINDS: [&str; 3] = ["weight", "affine", "bias"];
 
-/// Which rows of the largest parameter a part has, in its order.
-pub(crate) fn rows(part: &supernet::Part, kind: &str) -> Vec<usize> {
+/// Which rows of the largest parameter a part has, in its order, with their scale.
+pub(crate) fn rows(part: &supernet::Part, kind: &str) -> Vec<(usize, f32)> {
     match kind {
         "weight" => part.rows().collect(),
-        "affine" => vec![0, 1],
-        _ => vec![0],
+        "affine" => vec![(0, 1.0), (1, 1.0)],
+        _ => vec![(0, 1.0)],
     }
 }
 
@@ -88,7 +93,7 @@ mod tests {
         let task = Task::modelnet10();
         let supernet = Supernet::new(&task, 3);
         let plan: cleave_arch::Plan = "1 3 2 4 1,0 0 6 3 1".parse().unwrap();
-        let part = supernet.part(plan.architecture());
+        let part = supernet.part(plan.architecture(), &task);
         let whole = &supernet.parameters["combine.0.weight"];
         assert_eq!(part.parameters["op.0.weight"].shape, [3, 8]);
         assert_eq!(part.parameters["op.0.weight"].values[8..16], whole.values[128..136]);

@@ -1,16 +1,19 @@
 //! The state of a run between two epochs, and the single training step.
 
 use crate::batch::place;
+use crate::material::{BLANK, features, state};
 use crate::optimizer::{AdamW, Rate};
 use crate::pass::Pass;
 use crate::supernet::{KINDS, rows};
-use crate::{Batch, Config, Mode, Network, Parameter, Subject, Supernet, TrainError};
+use crate::{Batch, Config, Mode, Network, Parameter, Sample, Subject, Supernet, TrainError};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::supernet::Paths;
-use cleave_arch::{Architecture, SplitMix64, supernet};
+use cleave_arch::{Architecture, SplitMix64, Task, supernet};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Name of the vectors of words in the optimiser and the checkpoint.
+pub(crate) const WORDS: &str = "words";
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,11 +49,11 @@ impl Model {
     }
 
     /// The network that a step trains: itself, or a part that this seed draws.
-    fn part(&self, config: &Config, seed: u64) -> Cow<'_, Network> {
+    fn part(&self, task: &Task, seed: u64) -> Cow<'_, Network> {
         match self {
             Self::Network(network) => Cow::Borrowed(network),
             Self::Supernet(supernet) => {
-                Cow::Owned(supernet.part(&Paths::new(&config.task).draw(&mut SplitMix64::new(seed))))
+                Cow::Owned(supernet.part(&supernet.favour.draw(task, &mut SplitMix64::new(seed)), task))
             }
         }
     }
@@ -64,6 +67,8 @@ pub struct Trainer {
     pub(crate) adam: AdamW,
     pub(crate) epoch: usize,
     pub(crate) device: Device,
+    /// Vectors of words that are trained too, flat `[words, channels]`.
+    pub(crate) words: Option<Vec<f32>>,
 }
 
 impl Trainer {
@@ -77,7 +82,17 @@ impl Trainer {
             Subject::Network(plan) => Model::Network(Network::new(plan.architecture(), &config.task, config.seed)),
             Subject::Supernet => Model::Supernet(Supernet::new(&config.task, config.seed)),
         };
-        Ok(Self { config, model, adam: AdamW::default(), epoch: 0, device: Device::flex().autodiff() })
+        Ok(Self { config, model, adam: AdamW::default(), epoch: 0, device: Device::flex().autodiff(), words: None })
+    }
+
+    /// Trains the vectors of words too, from these on; a resumed run has its own.
+    pub fn train_words(&mut self, vectors: Vec<f32>) {
+        self.words.get_or_insert(vectors);
+    }
+
+    /// The vectors of words so far, if they are trained.
+    pub fn words(&self) -> Option<&[f32]> {
+        self.words.as_deref()
     }
 
     /// The settings.
@@ -109,13 +124,23 @@ impl Trainer {
         let seed = place(self.config.seed, [self.epoch, step, usize::MAX]);
         let mode = Mode::Training { dropout: self.config.dropout, seed };
         let b = batch.labels.len();
-        let points = TensorData::new(batch.points.clone(), [b, batch.n_points, 3]);
-        let k = self.config.neighbours_for(batch.n_points);
-        let network = self.model.part(&self.config, place(seed, [0, 0, 1]));
-        let mut pass = Pass::new(&network, mode, k, &self.device);
-        let logits = pass.run(Tensor::from_data(points, &self.device));
+        let task = self.config.task_for(batch.n_points);
+        let network = self.model.part(&task, place(seed, [0, 0, 1]));
+        let mut pass = Pass::new(&network, mode, task.k, &self.device);
+        let mut input = match &self.words {
+            None => state(&batch.samples, batch.n_points, &self.device),
+            Some(vectors) => {
+                let now = |sample: &Sample| Sample { features: features(vectors, &sample.words), ..sample.clone() };
+                state(&batch.samples.iter().map(now).collect::<Vec<_>>(), batch.n_points, &self.device)
+            }
+        };
+        if self.words.is_some() {
+            input.features = input.features.require_grad();
+        }
+        let inputs = input.features.clone();
+        let logits = pass.run(input);
         let correct = n_correct(&read(logits.clone().inner())?, &batch.labels);
-        let targets = self.targets(&batch.labels);
+        let targets = self.targets(batch);
         let loss = (log_softmax(logits, 1) * targets).sum().neg() / b as f32;
         let value = read(loss.clone().inner())?[0];
         if !value.is_finite() {
@@ -126,21 +151,29 @@ impl Trainer {
             leaf.grad(&gradients).map(|gradient| Ok(((*name).to_owned(), read(gradient)?)))
         };
         let found = pass.leaves.iter().filter_map(of_leaf).collect::<Result<BTreeMap<_, _>, TrainError>>()?;
+        let of_words = if self.words.is_some() { inputs.grad(&gradients).map(read).transpose()? } else { None };
         let observed = pass.observed.into_iter().map(|(layer, stats)| Ok((layer, read(stats)?)));
         let observed = observed.collect::<Result<Vec<_>, TrainError>>()?;
         let architecture = network.architecture().clone();
-        self.apply(&architecture, found, observed, self.config.rate_at(progress));
+        if let Some(gradient) = of_words {
+            self.apply_to_words(&batch.samples, &gradient, self.config.rate_at(progress));
+        }
+        self.apply(&architecture, &task, found, observed, self.config.rate_at(progress));
+        if let Model::Supernet(supernet) = &mut self.model {
+            supernet.favour.learn(&architecture, &task, correct as f64 / b as f64);
+        }
         Ok(StepReport { loss: value, correct, n: b })
     }
 
     fn apply(
         &mut self,
         architecture: &Architecture,
+        task: &Task,
         gradients: BTreeMap<String, Vec<f32>>,
         observed: Vec<(String, Vec<f32>)>,
         rate: f32,
     ) {
-        let (task, decay) = (self.config.task, self.config.weight_decay);
+        let decay = self.config.weight_decay;
         let rate_of = |name: &str| Rate { rate, decay: if name.ends_with(".weight") { decay } else { 0.0 } };
         match &mut self.model {
             Model::Network(network) => {
@@ -152,27 +185,53 @@ impl Trainer {
                 observed.iter().for_each(|(layer, stats)| network.observe(layer, stats));
             }
             Model::Supernet(whole) => {
-                for part in supernet::parts(architecture, &task) {
+                for part in supernet::parts(architecture, task) {
                     for kind in KINDS {
                         let (name, own) = (format!("{}.{kind}", part.of), format!("{}.{kind}", part.layer));
                         let (Some(parameter), Some(gradient)) = (whole.parameters.get_mut(&name), gradients.get(&own))
                         else {
                             continue;
                         };
-                        let (cols, rows) = (parameter.shape[1], rows(&part, kind).into_iter());
-                        self.adam.update_rows(&name, &mut parameter.values, cols, rows, gradient, rate_of(&name));
+                        let (cols, rows) = (parameter.shape[1], rows(&part, kind));
+                        let of_row = |(at, (_, scale)): (usize, &(usize, f32))| {
+                            let scale = *scale;
+                            gradient[at * part.outputs..][..part.outputs].iter().map(move |value| scale * value)
+                        };
+                        let gradient: Vec<f32> = rows.iter().enumerate().flat_map(of_row).collect();
+                        let rows = rows.into_iter().map(|(row, _)| row);
+                        self.adam.update_rows(&name, &mut parameter.values, cols, rows, &gradient, rate_of(&name));
                     }
                 }
             }
         }
     }
 
-    /// Smoothed one-hot rows `[b, classes]`.
-    fn targets(&self, labels: &[usize]) -> Tensor<2> {
-        let (classes, spread) = (self.config.task.n_classes, self.config.smoothing);
-        let mut rows = vec![spread / classes as f32; labels.len() * classes];
-        labels.iter().enumerate().for_each(|(i, label)| rows[i * classes + label] += 1.0 - spread);
-        Tensor::from_data(TensorData::new(rows, [labels.len(), classes]), &self.device)
+    /// Changes the vectors of the words that a step has seen, each by the sum over its places.
+    fn apply_to_words(&mut self, samples: &[Sample], gradient: &[f32], rate: f32) {
+        let Some(vectors) = &mut self.words else { return };
+        let places = samples.iter().flat_map(|sample| &sample.words);
+        let channels = gradient.len() / places.clone().count().max(1);
+        let mut sums: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for (word, of_place) in places.zip(gradient.chunks_exact(channels)).filter(|(word, _)| **word != BLANK) {
+            let sum = sums.entry(*word as usize).or_insert_with(|| vec![0.0; channels]);
+            sum.iter_mut().zip(of_place).for_each(|(sum, value)| *sum += value);
+        }
+        let gradient: Vec<f32> = sums.values().flatten().copied().collect();
+        let rows = sums.into_keys().collect::<Vec<_>>().into_iter();
+        self.adam.update_rows(WORDS, vectors, channels, rows, &gradient, Rate { rate, decay: 0.0 });
+    }
+
+    /// Smoothed one-hot rows, mixed with what a teacher says, `[b, classes]`.
+    fn targets(&self, batch: &Batch) -> Tensor<2> {
+        let (classes, spread, teach) = (self.config.task.n_classes, self.config.smoothing, self.config.teach);
+        let mut rows = vec![spread / classes as f32; batch.labels.len() * classes];
+        for ((row, label), taught) in rows.chunks_exact_mut(classes).zip(&batch.labels).zip(&batch.taught) {
+            row[*label] += 1.0 - spread;
+            for (value, said) in row.iter_mut().zip(taught.iter().flatten()) {
+                *value += teach * (said - *value);
+            }
+        }
+        Tensor::from_data(TensorData::new(rows, [batch.labels.len(), classes]), &self.device)
     }
 }
 

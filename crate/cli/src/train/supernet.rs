@@ -2,46 +2,42 @@
 //! each on its own does.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use cleave_arch::supernet::Paths;
-use cleave_arch::{Architecture, Plan, SplitMix64, Task, Tier};
-use cleave_data::modelnet::Dataset;
+use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task, Tier};
 use cleave_model::{Gnn, SupernetWeights};
 use cleave_train::{
-    Command, EpochReport, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau,
+    Command, EpochReport, Material, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau,
 };
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::run::{RunArgs, read};
+use super::run::RunArgs;
+use crate::material::{self, Part};
 use crate::output::{Align, Format, table};
 use crate::search::judge;
 
-/// One cloud in so many of each class is kept aside: searches see these, never the test set.
-const ASIDE: usize = 10;
-
-/// What shared weights are trained on, and what is kept aside for searches.
-pub(crate) fn aside(folder: &Path) -> Result<(Dataset, Dataset)> {
-    Ok(read(folder, "train")?.split(ASIDE))
-}
-
 /// Trains the shared weights.
 pub(super) fn train(args: &RunArgs) -> Result<()> {
-    let (data, _) = aside(&args.data)?;
-    let trainer = args.train(Subject::Supernet, &data)?;
+    let data = material::read(&args.task(), &args.data, args.words.as_deref(), Part::Rest)?;
+    let trainer = args.train(Subject::Supernet, &*data)?;
     let Some(supernet) = trainer.supernet() else { bail!("the checkpoint is no supernet's") };
     let config = trainer.config();
+    let what = match config.task.graph {
+        GraphSource::Sampled => "clouds of ModelNet10 and generated furniture",
+        GraphSource::Given => "texts of MR",
+    };
     let trained_on = format!(
-        "{} clouds of ModelNet10 and generated furniture, {} epochs, {} points, seed {}",
-        data.len(),
+        "{} {what}, {} epochs, {} nodes, seed {}",
+        data.labels().len(),
         config.epochs,
         config.points,
         config.seed
     );
-    args.write(&supernet.weights(&data.classes, trained_on).to_safetensors()?)
+    args.write(&supernet.weights(data.classes(), trained_on).to_safetensors()?)
 }
 
 /// Arguments of `cleave train rank`.
@@ -53,6 +49,12 @@ pub(super) struct RankArgs {
     /// Architectures to train on their own
     #[arg(long, value_name = "N", default_value_t = 12)]
     count: usize,
+    /// These instead of drawn ones
+    #[arg(long, value_name = "OPS,FUNCTIONS")]
+    arch: Vec<String>,
+    /// Only accuracies by shared weights: nothing is trained
+    #[arg(long)]
+    shared: bool,
     /// One line of JSON
     #[arg(long)]
     json: bool,
@@ -64,21 +66,32 @@ pub(super) struct RankArgs {
 /// Trains architectures on their own and compares.
 pub(super) fn rank(args: &RankArgs) -> Result<()> {
     let supernet = judge::read(&args.supernet)?;
-    let (data, aside) = aside(&args.run.data)?;
+    let part = |part| material::read(&supernet.task, &args.run.data, args.run.words.as_deref(), part);
+    let (data, aside) = (part(Part::Rest)?, part(Part::Aside)?);
     // Both are judged on clouds of the size that is trained with, so that short trainings are fair.
     let config = args.run.config(Subject::Supernet);
-    let task = Task { n_points: config.points, k: config.neighbours_for(config.points), ..supernet.task };
-    let (supernet, aside) = (SupernetWeights { task, ..supernet }, aside.thinned(config.points));
-    let calibration = data.spread(judge::CALIBRATION).thinned(config.points);
+    let supernet = SupernetWeights { task: config.task_for(config.points), ..supernet };
+    let aside = aside.spread(usize::MAX, config.points);
+    let calibration = data.spread(judge::CALIBRATION, config.points);
+    let given = args.arch.iter().map(|text| Ok(Plan::parse(text, supernet.task.graph)?.architecture().clone()));
+    let given = given.collect::<Result<Vec<_>>>()?;
+    let architectures = if given.is_empty() { draw(args.count, args.run.seed(), &supernet) } else { given };
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();
-    for architecture in draw(args.count, args.run.seed(), &supernet) {
-        let (gnn, _) = judge::calibrated(&supernet, &architecture, &calibration)?;
-        let shared = evaluate(&gnn, &aside)?.accuracy();
-        let alone = alone_accuracy(&args.run, &architecture, &supernet.task, &data, &aside)?;
+    for architecture in architectures {
+        let (gnn, _) = judge::calibrated(&supernet, &architecture, &*calibration)?;
+        let shared = evaluate(&gnn, &*aside)?.accuracy();
+        if args.shared {
+            println!("{architecture}: {:.1} %", 100.0 * shared);
+            continue;
+        }
+        let alone = alone_accuracy(&args.run, &architecture, &supernet.task, [&*data, &*aside])?;
         eprintln!("{architecture}: {:.1} % shared, {:.1} % alone", 100.0 * shared, 100.0 * alone);
         rows.push((architecture.to_string(), [shared, alone]));
         fs::write(&args.run.out, to_json(&rows).to_string())
             .with_context(|| format!("{} cannot be written", args.run.out.display()))?;
+    }
+    if args.shared {
+        return Ok(());
     }
     Format::from_flag(args.json).print(|| to_text(&rows), || to_json(&rows))
 }
@@ -93,8 +106,7 @@ fn alone_accuracy(
     run: &RunArgs,
     architecture: &Architecture,
     task: &Task,
-    data: &Dataset,
-    aside: &Dataset,
+    [data, aside]: [&dyn Material; 2],
 ) -> Result<f64> {
     let config = run.config(Plan::whole(architecture.clone(), Tier::Device).into());
     let mut trainer = Trainer::new(config)?;

@@ -2,6 +2,7 @@
 
 use crate::genes::Halves;
 use crate::search::{Bench, Candidate};
+use cleave_arch::GraphSource;
 use cleave_arch::space::{Functions, Sampler};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,8 @@ pub(crate) struct Exhaustive {
 }
 
 impl Exhaustive {
-    pub(crate) fn new(positions: usize) -> Self {
-        Self { positions, next: 0, all: Sampler::of_length(positions, Functions::Supernet).n_strings() }
+    pub(crate) fn new(positions: usize, graph: GraphSource) -> Self {
+        Self { positions, next: 0, all: Sampler::of_length(positions, Functions::Supernet, graph).n_strings() }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -30,7 +31,7 @@ impl Exhaustive {
     }
 
     pub(crate) fn portion(&mut self, bench: &mut Bench, n: usize) -> Vec<Candidate> {
-        let sampler = Sampler::of_length(self.positions, Functions::Supernet);
+        let sampler = Sampler::of_length(self.positions, Functions::Supernet, bench.space.task().graph);
         let halves = Halves { upper: GOOD, lower: GOOD };
         let end = self.all.min(self.next + n as u64);
         let plans = (self.next..end).map(|rank| bench.space.ranked(&sampler, rank, &halves)).collect();

@@ -26,7 +26,9 @@ impl Nsga {
     pub(crate) fn portion(&mut self, bench: &mut Bench, n: usize) -> Vec<Candidate> {
         let mut all = bench.again(&self.population);
         let parents: Vec<Plan> = all.iter().map(|candidate| candidate.plan.clone()).collect();
-        let children: Vec<Option<Plan>> = if parents.len() < 2 {
+        // Before accuracies tell designs apart, only the fastest would live on.
+        let knows = bench.known.len() >= bench.settings.budget.sample();
+        let children: Vec<Option<Plan>> = if parents.len() < 2 || !knows {
             (0..n).map(|_| bench.space.draw(&mut bench.rng)).collect()
         } else {
             (0..n).map(|_| child(&parents, bench)).collect()

@@ -1,0 +1,71 @@
+//! Labelled data from a folder, for a task: ModelNet10's clouds or MR's texts.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use cleave_arch::{GraphSource, Task};
+use cleave_data::modelnet::{self, Dataset};
+use cleave_data::text::{Corpus, Document, Vectors};
+use cleave_model::WordVectors;
+use cleave_train::{Material, Texts, Vocabulary};
+
+/// One sample in so many of each class is kept aside: searches see these, never the test set.
+const ASIDE: usize = 10;
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What a network is trained on.
+    Train,
+    /// What it is tested on.
+    Test,
+    /// What shared weights are trained on: the training part without what is kept aside.
+    Rest,
+    /// What is kept aside for searches.
+    Aside,
+}
+
+/// A part of a task's data. Texts take the vectors of `words`, and the folder's for words that are not there.
+pub(crate) fn read(task: &Task, folder: &Path, words: Option<&Path>, part: Part) -> Result<Box<dyn Material>> {
+    match task.graph {
+        GraphSource::Sampled => Ok(Box::new(clouds(folder, part)?)),
+        GraphSource::Given => Ok(Box::new(texts(folder, words, part)?)),
+    }
+}
+
+fn clouds(folder: &Path, part: Part) -> Result<Dataset> {
+    let path = folder.join(format!("modelnet10_1024_{}.npz", if part == Part::Test { "test" } else { "train" }));
+    let all = modelnet::decode(&bytes(&path)?).with_context(|| format!("the data {}", path.display()))?;
+    Ok(match part {
+        Part::Train | Part::Test => all,
+        Part::Rest => all.split(ASIDE).0,
+        Part::Aside => all.split(ASIDE).1,
+    })
+}
+
+/// The texts of MR.
+pub(crate) fn texts(folder: &Path, words: Option<&Path>, part: Part) -> Result<Texts> {
+    let folder = folder.join("mr");
+    let file = |name: &str| bytes(&folder.join(name));
+    let within = || format!("the data in {}", folder.display());
+    let corpus = Corpus::decode(&file("corpus_mr.clean.txt")?, &file("mr.txt")?).with_context(within)?;
+    let vectors = Vectors::decode(&file("glove50_mr_vocab_f16.npz")?).with_context(within)?;
+    let mut vocabulary = Vocabulary::new(&corpus.documents, &vectors);
+    if let Some(path) = words {
+        let trained = WordVectors::from_safetensors(&bytes(path)?);
+        vocabulary.take(&trained.with_context(|| format!("the words {}", path.display()))?)?;
+    }
+    let documents: Vec<&Document> = match part {
+        Part::Train => corpus.train().collect(),
+        Part::Test => corpus.test().collect(),
+        Part::Rest => corpus.aside(ASIDE).0,
+        Part::Aside => corpus.aside(ASIDE).1,
+    };
+    Ok(Texts::new(&documents, Arc::new(vocabulary))?)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("the data {} cannot be read", path.display()))
+}
