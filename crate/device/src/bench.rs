@@ -4,11 +4,12 @@ use crate::browser::now_millis;
 use crate::engine::{Gpu, measure_forward};
 use crate::library::Loaded;
 use burn::tensor::Device;
-use cleave_arch::{Plan, SplitMix64, Task, space};
+use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, space};
 use cleave_cost::graph::{FEATURES, PlanGraph};
 use cleave_cost::{Machines, Profile};
 use cleave_model::{Gin, GinWeights};
 use cleave_wire::ui::Backend;
+use peak_alloc::PeakAlloc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -25,6 +26,19 @@ pub enum BenchRequest {
         runs: usize,
         /// Unmeasured runs before them.
         warm: usize,
+        /// The textbook's way, without fused kernels.
+        #[serde(default)]
+        plain: bool,
+    },
+    /// Count what the engine allocates for the device's part of a plan, on wasm.
+    Memory {
+        /// As for `Intent::Network`.
+        name: String,
+        /// A plan of it.
+        plan: String,
+        /// The textbook's way; only for everything on the device.
+        #[serde(default)]
+        plain: bool,
     },
     /// Measure how many candidates a second a search can price on wasm.
     Throughput {
@@ -53,9 +67,10 @@ pub enum BenchAnswer {
 /// Runs a request.
 pub async fn run(request: &BenchRequest, gpu: &Gpu, base_url: &str) -> Result<BenchAnswer, String> {
     let json = match request {
-        BenchRequest::Bench { name, backend, runs, warm } => {
-            forward(name, *backend, *runs, *warm, gpu, base_url).await?
+        BenchRequest::Bench { name, backend, runs, warm, plain } => {
+            forward(name, *backend, [*runs, *warm], *plain, gpu, base_url).await?
         }
+        BenchRequest::Memory { name, plan, plain } => memory(name, plan, *plain, base_url).await?,
         BenchRequest::Throughput { candidates } => throughput((*candidates).max(PREDICTED)).await?,
     };
     Ok(BenchAnswer::Bench { json: json.to_string() })
@@ -64,8 +79,8 @@ pub async fn run(request: &BenchRequest, gpu: &Gpu, base_url: &str) -> Result<Be
 async fn forward(
     name: &str,
     backend: Backend,
-    runs: usize,
-    warm: usize,
+    [runs, warm]: [usize; 2],
+    plain: bool,
     gpu: &Gpu,
     base_url: &str,
 ) -> Result<Value, String> {
@@ -76,9 +91,10 @@ async fn forward(
         }
     };
     let loaded = Loaded::open(name, base_url, &device).await?;
-    let times = measure_forward(&loaded.gnn, warm, runs.max(1)).await?;
+    let times = measure_forward(&loaded.gnn, warm, runs.max(1), plain).await?;
     Ok(json!({
         "network": name,
+        "plain": plain,
         "backend": backend,
         "adapter": adapter,
         "n_points": loaded.card.task.n_points,
@@ -92,6 +108,39 @@ async fn forward(
     }))
 }
 
+/// Most bytes that the engine holds while it runs the device's segments of a plan, weights included and the values that
+/// it is given left out: as `peak_bytes` of `cleave-cost` predicts.
+async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<Value, String> {
+    let text = |why: &dyn std::fmt::Display| why.to_string();
+    let loaded = Loaded::open(name, base_url, &Device::flex()).await?;
+    let plan = Plan::parse(plan, loaded.card.task.graph).map_err(|why| text(&why))?;
+    let counter = PeakAlloc;
+    let before = counter.current_usage();
+    let gnn = loaded.engine(&Device::flex())?;
+    let held = counter.current_usage() - before;
+    let mut most = held;
+    for segment in plan.segments().into_iter().filter(|segment| segment.tier == Tier::Device) {
+        let zeros = |live: &Live| match live.slot {
+            Slot::Graph => Array::u16([live.rows, live.cols], vec![0; live.rows * live.cols]),
+            _ => Array::f32([live.rows, live.cols], vec![0.5; live.rows * live.cols]),
+        };
+        let inputs = gnn.trace().live_before(segment.ops.start).iter().map(zeros);
+        let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(|why| text(&why))?;
+        let given = counter.current_usage();
+        counter.reset_peak_usage();
+        let state = gnn.upload(&inputs, segment.ops.start).map_err(|why| text(&why))?;
+        if plain {
+            gnn.forward_plain(state.features).into_data_async().await.map_err(|why| format!("{why:?}"))?;
+        } else {
+            gnn.run(&segment, state).download().await.map_err(|why| text(&why))?;
+        }
+        most = most.max(held + counter.peak_usage() - given);
+    }
+    Ok(
+        json!({ "bench": "memory", "network": name, "plan": plan.to_string(), "plain": plain, "device_peak_bytes": most }),
+    )
+}
+
 /// Candidates of the learned predictor, in batches.
 const PREDICTED: usize = 4096;
 const BATCH: usize = 256;
@@ -100,7 +149,7 @@ const WIDTH: usize = 64;
 
 async fn throughput(n: usize) -> Result<Value, String> {
     let (machines, task) = (Machines::new(&Profile::default()), Task::modelnet10());
-    let (sampler, mut rng) = (space::Sampler::new(space::Functions::All), SplitMix64::new(1));
+    let (sampler, mut rng) = (space::Sampler::new(space::Functions::All, GraphSource::Sampled), SplitMix64::new(1));
     let start = now_millis();
     let plans: Vec<Plan> = (0..n).map(|_| sampler.draw(&mut rng)).collect();
     let drawn = now_millis() - start;

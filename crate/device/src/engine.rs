@@ -124,7 +124,7 @@ async fn probe(device: &Device) -> Result<f64, String> {
     let task = Task { n_points: 256, in_channels: 3, k: 10, n_classes: 10, graph: GraphSource::Sampled };
     let weights = Weights::random(&architecture, &task, 1);
     let gnn = Gnn::new(&architecture, &task, &weights, device).map_err(|why| why.to_string())?;
-    measure_forward(&gnn, 1, 3).await.map(|times| times[times.len() / 2])
+    measure_forward(&gnn, 1, 3, false).await.map(|times| times[times.len() / 2])
 }
 
 fn probe_architecture() -> Result<Architecture, String> {
@@ -133,8 +133,8 @@ fn probe_architecture() -> Result<Architecture, String> {
 }
 
 /// Milliseconds of `runs` forward passes on a seeded cloud, ascending, after `warm` unmeasured ones.
-/// Each waits for its logits.
-pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize) -> Result<Vec<f64>, String> {
+/// Each waits for its logits. `plain`: without fused kernels.
+pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize, plain: bool) -> Result<Vec<f64>, String> {
     let task = gnn.task();
     let mut rng = SplitMix64::new(7);
     let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
@@ -143,7 +143,9 @@ pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize) -> Result<Vec<
     let mut times = Vec::new();
     for run in 0..warm + runs {
         let start = now_millis();
-        let logits = gnn.forward(points.clone()).into_data_async().await;
+        let points = points.clone();
+        let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
+        let logits = logits.into_data_async().await;
         logits.map_err(|why| format!("{why:?}"))?;
         if run >= warm {
             times.push(now_millis() - start);

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod browser;
 mod calibrating;
 pub mod compute;
+mod dispatching;
 pub mod engine;
 pub mod library;
 mod link;

@@ -71,6 +71,11 @@ impl Loaded {
         Self::new(self.card.clone(), self.weights.clone(), self.bytes.clone(), device)
     }
 
+    /// Another engine of it.
+    pub fn engine(&self, device: &Device) -> Result<Gnn, String> {
+        Gnn::new(self.card.plan.architecture(), &self.card.task, &self.weights, device).map_err(|why| why.to_string())
+    }
+
     /// This network with a placement, as a session runs it.
     pub fn work(&self, plan: Plan) -> Arc<Work> {
         Arc::new(Work::new(plan, self.card.task, Model { hash: self.hash, bytes: self.bytes.clone() }))

@@ -3,6 +3,7 @@
 
 use crate::browser::now_micros;
 use crate::compute::Computed;
+use crate::dispatching::Dispatching;
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, look_at};
 use crate::port::Page;
@@ -200,6 +201,20 @@ impl Link {
     /// Whether the edge half computes with other kernels than the device.
     pub fn engines(&self) -> Engines {
         if matches!(self.far, Far::Socket { .. }) { Engines::Two } else { Engines::One }
+    }
+
+    /// Tells a dispatcher how the link is, what is under way, and what the edge holds ready.
+    pub fn observe(&self, dispatching: &mut Dispatching) {
+        let Some(session) = &self.session else { return };
+        let dispatcher = dispatching.dispatcher();
+        match session.status() {
+            LinkStatus::Deploying { .. } | LinkStatus::Ready { .. } | LinkStatus::Refused { .. } => {
+                dispatcher.edge_back();
+            }
+            _ => dispatcher.edge_lost(),
+        }
+        dispatcher.observe_under_way(session.under_way());
+        dispatching.ready(|work| session.is_ready_for(work));
     }
 
     /// Frames that have not ended.

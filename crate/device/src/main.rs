@@ -1,6 +1,12 @@
 //! The worker's entry: everything is in the library, so that the browser tests drive the same code.
 #![allow(unsafe_code)]
 
+use peak_alloc::PeakAlloc;
+
+/// Counts, so that a benchmark can tell what a network needs.
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
 unsafe extern "C" {
     /// The linker's: runs what dependencies have registered to be run at the start, thousands of functions.
     fn __wasm_call_ctors();

@@ -3,7 +3,7 @@
 use crate::library::Loaded;
 use crate::searching::metrics;
 use burn::tensor::Device;
-use cleave_arch::{Plan, Task};
+use cleave_arch::{Plan, Task, Trace};
 use cleave_cost::graph::{Meta, PlanGraph, latencies};
 use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages, hgnas_bytes};
 use cleave_model::{Gin, GinWeights};
@@ -34,7 +34,7 @@ pub struct Pricing {
     machines: Machines,
     /// Rows were measured or read; otherwise everything is a rule of thumb.
     is_measured: bool,
-    learned: Option<Learned>,
+    learned: Option<Rc<Learned>>,
     /// The machines under the conditions that were asked for last: every frame of a stream asks for the same.
     now: Option<(ui::Link, Edge, Rc<Machines>)>,
     /// The price that was asked for last under them, of this plan of this network.
@@ -61,7 +61,7 @@ impl Pricing {
     pub fn learn(&mut self, bytes: &[u8]) -> Result<(), String> {
         let weights = GinWeights::from_safetensors(bytes).map_err(|why| why.to_string())?;
         let meta = serde_json::from_str(&weights.meta).map_err(|why| why.to_string())?;
-        self.learned = Some(Learned { gin: Gin::new(&weights, &Device::flex()), meta });
+        self.learned = Some(Rc::new(Learned { gin: Gin::new(&weights, &Device::flex()), meta }));
         self.forget();
         Ok(())
     }
@@ -153,6 +153,20 @@ impl Pricing {
         }
     }
 
+    /// What a design costs, operation by operation.
+    pub fn inspect(&self, machines: &Machines, plan: &Plan, task: &Task) -> ui::Inspection {
+        let trace = plan.architecture().trace(task);
+        ui::Inspection {
+            plan: plan.to_string(),
+            n_points: task.n_points,
+            in_channels: task.in_channels,
+            k: task.k,
+            n_classes: task.n_classes,
+            price: view(self.predicted(machines, plan, &trace, task)),
+            op_millis: machines.op_times(plan, &trace, task),
+        }
+    }
+
     /// The price of a frame that has gone through: streams ask for one plan again and again.
     pub fn of_frame(&mut self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
         match &self.last {
@@ -167,16 +181,34 @@ impl Pricing {
 
     /// The price of one plan of a network.
     fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
-        let price = machines.price(plan, network.gnn.trace(), &network.card.task);
-        let latency = self.learned(machines).and_then(|learned| learned.latency_ms(machines, plan, network));
-        view(latency.map_or(price, |latency| price.with_latency(latency)))
+        view(self.predicted(machines, plan, network.gnn.trace(), &network.card.task))
+    }
+
+    fn predicted(&self, machines: &Machines, plan: &Plan, trace: &Trace, task: &Task) -> Price {
+        let price = machines.price(plan, trace, task);
+        let graph = || PlanGraph::new(plan, trace, task, machines);
+        let latency = self.learned(machines).and_then(|learned| learned.latencies(&[graph()]));
+        latency.and_then(|ms| ms.first().copied()).map_or(price, |ms| price.with_latency(ms))
     }
 
     /// The learned predictor, where it is better than the table: it was trained on whole profiles with a native edge,
     /// and a calibration on this very pair of machines is worth more.
-    fn learned(&self, machines: &Machines) -> Option<&Learned> {
+    fn learned(&self, machines: &Machines) -> Option<&Rc<Learned>> {
         let knows = self.profile.complete && self.profile.edge.is_some() && self.profile.calibration.frames == 0;
         self.learned.as_ref().filter(|_| knows && !machines.one_thread)
+    }
+
+    /// Prices as a search asks for them; they stay as they are when the profile or the link changes.
+    pub fn for_search(&self, link: ui::Link, edge: Edge, task: Task) -> Prices {
+        let machines = self.machines_under(link, edge);
+        Prices { learned: self.learned(&machines).cloned(), machines, task }
+    }
+
+    /// The same by another profile.
+    pub fn with_profile(&self, profile: Profile) -> Self {
+        let mut other = Self { learned: self.learned.clone(), ..Self::new() };
+        other.take(profile);
+        other
     }
 
     fn source(&self, machines: &Machines) -> &'static str {
@@ -211,11 +243,6 @@ impl Pricing {
 }
 
 impl Learned {
-    fn latency_ms(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> Option<f64> {
-        let graph = PlanGraph::new(plan, network.gnn.trace(), &network.card.task, machines);
-        self.latencies(&[graph])?.first().copied()
-    }
-
     fn latencies(&self, graphs: &[PlanGraph]) -> Option<Vec<f64>> {
         let forward =
             |features, batch, nodes| self.gin.forward(features, batch, nodes).into_data().try_into_vec::<f32>();
@@ -223,17 +250,23 @@ impl Learned {
     }
 }
 
-/// Prices as a search asks for them.
-pub struct Prices<'a> {
-    /// The learned predictor, where it is better than the table.
-    pub pricing: &'a Pricing,
-    /// Under the conditions of now.
-    pub machines: &'a Machines,
-    /// Input and classes.
-    pub task: Task,
+/// Prices under the conditions of one moment.
+pub struct Prices {
+    learned: Option<Rc<Learned>>,
+    machines: Machines,
+    task: Task,
 }
 
-impl Pricer for Prices<'_> {
+impl Prices {
+    /// What a known network costs with a mapping.
+    pub fn design(&self, plan: &Plan) -> Metrics {
+        let latency = self.refined_ms(std::slice::from_ref(plan)).first().copied();
+        let metrics = self.metrics(plan);
+        Metrics { latency_ms: latency.unwrap_or(metrics.latency_ms), ..metrics }
+    }
+}
+
+impl Pricer for Prices {
     fn quick_ms(&self, plan: &Plan) -> f64 {
         self.machines.latency_ms(plan, &self.task)
     }
@@ -244,8 +277,8 @@ impl Pricer for Prices<'_> {
 
     fn refined_ms(&self, plans: &[Plan]) -> Vec<f64> {
         let graph =
-            |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, self.machines);
-        let learned = self.pricing.learned(self.machines);
+            |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, &self.machines);
+        let learned = self.learned.as_ref();
         let refined = learned.and_then(|learned| learned.latencies(&plans.iter().map(graph).collect::<Vec<_>>()));
         refined.unwrap_or_else(|| plans.iter().map(|plan| self.metrics(plan).latency_ms).collect())
     }

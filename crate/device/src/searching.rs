@@ -2,13 +2,14 @@
 
 use crate::browser::{now_millis, turn};
 use crate::mailbox::Mailbox;
+use crate::pricing::Prices;
 use crate::worker::Input;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_cost::Price;
 use cleave_data::furniture;
-use cleave_model::{Card, Storage, SupernetWeights};
-use cleave_search::{Budget, Design, Limits, Metrics, Pricer, Search, Settings, Step, Strategy};
+use cleave_model::{Card, State, Storage, SupernetWeights};
+use cleave_search::{Budget, Limits, Metrics, Search, Settings, Step, Strategy};
 use cleave_wire::ui;
 use std::rc::Rc;
 
@@ -22,6 +23,8 @@ const JUDGES: usize = 100;
 const CALIBRATION: usize = 20;
 const TOGETHER: usize = 4;
 const POINTS: usize = 256;
+/// An accuracy that nobody knows.
+const UNKNOWN: f64 = -1.0;
 /// First seeds of generated clouds.
 const SEEDS: [u64; 2] = [1 << 40, 2 << 40];
 
@@ -29,6 +32,8 @@ const SEEDS: [u64; 2] = [1 << 40, 2 << 40];
 pub struct Searching {
     search: Search,
     supernet: Rc<SupernetWeights>,
+    prices: Prices,
+    references: Vec<ui::Reference>,
     /// Of this run, so that an answer to an earlier one is known as such.
     pub number: u32,
     pricing_millis: f64,
@@ -50,30 +55,36 @@ pub enum Slice {
 
 impl Searching {
     /// Begins anew.
-    pub fn new(wish: &ui::SearchWish, supernet: Rc<SupernetWeights>, number: u32) -> Result<Self, String> {
+    pub fn new(
+        wish: &ui::SearchWish,
+        supernet: Rc<SupernetWeights>,
+        prices: Prices,
+        number: u32,
+    ) -> Result<Self, String> {
         let search = Search::new(settings(wish), &supernet.task).map_err(|why| why.to_string())?;
-        Ok(Self::with(search, supernet, number))
+        Ok(Self::with(search, supernet, prices, number))
     }
 
     /// Goes on with a saved one.
-    pub fn resume(json: &str, supernet: Rc<SupernetWeights>, number: u32) -> Result<Self, String> {
-        Ok(Self::with(Search::from_json(json).map_err(|why| why.to_string())?, supernet, number))
+    pub fn resume(json: &str, supernet: Rc<SupernetWeights>, prices: Prices, number: u32) -> Result<Self, String> {
+        Ok(Self::with(Search::from_json(json).map_err(|why| why.to_string())?, supernet, prices, number))
     }
 
-    fn with(search: Search, supernet: Rc<SupernetWeights>, number: u32) -> Self {
+    fn with(search: Search, supernet: Rc<SupernetWeights>, prices: Prices, number: u32) -> Self {
+        let references = references(&prices, &search.settings().codec);
         let (priced, pricing_millis, reported, saved, judging) = (0, 0.0, 0.0, 0.0, false);
-        Self { search, supernet, number, pricing_millis, priced, reported, saved, judging }
+        Self { search, supernet, prices, references, number, pricing_millis, priced, reported, saved, judging }
     }
 
     /// Works through portions for a few milliseconds, or begins to judge.
-    pub fn slice(&mut self, pricer: &dyn Pricer, device: &Device, mailbox: &Mailbox<Input>) -> Slice {
+    pub fn slice(&mut self, device: &Device, mailbox: &Mailbox<Input>) -> Slice {
         if self.judging {
             return Slice::Judging;
         }
         let (started, before) = (now_millis(), self.search.funnel().drawn);
         let mut asked = None;
         let done = loop {
-            match self.search.advance(pricer) {
+            match self.search.advance(&self.prices) {
                 Step::Working => {}
                 Step::Done => break true,
                 Step::Evaluate(architectures) => {
@@ -139,24 +150,44 @@ impl Searching {
             by_predictor: funnel.by_predictor,
             evaluated: funnel.evaluated,
             per_second: if self.pricing_millis > 0.0 { self.priced as f64 / self.pricing_millis * 1e3 } else { 0.0 },
-            designs: self.search.zoo().iter().map(design).collect(),
+            designs: self.search.zoo().iter().map(|found| design(&found.plan, found.accuracy, found.metrics)).collect(),
+            references: self.references.clone(),
             binding: self.search.blame().map(words),
             state: due.then(|| self.search.to_json()),
         })
     }
 }
 
-fn design(design: &Design) -> ui::Design {
-    let Metrics { latency_ms, energy_mj, device_bytes, edge_bytes, link_bytes } = design.metrics;
+fn design(plan: &str, accuracy: f64, metrics: Metrics) -> ui::Design {
+    let Metrics { latency_ms, energy_mj, device_bytes, edge_bytes, link_bytes } = metrics;
     ui::Design {
-        plan: design.plan.clone(),
-        accuracy: design.accuracy,
+        plan: plan.into(),
+        accuracy,
         latency_millis: latency_ms,
         energy_millijoules: energy_mj,
         device_peak_bytes: device_bytes,
         edge_peak_bytes: edge_bytes,
         link_bytes,
     }
+}
+
+/// DGCNN on the device, on the edge, and cut where it is fastest. No weights are needed for that, and no accuracy is known.
+fn references(prices: &Prices, codec: &str) -> Vec<ui::Reference> {
+    let codec = codec.parse::<LinkCodec>().unwrap_or_default();
+    let dgcnn = Architecture::dgcnn();
+    let n = dgcnn.ops().len();
+    let cut = |cuts: Vec<usize>| Plan::new(dgcnn.clone(), cuts, codec).ok().map(|plan| (prices.design(&plan), plan));
+    let faster = |a: (Metrics, Plan), b: (Metrics, Plan)| if b.0.latency_ms < a.0.latency_ms { b } else { a };
+    let best = (1..=n).filter_map(|at| cut(vec![at])).reduce(faster);
+    let named =
+        [("DGCNN on the device", cut(vec![])), ("DGCNN on the edge", cut(vec![0])), ("DGCNN at its best cut", best)];
+    let reference = |(name, found): (&str, Option<(Metrics, Plan)>)| {
+        found.map(|(metrics, plan)| ui::Reference {
+            name: name.into(),
+            design: design(&plan.to_string(), UNKNOWN, metrics),
+        })
+    };
+    named.into_iter().filter_map(reference).collect()
 }
 
 fn settings(wish: &ui::SearchWish) -> Settings {
@@ -191,7 +222,7 @@ async fn judge(supernet: &SupernetWeights, architecture: &Architecture, device: 
     let k = (supernet.task.k * POINTS).div_ceil(supernet.task.n_points);
     let small = SupernetWeights { task: Task { n_points: POINTS, k, ..supernet.task }, ..supernet.clone() };
     let (gnn, _) = small
-        .network(architecture, clouds(0..CALIBRATION, POINTS, SEEDS[0], device)?, device)
+        .network(architecture, State::input(clouds(0..CALIBRATION, POINTS, SEEDS[0], device)?), device)
         .await
         .map_err(|why| why.to_string())?;
     let n_classes = furniture::CLASSES.len();
@@ -227,7 +258,7 @@ pub async fn deploy(
 ) -> Result<Vec<u8>, String> {
     let points = supernet.task.n_points;
     let calibration = clouds(0..CALIBRATION, points, SEEDS[0], &device)?;
-    let network = supernet.network(plan.architecture(), calibration, &device).await;
+    let network = supernet.network(plan.architecture(), State::input(calibration), &device).await;
     let (_, weights) = network.map_err(|why| why.to_string())?;
     let card = Card {
         name: format!("searched {plan}"),

@@ -1,5 +1,6 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
+mod dispatching;
 mod measuring;
 mod searching;
 
@@ -7,6 +8,7 @@ use crate::bench::{self, BenchRequest};
 use crate::browser::{now_micros, turn};
 use crate::calibrating::Calibrating;
 use crate::compute::{Finished, Jobs};
+use crate::dispatching::Dispatching;
 use crate::engine::{self, Choice, Gpu};
 use crate::library::Loaded;
 use crate::link::Link;
@@ -55,6 +57,8 @@ pub enum Input {
     Probed(u32, Result<Measured, String>),
     /// The shared weights have come, or will not; what waits for them.
     Supernet(Result<Vec<u8>, String>, Awaiting),
+    /// The shipped networks have come, or will not.
+    Zoo(Result<Vec<Loaded>, String>),
     /// The search's next slice.
     SearchOn,
     /// An architecture of this search has been judged.
@@ -111,6 +115,14 @@ struct Worker {
     searching: Option<Searching>,
     /// Number of the latest search.
     searched: u32,
+    /// The learned predictor is here, or will not come; a shared search that waits for that.
+    predictor_came: bool,
+    shared: Option<String>,
+    /// Every shipped network, once a dispatcher has wanted them.
+    zoo: Vec<Rc<Loaded>>,
+    /// What a dispatcher is to reach, also while the zoo is on its way.
+    dispatch_wish: Option<ui::Target>,
+    dispatching: Option<Dispatching>,
 }
 
 impl Worker {
@@ -140,6 +152,11 @@ impl Worker {
             supernet: None,
             searching: None,
             searched: 0,
+            predictor_came: false,
+            shared: None,
+            zoo: Vec::new(),
+            dispatch_wish: None,
+            dispatching: None,
         }
     }
 
@@ -158,11 +175,13 @@ impl Worker {
             Input::Probed(id, result) => self.probed(id, result),
             Input::Predictor(file) => self.learn(file),
             Input::Supernet(file, then) => self.supernet_came(file, then),
+            Input::Zoo(zoo) => self.zoo_came(zoo),
             Input::SearchOn => self.search_on().await,
             Input::Judged(number, architecture, accuracy) => self.judged(number, &architecture, accuracy),
             Input::Tick => {}
         }
         self.pump();
+        self.dispatch_on();
         if self.jobs.can_start() {
             // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
@@ -221,6 +240,10 @@ impl Worker {
             Intent::Search(wish) => self.with_supernet(Awaiting::Search(wish)),
             Intent::ResumeSearch { json } => self.with_supernet(Awaiting::Resume(json)),
             Intent::Deploy { plan } => self.with_supernet(Awaiting::Deploy(plan)),
+            Intent::Inspect { plan } => self.inspect(&plan),
+            Intent::Share(wish) => self.share(wish),
+            Intent::OpenShared { text } => self.open_shared(text),
+            Intent::Dispatch(target) => self.dispatch(target),
             Intent::Stop => self.stop(),
         }
     }
@@ -241,6 +264,9 @@ impl Worker {
         if preference != self.preference {
             return; // the person has changed their mind since
         }
+        // The zoo is on the other engine.
+        self.end_dispatch();
+        self.zoo.clear();
         match self.network.as_ref().map(|network| network.on(&choice.device)).transpose() {
             Ok(network) => {
                 self.engine = choice;
@@ -294,6 +320,7 @@ impl Worker {
             }
         };
         self.stop();
+        self.end_dispatch();
         self.plan = None;
         self.page.post(Event::Network(loaded.view()));
         let effects = self.link.work(loaded.work(loaded.card.plan.clone()));
@@ -320,6 +347,7 @@ impl Worker {
         });
         match parsed {
             Ok(plan) => {
+                self.end_dispatch();
                 self.use_plan(&network, plan);
                 self.tell_prices();
             }
@@ -423,6 +451,9 @@ impl Worker {
         }
         if self.calibrating.is_some() {
             return self.calibrated(&report);
+        }
+        if let Some(dispatching) = &mut self.dispatching {
+            dispatching.frame(&report);
         }
         self.tell_frame(&report, None);
         let Some(stream) = &mut self.stream else { return };

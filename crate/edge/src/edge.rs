@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::tensor::Device;
 use cleave_arch::{Array, Segment};
 use cleave_model::Gnn;
-use cleave_session::edge::MAX_DEPLOYMENTS;
 use cleave_session::{EdgeConfig, EdgeSession, Micros, TokenCheck};
 use cleave_wire::LinkShape;
 use tokio::runtime::Handle;
@@ -18,7 +17,7 @@ use crate::executor::Executor;
 use crate::models::Models;
 
 /// Models of one session that may be loading at once; further messages wait unread.
-pub(crate) const MAX_LOADING: usize = 2 * MAX_DEPLOYMENTS;
+pub(crate) const MAX_LOADING: usize = 8;
 
 /// The engine behind the sessions.
 pub(crate) struct Edge {

@@ -20,8 +20,11 @@ const PREDICTOR: &str = "model/predictor/gin.safetensors";
 
 impl Worker {
     pub(super) fn machines(&mut self) -> Rc<Machines> {
-        let edge = if self.link.is_native() { Edge::Native } else { Edge::InThisTab };
-        self.pricing.machines(self.shape, edge)
+        self.pricing.machines(self.shape, self.edge_kind())
+    }
+
+    pub(super) fn edge_kind(&self) -> Edge {
+        if self.link.is_native() { Edge::Native } else { Edge::InThisTab }
     }
 
     pub(super) fn tell_prices(&mut self) {
@@ -44,14 +47,18 @@ impl Worker {
     }
 
     pub(super) fn learn(&mut self, file: Result<Vec<u8>, String>) {
+        self.predictor_came = true;
         // A page that ships none predicts by the table.
-        let Ok(bytes) = file else { return };
-        match self.pricing.learn(&bytes) {
-            Ok(()) => self.tell_prices(),
-            Err(why) => {
+        match file.map(|bytes| self.pricing.learn(&bytes)) {
+            Ok(Ok(())) => self.tell_prices(),
+            Ok(Err(why)) => {
                 let remedy = "Predictions go by the table; reload the page to try again.";
                 self.page.fail("The learned predictor cannot be used", &why, remedy);
             }
+            Err(_) => {}
+        }
+        if let Some(text) = self.shared.take() {
+            self.open_shared(text);
         }
     }
 
@@ -127,6 +134,9 @@ impl Worker {
     }
 
     pub(super) fn echoed(&mut self, id: u32, result: Result<cleave_session::Echo, String>) {
+        if let Some(dispatching) = &mut self.dispatching {
+            dispatching.echoed(id, result.as_ref().ok());
+        }
         let Some(profiling) = self.profiling.as_mut().filter(|profiling| profiling.expects(id)) else { return };
         match result {
             Ok(echo) => {

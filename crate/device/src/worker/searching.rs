@@ -3,22 +3,64 @@
 use super::{Input, Worker};
 use crate::browser::{fetch, turn};
 use crate::library::Loaded;
-use crate::pricing::Prices;
+use crate::pricing::Edge;
 use crate::searching::{Searching, Slice, deploy};
-use cleave_arch::{Architecture, LinkCodec, Plan};
+use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_cost::Profile;
 use cleave_model::SupernetWeights;
+use cleave_wire::share;
 use cleave_wire::ui::{self, Event};
+use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 /// The shared weights' file, below the page's address.
 const SUPERNET: &str = "model/supernet/points.safetensors";
 const REMEDY: &str = "Change the limits or the budget and start again; what was found before is kept.";
 
+/// First field of a shared search, and what is raised when an older program would misread a newer one.
+const FORMAT: &str = "cleave-search-link";
+const VERSION: u32 = 1;
+
+/// A search with everything that its result rests on, as a link holds it.
+#[derive(Clone, Serialize, Deserialize)]
+struct SharedSearch {
+    format: String,
+    version: u32,
+    wish: ui::SearchWish,
+    link: ui::Link,
+    /// The edge half ran on a native edge.
+    native: bool,
+    /// As a file.
+    profile: String,
+}
+
+/// A shared search whose profile has been read.
+#[derive(Clone)]
+pub struct Shared {
+    search: SharedSearch,
+    profile: Profile,
+}
+
+impl Shared {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let bytes = share::from_text(text).map_err(|why| why.to_string())?;
+        let search: SharedSearch =
+            serde_json::from_slice(&bytes).map_err(|why| format!("the link is damaged: {why}"))?;
+        if (search.format.as_str(), search.version) != (FORMAT, VERSION) {
+            return Err(format!("the link holds {} version {}, not {FORMAT} {VERSION}", search.format, search.version));
+        }
+        let profile = Profile::from_json(&search.profile).map_err(|why| why.to_string())?;
+        Ok(Self { search, profile })
+    }
+}
+
 /// What waits for the shared weights.
 #[derive(Clone)]
 pub enum Awaiting {
     /// A search to begin.
     Search(ui::SearchWish),
+    /// A search that came by a link.
+    Shared(Box<Shared>),
     /// A search to go on with.
     Resume(String),
     /// A design to run.
@@ -53,9 +95,17 @@ impl Worker {
 
     fn with(&mut self, supernet: Rc<SupernetWeights>, then: Awaiting) {
         self.searched += 1;
+        let (task, number) = (supernet.task, self.searched);
+        let here = |worker: &Self| worker.pricing.for_search(worker.shape, worker.edge_kind(), task);
         let begun = match then {
-            Awaiting::Search(wish) => Searching::new(&wish, supernet, self.searched),
-            Awaiting::Resume(json) => Searching::resume(&json, supernet, self.searched),
+            Awaiting::Search(wish) => Searching::new(&wish, supernet, here(self), number),
+            Awaiting::Shared(shared) => {
+                let pricing = self.pricing.with_profile(shared.profile);
+                let edge = if shared.search.native { Edge::Native } else { Edge::InThisTab };
+                let prices = pricing.for_search(shared.search.link, edge, task);
+                Searching::new(&shared.search.wish, supernet, prices, number)
+            }
+            Awaiting::Resume(json) => Searching::resume(&json, supernet, here(self), number),
             Awaiting::Deploy(plan) => return self.deploy(supernet, &plan),
         };
         match begun {
@@ -68,13 +118,50 @@ impl Worker {
         }
     }
 
+    /// Puts a search under the conditions of now into a link.
+    pub(super) fn share(&mut self, wish: ui::SearchWish) {
+        let shared = SharedSearch {
+            format: FORMAT.into(),
+            version: VERSION,
+            wish: wish.clone(),
+            link: self.shape,
+            native: self.link.is_native(),
+            profile: self.pricing.profile().to_json(),
+        };
+        // Every number is finite and every key is text, so that writing cannot fail.
+        let text = share::to_text(&serde_json::to_vec(&shared).unwrap_or_default());
+        self.page.post(Event::Shared { wish, text });
+    }
+
+    /// Begins the search of a link, by the figures that it holds; once it is known whether there is a learned predictor.
+    pub(super) fn open_shared(&mut self, text: String) {
+        if !self.predictor_came {
+            self.shared = Some(text);
+            return;
+        }
+        match Shared::from_text(&text) {
+            Ok(shared) => {
+                self.page.post(Event::Shared { wish: shared.search.wish.clone(), text });
+                self.with_supernet(Awaiting::Shared(Box::new(shared)));
+            }
+            Err(why) => self.page.fail("The shared search cannot be opened", &why, "Ask for the link again."),
+        }
+    }
+
+    /// Tells what a design costs.
+    pub(super) fn inspect(&mut self, text: &str) {
+        let task = self.supernet.as_ref().map_or_else(Task::modelnet10, |supernet| supernet.task);
+        let machines = self.machines();
+        match Plan::parse(text, task.graph) {
+            Ok(plan) => self.page.post(Event::Inspected(self.pricing.inspect(&machines, &plan, &task))),
+            Err(why) => self.page.fail("The design cannot be priced", &why.to_string(), REMEDY),
+        }
+    }
+
     /// One slice; then the other messages, then the next.
     pub(super) async fn search_on(&mut self) {
-        let machines = self.machines();
         let Some(searching) = &mut self.searching else { return };
-        let task = self.supernet.as_ref().map_or_else(cleave_arch::Task::modelnet10, |supernet| supernet.task);
-        let prices = Prices { pricing: &self.pricing, machines: &machines, task };
-        let slice = searching.slice(&prices, &self.engine.device, &self.mailbox);
+        let slice = searching.slice(&self.engine.device, &self.mailbox);
         let view = searching.view(!matches!(slice, Slice::Done));
         if let Some(view) = view {
             self.page.post(Event::Search(view));

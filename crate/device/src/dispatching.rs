@@ -1,0 +1,283 @@
+//! The dispatcher at work in this tab: the zoo as a menu of networks with placements, priced by the profile, and which
+//! of them the live stream runs.
+
+use crate::browser::{fetch, now_micros};
+use crate::library::Loaded;
+use crate::mailbox::Mailbox;
+use crate::outbox::look_at;
+use crate::worker::Input;
+use burn::tensor::Device;
+use cleave_arch::{LinkCodec, Plan};
+use cleave_cost::{EnergyProfile, LinkFigures, Machines, Stages};
+use cleave_session::dispatch::{
+    Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
+};
+use cleave_session::{Echo, FrameReport, Micros, Work};
+use cleave_wire::ui;
+use serde::Deserialize;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Deployments that are kept ready on the edge at most.
+const READY: usize = 8;
+/// Decisions that the page is told.
+const TOLD: usize = 12;
+/// Milliseconds between two reports without a decision.
+const REPORT: f64 = 500.0;
+/// First number of an echo, above those of measurements.
+const FIRST_ECHO: u32 = 1 << 30;
+
+/// A shipped network in `model/index.json`.
+#[derive(Deserialize)]
+struct Entry {
+    file: String,
+}
+
+/// Fetches every shipped network.
+pub async fn zoo(base_url: &str, device: &Device) -> Result<Vec<Loaded>, String> {
+    let index = fetch(&format!("{base_url}model/index.json")).await?;
+    let entries: Vec<Entry> = serde_json::from_slice(&index).map_err(|why| format!("model/index.json: {why}"))?;
+    let mut zoo = Vec::new();
+    for Entry { file } in entries {
+        zoo.push(Loaded::from_bytes(fetch(&format!("{base_url}model/{file}")).await?, device)?);
+    }
+    Ok(zoo)
+}
+
+/// A network with a placement, its price in parts that do not depend on the link.
+struct Placed {
+    network: Rc<Loaded>,
+    work: Arc<Work>,
+    stages: Stages,
+    bytes: [usize; 2],
+    is_ready: bool,
+}
+
+impl Placed {
+    fn new(network: &Rc<Loaded>, plan: Plan, machines: &Machines) -> Self {
+        let price = machines.price(&plan, network.gnn.trace(), &network.card.task);
+        Self {
+            work: network.work(plan),
+            network: Rc::clone(network),
+            stages: price.stages,
+            bytes: [price.bytes_up, price.bytes_down],
+            is_ready: false,
+        }
+    }
+}
+
+/// What the dispatcher chooses from.
+struct Zoo {
+    placed: Vec<Placed>,
+    link: LinkFigures,
+    energy: EnergyProfile,
+}
+
+impl Zoo {
+    /// Every network of the input's size on the device, on the edge, and cut anywhere.
+    fn new(networks: &[Rc<Loaded>], n_points: usize, machines: &Machines, codec: LinkCodec) -> Self {
+        let mut placed = Vec::new();
+        for network in networks.iter().filter(|network| network.card.task.n_points == n_points) {
+            let n = network.gnn.trace().steps.len();
+            let cuts = std::iter::once(vec![]).chain((0..=n).map(|at| vec![at]));
+            let plans = cuts.filter_map(|cuts| network.card.plan.with_cuts(cuts).ok());
+            placed.extend(plans.map(|plan| Placed::new(network, plan.with_codec(codec), machines)));
+        }
+        Self { placed, link: machines.link, energy: machines.energy }
+    }
+}
+
+impl Menu for Zoo {
+    fn len(&self) -> usize {
+        self.placed.len()
+    }
+
+    fn accuracy(&self, choice: usize) -> f64 {
+        self.placed[choice].network.card.accuracy.unwrap_or(0.0)
+    }
+
+    fn price(&self, choice: usize, at: &Conditions) -> Priced {
+        let Placed { stages, bytes: [up, down], work, .. } = &self.placed[choice];
+        let link = LinkFigures { rtt_ms: at.rtt_ms, up_mbps: at.up_mbps, down_mbps: at.down_mbps, ..self.link };
+        let (sent, edge) = match work.needs_edge() {
+            true => (link.up_ms(*up) + link.down_ms(*down), stages.edge * at.edge_load),
+            false => (0.0, 0.0),
+        };
+        Priced {
+            latency_ms: stages.device + stages.rest + sent + edge,
+            energy_mj: self.energy.frame_mj(stages.device, sent, edge),
+        }
+    }
+
+    fn is_offloaded(&self, choice: usize) -> bool {
+        self.placed[choice].work.needs_edge()
+    }
+
+    fn edge_ms(&self, choice: usize) -> f64 {
+        self.placed[choice].stages.edge
+    }
+
+    fn is_ready(&self, choice: usize) -> bool {
+        self.placed[choice].is_ready
+    }
+}
+
+/// The dispatcher with its menu.
+pub struct Dispatching {
+    zoo: Zoo,
+    choices: Vec<usize>,
+    dispatcher: Dispatcher,
+    target: ui::Target,
+    echo: Option<(u32, u32, u32)>,
+    next_echo: u32,
+    reported: f64,
+    woken_for: Option<Micros>,
+}
+
+/// What is to be done.
+pub enum Wanted {
+    /// Send an echo of these bytes there and back.
+    Echo { id: u32, bytes: u32, answer_bytes: u32 },
+    /// Run this from now on.
+    Run(Rc<Loaded>, Plan),
+}
+
+impl Dispatching {
+    /// Begins with the best that needs no edge: what does is chosen as soon as it is ready there.
+    pub fn new(
+        networks: &[Rc<Loaded>],
+        n_points: usize,
+        machines: &Machines,
+        codec: LinkCodec,
+        target: ui::Target,
+    ) -> Result<Self, String> {
+        let zoo = Zoo::new(networks, n_points, machines, codec);
+        let wanted = session_target(target);
+        let choices = hull(&zoo, &wanted, READY);
+        let alone = choices.iter().copied().find(|choice| !zoo.is_offloaded(*choice));
+        let running = alone.ok_or_else(|| format!("no shipped network takes {n_points} points"))?;
+        let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = machines.link;
+        let initial = Conditions { up_mbps, down_mbps, rtt_ms, edge_load: 1.0 };
+        let dispatcher = Dispatcher::new(wanted, choices.clone(), running, initial, DispatchConfig::default());
+        let (echo, next_echo, reported, woken_for) = (None, FIRST_ECHO, 0.0, None);
+        Ok(Self { zoo, choices, dispatcher, target, echo, next_echo, reported, woken_for })
+    }
+
+    /// What the edge is to hold ready.
+    pub fn works(&self) -> Vec<Arc<Work>> {
+        self.choices.iter().map(|choice| Arc::clone(&self.zoo.placed[*choice].work)).collect()
+    }
+
+    /// What runs.
+    pub fn running(&self) -> (Rc<Loaded>, Plan) {
+        let placed = &self.zoo.placed[self.dispatcher.running()];
+        (Rc::clone(&placed.network), placed.work.plan().clone())
+    }
+
+    /// Takes in which works the edge holds, in the order of [`Dispatching::works`].
+    pub fn ready(&mut self, is_ready: impl Fn(&Work) -> bool) {
+        for choice in &self.choices {
+            let placed = &mut self.zoo.placed[*choice];
+            placed.is_ready = is_ready(&placed.work);
+        }
+    }
+
+    /// The machine that evidence is told to.
+    pub fn dispatcher(&mut self) -> &mut Dispatcher {
+        &mut self.dispatcher
+    }
+
+    /// A frame has ended.
+    pub fn frame(&mut self, report: &FrameReport) {
+        let is_its = |choice: &&usize| {
+            let work = &self.zoo.placed[**choice].work;
+            work.model().hash == report.work.model().hash && work.plan() == report.work.plan()
+        };
+        if let Some(choice) = self.choices.iter().find(is_its) {
+            self.dispatcher.observe_frame(report, self.zoo.edge_ms(*choice));
+        }
+    }
+
+    /// An echo has come, or will not; one that was not asked for here concerns nobody.
+    pub fn echoed(&mut self, id: u32, echo: Option<&Echo>) {
+        let Some((_, bytes, answer_bytes)) = self.echo.take_if(|(awaited, ..)| *awaited == id) else { return };
+        if let Some(echo) = echo {
+            self.dispatcher.observe_echo(echo, bytes, answer_bytes);
+        }
+    }
+
+    /// What is to be done now; sees to it that this is asked again in time.
+    pub fn advance(&mut self, mailbox: &Mailbox<Input>) -> Vec<Wanted> {
+        let now = Micros(now_micros());
+        let mut wanted = Vec::new();
+        for action in self.dispatcher.advance(&self.zoo, now) {
+            match action {
+                Action::Probe { bytes, answer_bytes } => {
+                    self.next_echo += 1;
+                    self.echo = Some((self.next_echo, bytes, answer_bytes));
+                    wanted.push(Wanted::Echo { id: self.next_echo, bytes, answer_bytes });
+                }
+                Action::Switch(decision) => {
+                    let placed = &self.zoo.placed[decision.to];
+                    wanted.push(Wanted::Run(Rc::clone(&placed.network), placed.work.plan().clone()));
+                    self.reported = 0.0;
+                }
+            }
+        }
+        let at = self.dispatcher.next_wake();
+        if !self.woken_for.is_some_and(|set| set > now && set <= at) {
+            self.woken_for = Some(at);
+            look_at(at, mailbox);
+        }
+        wanted
+    }
+
+    /// What the page is told: after a decision, and now and then; `None` in between.
+    pub fn view(&mut self, running: bool) -> Option<ui::Dispatch> {
+        let now = Micros(now_micros());
+        if running && now.as_millis() - self.reported < REPORT {
+            return None;
+        }
+        self.reported = now.as_millis();
+        let conditions = self.dispatcher.conditions(now);
+        let place = |choice: usize| self.choices.iter().position(|other| *other == choice).unwrap_or(0);
+        let decision = |decision: &Decision| ui::Decision {
+            at_millis: decision.at.as_millis(),
+            from: place(decision.from),
+            to: place(decision.to),
+            reason: decision.why.clone(),
+        };
+        let choice = |choice: &usize| {
+            let placed = &self.zoo.placed[*choice];
+            ui::Choice {
+                name: placed.network.card.name.clone(),
+                plan: placed.work.plan().to_string(),
+                accuracy: self.zoo.accuracy(*choice),
+            }
+        };
+        let mut decisions: Vec<ui::Decision> = self.dispatcher.decisions().rev().take(TOLD).map(decision).collect();
+        decisions.reverse();
+        Some(ui::Dispatch {
+            running,
+            target: self.target,
+            choices: self.choices.iter().map(choice).collect(),
+            current: place(self.dispatcher.running()),
+            up_mbps: Some(conditions.up_mbps),
+            rtt_millis: Some(conditions.rtt_ms),
+            edge_load: conditions.edge_load,
+            decisions,
+        })
+    }
+}
+
+fn session_target(target: ui::Target) -> Target {
+    Target {
+        goal: match target.goal {
+            ui::Goal::Fastest => Goal::Fastest,
+            ui::Goal::MostAccurate => Goal::MostAccurate,
+            ui::Goal::LeastEnergy => Goal::LeastEnergy,
+        },
+        accuracy: target.accuracy,
+        latency_ms: target.latency_millis,
+    }
+}
