@@ -42,3 +42,74 @@ export function operations(plan) {
   const [ids, functions] = plan.split(',').map((list) => list.trim().split(/\s+/));
   return ids.map((id, at) => [id, functions[at]]).filter(([id]) => id !== '5');
 }
+
+// The next frame; why there is none, if something failed.
+export async function frame() {
+  const event = await until((found) => (found.Frame || found.Failed ? found : null));
+  if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+  return event.Frame;
+}
+
+// The next frame that goes as planned; while a network is being deployed, frames are finished here, fast.
+export async function planned() {
+  const end = performance.now() + 20000;
+  let why = '';
+  while (performance.now() < end) {
+    const answer = await frame();
+    if (answer.outcome === 'AsPlanned') return answer;
+    why = answer.outcome.Local?.why ?? answer.outcome.Failed?.why;
+  }
+  throw new Error(`frames did not go as planned: ${why}`);
+}
+
+// Milliseconds on the device, up, on the edge, down, and in all.
+export function stages(frame) {
+  const lane = (name) => frame.spans.filter((span) => span.lane === name)
+    .reduce((sum, span) => sum + span.end_millis - span.start_millis, 0);
+  return [lane('Device'), lane('Uplink'), lane('Edge'), lane('Downlink'), frame.total_millis];
+}
+
+// Loads a network, by name or as a text form.
+export async function load(name) {
+  say({ Network: name });
+  const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));
+  if (network.failed) throw new Error(`${name}: ${network.failed}`);
+  return network;
+}
+
+export async function stopStream() {
+  say('Stop');
+  await until((event) => (event.Stream && !event.Stream.running ? event : null));
+}
+
+// Measures this browser and the edge, from a network that the edge holds: until then there is nobody to measure.
+export async function profile(quick = false) {
+  await load('gnn10');
+  say({ Generate: { class: 2, seed: 3 } });
+  say({ RunStream: { in_flight: 1 } });
+  await planned();
+  await stopStream();
+  say({ Profile: { quick } });
+  for (;;) {
+    const event = await until((found) => (found.Profile || found.Failed ? found : null));
+    if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+    if (event.Profile.rows > 0) return event.Profile;
+  }
+}
+
+export const UNSHAPED = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
+
+// Median stages of so many frames of what is loaded, under a link. Weights go to the edge unshaped: they are no part of
+// a frame.
+export async function measure(shape, runs) {
+  say({ Shape: UNSHAPED });
+  say({ RunStream: { in_flight: 1 } });
+  await planned();
+  say({ Shape: shape });
+  await planned(); // it may have been on its way already
+  await planned();
+  const measured = [];
+  while (measured.length < runs) measured.push(stages(await planned()));
+  await stopStream();
+  return measured;
+}

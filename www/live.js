@@ -92,6 +92,57 @@ async function search() {
   await step(`a search was stopped and gone on with; ${found.designs.length} designs within the limit, one run on both tiers`);
 }
 
+// A search that came by a link finds what the one found that was shared.
+async function shared() {
+  const limits = { latency_millis: 20, energy_millijoules: null, device_megabytes: null };
+  const wish = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 7, codec: 'f32' };
+  const ended = (event) => (event.Search?.running === false ? event.Search : null);
+  say({ Search: wish });
+  const own = await until(ended);
+  say({ Share: wish });
+  const { text } = await until((event) => event.Shared);
+  // Other conditions than those in the link.
+  say({ Shape: { ...LINK, mbps: 1 } });
+  say({ OpenShared: { text } });
+  const { wish: told } = await until((event) => event.Shared);
+  const found = await until(ended);
+  say({ Shape: LINK });
+  if (told.seed !== wish.seed) throw new Error(`the link holds seed ${told.seed}`);
+  if (own.designs.length === 0 || JSON.stringify(found.designs) !== JSON.stringify(own.designs)) {
+    throw new Error('the shared search found other designs');
+  }
+  say({ OpenShared: { text: text.slice(0, -9) } });
+  const failed = await until((event) => event.Failed);
+  await step(`a search of ${text.length} characters found the same ${own.designs.length} designs; cut off: ${failed.why}`);
+}
+
+// The dispatcher under a live stream whose link is stepped: every frame is answered, and what runs is told.
+async function dispatched() {
+  say({ Shape: { ...LINK, mbps: 100 } });
+  say({ RunStream: { in_flight: 1 } });
+  await frame();
+  say({ Dispatch: { goal: 'Fastest', accuracy: 0.93, latency_millis: null } });
+  const begun = await until((event) => event.Dispatch);
+  if (!begun.running || begun.choices.length < 2) throw new Error(`the dispatcher has ${begun.choices.length} choices`);
+  const ids = [];
+  for (const mbps of [100, 5, 40]) {
+    say({ Shape: { ...LINK, mbps } });
+    const end = performance.now() + 1500;
+    while (performance.now() < end) {
+      const answer = await frame();
+      if (answer.outcome.Failed) throw new Error(`frame ${answer.id} failed: ${answer.outcome.Failed.why}`);
+      ids.push(answer.id);
+    }
+  }
+  say({ Dispatch: null });
+  const ended = await until((event) => (event.Dispatch && !event.Dispatch.running ? event.Dispatch : null));
+  say('Stop');
+  say({ Shape: LINK });
+  if (ids.some((id, at) => id !== ids[0] + at)) throw new Error('a frame was lost while dispatching');
+  if (!(ended.up_mbps > 0)) throw new Error('the link was not measured');
+  await step(`${ids.length} frames under the dispatcher, none lost; ${ended.choices.length} choices`);
+}
+
 async function refusedToken(url) {
   say({ Connect: { url, token: 'another' } });
   const failed = await until((event) => event.Failed);
@@ -108,6 +159,8 @@ try {
   await everyCut(network);
   const frames = await stream(network);
   await search();
+  await shared();
+  await dispatched();
   await refusedToken(url);
   await report('/result', `the edge was killed and came back within ${frames} frames, none lost`);
 } catch (error) {

@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::{Plan, Task};
+use cleave_arch::{GraphSource, Plan, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
-use cleave_model::Gnn;
+use cleave_data::text::{Document, Part, Vectors};
+use cleave_model::{Gnn, State};
 use cleave_train::{
-    Command, Config, EpochReport, Observer, Progress, Samples, Subject, TrainError, Trainer, evaluate, evaluate_plan,
-    fit,
+    Command, Config, EpochReport, Material, Observer, Progress, Samples, Subject, Taught, Texts, TrainError, Trainer,
+    Vocabulary, evaluate, evaluate_plan, fit,
 };
 use futures_util::FutureExt;
+use std::sync::Arc;
 
 /// Combine, aggregates of every kind, skip, both samples; edge convolutions with a join.
 const NETWORKS: [&str; 3] =
@@ -135,7 +137,8 @@ fn a_supernet_learns_is_resumed_and_its_parts_run() {
     let weights = whole.supernet().unwrap().weights(&dataset.classes, "furniture".into());
     let plan: Plan = "3 2 1 1 4 0,0 6 3 4 3 0".parse().unwrap();
     let (device, points) = (Device::flex(), TensorData::new(dataset.points.clone(), [60, 32, 3]));
-    let network = weights.network(plan.architecture(), Tensor::from_data(points, &device), &device);
+    let input = State::input(Tensor::from_data(points, &device));
+    let network = weights.network(plan.architecture(), input, &device);
     let (gnn, _) = network.now_or_never().unwrap().unwrap();
     assert_eq!(evaluate(&gnn, &dataset).unwrap().n, 60);
 }
@@ -176,4 +179,74 @@ fn a_small_step_lowers_the_loss() {
         let losses: Vec<f32> = (0..6).map(|_| trainer.step(&batch, 0, 0.0).unwrap().loss).collect();
         assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{text}: {losses:?}");
     }
+}
+
+/// Sentences whose mood is in one made-up word, or in its absence.
+fn corpus(n: usize) -> Vec<Document> {
+    let document = |i: usize| {
+        let mood = if i.is_multiple_of(2) { "glorp" } else { "drazz" };
+        let filler = ["the", "film", "was", "long", "and", "new"];
+        let tokens = (0..5 + i % 4).map(|at| if at == i % 3 { mood } else { filler[(i * 7 + at * 3) % 6] });
+        Document { tokens: tokens.map(str::to_owned).collect(), label: (i % 2) as u8, part: Part::Train }
+    };
+    (0..n).map(document).collect()
+}
+
+fn texts(n: usize) -> Texts {
+    let documents = corpus(n);
+    let vocabulary = Arc::new(Vocabulary::new(&documents, &Vectors::default()));
+    Texts::new(&documents.iter().collect::<Vec<_>>(), vocabulary).unwrap()
+}
+
+fn text_config(plan: &Plan) -> Config {
+    let config = Config::new(plan.clone(), Task::mr(), 3);
+    Config { epochs: 4, batch: 8, furniture: 0.0, rate: 5e-3, ..config }
+}
+
+#[test]
+fn texts_are_learned_with_their_words_and_a_resumed_run_goes_on() {
+    let texts = texts(64);
+    let plan = Plan::parse("2 1 2 4,6 1 4 3", GraphSource::Given).unwrap();
+    let begin = || {
+        let mut trainer = Trainer::new(text_config(&plan)).unwrap();
+        trainer.train_words(texts.vocabulary().vectors.clone());
+        trainer
+    };
+    let mut whole = begin();
+    fit(&mut whole, &texts, &mut Until(None)).unwrap();
+    let mut first = begin();
+    fit(&mut first, &texts, &mut Until(Some(2))).unwrap();
+    let mut second = Trainer::resume(&first.checkpoint().unwrap()).unwrap();
+    fit(&mut second, &texts, &mut Until(None)).unwrap();
+    assert_eq!((second.network(), second.words()), (whole.network(), whole.words()));
+    let learned = texts.with_vectors(whole.words().unwrap().to_vec());
+    assert_ne!(learned.vocabulary().vectors, texts.vocabulary().vectors);
+    let gnn = Gnn::new(plan.architecture(), &Task::mr(), &whole.network().unwrap().weights(), &Device::flex()).unwrap();
+    let evaluation = evaluate(&gnn, &learned).unwrap();
+    assert!(evaluation.accuracy() > 0.9, "{evaluation:?}");
+    for cut in 0..=plan.architecture().ops().len() {
+        let cut_there = plan.with_cuts(vec![cut]).unwrap();
+        assert_eq!(evaluate_plan(&gnn, &cut_there, &learned).unwrap(), evaluation, "cut before {cut}");
+    }
+    assert!(evaluate(&gnn, &dataset(1)).unwrap_err().to_string().contains("48 nodes with 50 channels, a graph"));
+}
+
+#[test]
+fn a_teachers_word_counts() {
+    let dataset = dataset(3);
+    let config = Config { furniture: 0.0, ..config(NETWORKS[0]) };
+    let plan: Plan = NETWORKS[0].parse().unwrap();
+    let teacher = Trainer::new(Config { seed: 5, ..config.clone() }).unwrap();
+    let teacher =
+        Gnn::new(plan.architecture(), &task(), &teacher.network().unwrap().weights(), &Device::flex()).unwrap();
+    let taught = Taught::new(&dataset, &teacher, 2.0).unwrap();
+    let said = Material::taught(&taught, 4).unwrap();
+    assert!(said.len() == 10 && (said.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    let loss = |material: &dyn Material, teach: f32| {
+        let config = Config { teach, ..config.clone() };
+        let batch = Samples::new(&config, material, 0).unwrap().batch(0).unwrap();
+        Trainer::new(config).unwrap().step(&batch, 0, 0.0).unwrap().loss
+    };
+    assert_eq!(loss(&taught, 0.0), loss(&dataset, 0.5), "a share of 0 is no teacher");
+    assert_ne!(loss(&taught, 0.5), loss(&dataset, 0.5));
 }

@@ -21,7 +21,8 @@ pub enum ToEdge {
     },
     /// Make this plan runnable; `Deployed`, `NeedWeights` or `Refused` answers.
     Deploy {
-        /// Number that frames refer to, chosen by the device, never reused in a session.
+        /// Number that frames refer to, chosen by the device. Asking again in the same words keeps it from being dropped;
+        /// it is never reused for anything else in a session.
         deployment: u32,
         /// The plan's text form with its communicates.
         plan: String,

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use crate::browser::Browser;
 use crate::predict;
+use crate::search;
 use crate::serve::{self, Report};
 use crate::shell::{Shell, run as run_command};
 use crate::stages::{build_native, build_page};
@@ -27,6 +28,8 @@ pub struct Options {
     page: PageOptions,
     #[command(flatten)]
     predict: predict::PredictOptions,
+    #[command(flatten)]
+    search: search::SearchOptions,
 }
 
 /// How the browser's part is measured.
@@ -63,6 +66,8 @@ enum What {
     Native,
     /// Predictions against measurements, for some minutes; only when it is named.
     Predict,
+    /// Shipped networks, searches and the dispatcher, for some minutes; only when it is named.
+    Search,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,15 +89,16 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     if wanted(What::Browser) {
         browser(shell, options)?;
     }
-    if options.what == Some(What::Predict) {
-        if !options.page.no_build {
-            say("building the page and the commands");
-            build_page(shell)?;
-            build_native(shell)?;
-        }
-        predict::run(shell, &options.predict, options.json)?;
+    if matches!(options.what, Some(What::Predict | What::Search)) && !options.page.no_build {
+        say("building the page and the commands");
+        build_page(shell)?;
+        build_native(shell)?;
     }
-    Ok(())
+    match options.what {
+        Some(What::Predict) => predict::run(shell, &options.predict, options.json),
+        Some(What::Search) => search::run(shell, &options.search, options.json),
+        _ => Ok(()),
+    }
 }
 
 fn command(shell: &Shell, options: &Options, words: &[&str]) -> Result<()> {

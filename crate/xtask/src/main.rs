@@ -12,6 +12,7 @@ mod metadata;
 mod play;
 mod predict;
 mod rules;
+mod search;
 mod serve;
 mod shell;
 mod size;
