@@ -34,10 +34,25 @@ use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen::JsCast;
 
+/// A fast network ends a thousand frames a second: they are shown together, so many milliseconds apart at least.
+const APART: f64 = 40.0;
+
+/// Frames that have ended since the page was drawn.
+#[derive(Default)]
+struct Waiting {
+    events: Vec<Event>,
+    /// When events were shown, milliseconds.
+    shown: f64,
+    /// A timer will show what waits.
+    is_timed: bool,
+}
+
 /// What every component has at hand.
 #[derive(Clone, Copy)]
 pub struct Page {
     state: RwSignal<State>,
+    /// Events that wait to be shown together.
+    waiting: StoredValue<Waiting>,
     /// The way to the worker.
     pub(crate) port: Port,
     /// Raised when colours have changed: canvases are painted again.
@@ -56,23 +71,53 @@ impl Page {
         self.port.post(intents.unwrap_or_default());
     }
 
-    /// The worker's event.
+    /// The worker's event: shown at once, in order, but frames not more often than a person sees.
     pub fn hear(self, event: Event) {
+        let is_frame = matches!(event, Event::Frame(_));
+        let now = js_sys::Date::now();
+        let may_wait = self.waiting.try_update_value(|waiting| {
+            waiting.events.push(event);
+            let may_wait = is_frame && (0.0..APART).contains(&(now - waiting.shown));
+            let begins = may_wait && !waiting.is_timed;
+            waiting.is_timed |= begins;
+            (may_wait, begins)
+        });
+        match may_wait {
+            Some((true, true)) => set_timeout(move || self.show(), Duration::from_millis(APART as u64)),
+            Some((true, false)) => {}
+            _ => self.show(),
+        }
+    }
+
+    /// Shows what waits.
+    fn show(self) {
+        let events = self.waiting.try_update_value(|waiting| {
+            (waiting.shown, waiting.is_timed) = (js_sys::Date::now(), false);
+            std::mem::take(&mut waiting.events)
+        });
+        let events = events.unwrap_or_default();
+        events.iter().for_each(|event| self.keep(event));
+        let intents = self
+            .state
+            .try_update(|state| -> Vec<_> { events.into_iter().flat_map(|event| state.hear(event)).collect() });
+        self.port.post(intents.unwrap_or_default());
+    }
+
+    /// Keeps for the next visit what an event tells.
+    fn keep(self, event: &Event) {
         // The worker's first one is empty: the kept one is on its way to it.
-        if let Event::Profile(profile) = &event
+        if let Event::Profile(profile) = event
             && self.state.with_untracked(|state| state.profile.is_some())
         {
             worker::keep_profile(&profile.json);
         }
-        if let Event::Search(search) = &event
+        if let Event::Search(search) = event
             && let Some(state) = &search.state
         {
             // What is told now belongs to what was asked for last.
             let wish = self.state.with_untracked(|state| state.sought.clone());
             worker::keep_search(state, wish.as_ref());
         }
-        let intents = self.state.try_update(|state| state.hear(event));
-        self.port.post(intents.unwrap_or_default());
     }
 
     /// A part of the state that a component shows.
@@ -143,7 +188,8 @@ fn staged<V: IntoView + 'static>(place: &'static str, panel: fn() -> V) -> impl 
 
 #[component]
 fn App() -> impl IntoView {
-    let page = Page { state: RwSignal::new(opened()), port: Port::default(), repaint: RwSignal::new(0) };
+    let (state, waiting) = (RwSignal::new(opened()), StoredValue::new(Waiting::default()));
+    let page = Page { state, waiting, port: Port::default(), repaint: RwSignal::new(0) };
     provide_context(page);
     keep_address(page);
     worker::start(page);
