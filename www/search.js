@@ -117,12 +117,12 @@ async function steps() {
   return { means, mean: means.reduce((sum, value) => sum + value, 0) / means.length, frames: phases.flat().length, other, decided };
 }
 
-async function dispatch(accuracy) {
+async function dispatch(target) {
   say({ Shape: link(PHASES[0]) });
   await load('gnn10');
   say({ RunStream: { in_flight: 1 } });
   await frame();
-  say({ Dispatch: { goal: 'Fastest', accuracy, latency_millis: null } });
+  say({ Dispatch: target });
   // Weights of every choice go to the edge first.
   const settled = performance.now() + 4000;
   let known = null;
@@ -133,7 +133,7 @@ async function dispatch(accuracy) {
   const dispatched = await steps();
   say({ Dispatch: null });
   await stopStream();
-  await tell({ dispatched: { accuracy, ...dispatched, choices: known.choices } });
+  await tell({ dispatched: { target, ...dispatched, choices: known.choices } });
   for (const choice of known.choices) {
     const name = choice.name;
     await load(name);
@@ -150,12 +150,14 @@ async function dispatch(accuracy) {
 try {
   await start({ url: wanted.get('edge'), token: wanted.get('token') }, UNSHAPED);
   const index = await (await fetch('model/index.json')).json();
-  const { powers } = await profile(wanted.get('quick') === 'true');
+  const { powers } = await profile();
   await tell({ profiled: true });
   const parts = wanted.get('parts').split(',');
   if (parts.includes('table')) await table(index, powers);
   if (parts.includes('seeds')) await seeds(Number(wanted.get('seeds')));
-  if (parts.includes('dispatch')) await dispatch(Number(wanted.get('accuracy')));
+  const latency = wanted.get('latency');
+  const target = { goal: latency ? 'MostAccurate' : 'Fastest', accuracy: Number(wanted.get('accuracy')), latency_millis: latency && Number(latency) };
+  if (parts.includes('dispatch')) await dispatch(target);
   await report('/result', 'done');
 } catch (error) {
   report('/failure', String(error?.message ?? error));

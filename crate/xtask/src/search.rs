@@ -36,6 +36,9 @@ pub struct SearchOptions {
     /// Least accuracy that the dispatcher keeps to.
     #[arg(long, default_value_t = 0.93)]
     accuracy: f64,
+    /// Most latency that the dispatcher keeps to, milliseconds: it then runs the most accurate instead of the fastest.
+    #[arg(long)]
+    latency: Option<f64>,
 }
 
 /// Measures and prints.
@@ -46,11 +49,12 @@ pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> 
     let _running = edge.start()?;
     say("measuring in the browser: a minute for the profile, then some minutes");
     let url = format!(
-        "http://{page}/search.html#edge=ws://{}/ws&token={TOKEN}&runs={}&seeds={}&accuracy={}&parts={}",
+        "http://{page}/search.html#edge=ws://{}/ws&token={TOKEN}&runs={}&seeds={}&accuracy={}{}&parts={}",
         edge.address(),
         options.median_of,
         options.seeds,
         options.accuracy,
+        options.latency.map(|millis| format!("&latency={millis}")).unwrap_or_default(),
         options.parts.join(",")
     );
     let _browser = Browser::open(shell, &url)?;
