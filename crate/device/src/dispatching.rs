@@ -9,6 +9,7 @@ use crate::worker::Input;
 use burn::tensor::Device;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_cost::{EnergyProfile, LinkFigures, Machines, Stages};
+use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
     Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
 };
@@ -18,8 +19,6 @@ use serde::Deserialize;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Deployments that are kept ready on the edge at most.
-const READY: usize = 8;
 /// Decisions that the page is told.
 const TOLD: usize = 12;
 /// Milliseconds between two reports without a decision.
@@ -30,7 +29,7 @@ const FIRST_ECHO: u32 = 1 << 30;
 /// A shipped network in `model/index.json`.
 #[derive(Deserialize)]
 struct Entry {
-    file: String,
+    name: String,
 }
 
 /// Fetches every shipped network.
@@ -38,8 +37,8 @@ pub async fn zoo(base_url: &str, device: &Device) -> Result<Vec<Loaded>, String>
     let index = fetch(&format!("{base_url}model/index.json")).await?;
     let entries: Vec<Entry> = serde_json::from_slice(&index).map_err(|why| format!("model/index.json: {why}"))?;
     let mut zoo = Vec::new();
-    for Entry { file } in entries {
-        zoo.push(Loaded::from_bytes(fetch(&format!("{base_url}model/{file}")).await?, device)?);
+    for Entry { name } in entries {
+        zoo.push(Loaded::open(&name, base_url, device).await?);
     }
     Ok(zoo)
 }
@@ -153,7 +152,7 @@ impl Dispatching {
     ) -> Result<Self, String> {
         let zoo = Zoo::new(networks, n_points, machines, codec);
         let wanted = session_target(target);
-        let choices = hull(&zoo, &wanted, READY);
+        let choices = hull(&zoo, &wanted, MAX_PREPARED);
         let alone = choices.iter().copied().find(|choice| !zoo.is_offloaded(*choice));
         let running = alone.ok_or_else(|| format!("no shipped network takes {n_points} points"))?;
         let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = machines.link;

@@ -144,7 +144,7 @@ impl Worker {
             stream: None,
             next_frame: 1,
             compare: None,
-            shape: ui::Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 },
+            shape: ui::Link::UNSHAPED,
             pricing: Pricing::new(),
             profiling: None,
             calibrating: None,

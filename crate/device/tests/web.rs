@@ -21,8 +21,6 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-const UNSHAPED: Link = Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
-
 /// A page without a face.
 struct Visitor {
     mailbox: Mailbox<Input>,
@@ -37,7 +35,7 @@ impl Visitor {
         wasm_bindgen_futures::spawn_local(serve(mailbox.clone(), page));
         let visitor = Self { mailbox, events };
         visitor.until(|event| matches!(event, Event::Ready { .. }).then_some(())).await;
-        visitor.say(Intent::Start { base_url: "./".into(), preference, edge: None, link: UNSHAPED });
+        visitor.say(Intent::Start { base_url: "./".into(), preference, edge: None, link: Link::UNSHAPED });
         visitor
     }
 

@@ -65,7 +65,7 @@ impl Default for Settings {
             codec: LinkCodec::default(),
             class: 2,
             seed: 1,
-            link: Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 },
+            link: Link::UNSHAPED,
             preference: Preference::Auto,
             in_flight: 3,
         }

@@ -24,25 +24,23 @@ impl Favour {
     pub(crate) fn draw(&self, task: &Task, rng: &mut SplitMix64) -> Architecture {
         let paths = Paths::new(task);
         let compared = if rng.below(UNIFORM) == 0 { 1 } else { COMPARED };
-        let mut best = paths.draw(rng);
-        for _ in 1..compared {
-            let other = paths.draw(rng);
-            if self.expects(&other, task) > self.expects(&best, task) {
-                best = other;
-            }
-        }
-        best
+        let mut scored = || {
+            let drawn = paths.draw(rng);
+            (self.expects(&features(&drawn, task)), drawn)
+        };
+        let first = scored();
+        (1..compared).map(|_| scored()).fold(first, |best, other| if other.0 > best.0 { other } else { best }).1
     }
 
     /// Takes in what share of a step's samples an architecture got right.
     pub(crate) fn learn(&mut self, architecture: &Architecture, task: &Task, right: f64) {
-        let error = right - self.expects(architecture, task);
         let x = features(architecture, task);
+        let error = right - self.expects(&x);
         self.weights.iter_mut().zip(x).for_each(|(weight, x)| *weight += (RATE * error * x) as f32);
     }
 
-    fn expects(&self, architecture: &Architecture, task: &Task) -> f64 {
-        features(architecture, task).iter().zip(&self.weights).map(|(x, weight)| x * f64::from(*weight)).sum()
+    fn expects(&self, x: &[f64; FEATURES]) -> f64 {
+        x.iter().zip(&self.weights).map(|(x, weight)| x * f64::from(*weight)).sum()
     }
 }
 

@@ -33,6 +33,11 @@ pub struct Link {
     pub jitter_millis: f64,
 }
 
+impl Link {
+    /// No conditions.
+    pub const UNSHAPED: Self = Self { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
+}
+
 /// Most frames that a stream keeps under way.
 pub const MAX_IN_FLIGHT: usize = 16;
 

@@ -4,21 +4,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::live::{Edge, TOKEN};
 use crate::metadata;
-use crate::serve::{self, Report};
+use crate::serve;
 use crate::shell::{Shell, capture, run as run_command};
 use crate::tools::{self, say};
-
-/// For one report of the browser: a profile takes the longest.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How much is measured.
 #[derive(clap::Args)]
@@ -91,7 +86,7 @@ fn browser(shell: &Shell, options: &PredictOptions, folder: &Path, out: &PathBuf
     );
     let _browser = Browser::open(shell, &url)?;
     let (mut profile, mut rows, mut skipped) = (Value::Null, Rows::default(), Vec::new());
-    while let Some(mut found) = next(&reports)? {
+    while let Some(mut found) = serve::next_figure(&reports)? {
         if let Some(measured) = found.get_mut("profile") {
             profile = measured.take();
             say("the profile is done");
@@ -130,15 +125,6 @@ impl Rows {
                 }
             }
         }
-    }
-}
-
-/// The next figure; `None`: the end.
-fn next(reports: &Receiver<Report>) -> Result<Option<Value>> {
-    match reports.recv_timeout(PATIENCE).context("the browser said nothing for too long")? {
-        Report::Step(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?)),
-        Report::Result(_) => Ok(None),
-        Report::Failure(why) => bail!("the page said: {why}"),
     }
 }
 

@@ -1,20 +1,15 @@
 //! `cargo xtask bench search`: what the shipped networks take with every placement in the built worker in Chromium and a
 //! native edge, whether seeded searches keep what they promise, and whether the dispatcher beats fixed choices.
 
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::live::{Edge, TOKEN};
-use crate::serve::{self, Report};
+use crate::serve;
 use crate::shell::Shell;
 use crate::tools::{self, say};
 
-/// For one report of the browser: a profile takes the longest.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// The network that searched ones are held against.
 const BASELINE: &str = "dgcnn10";
 /// Accuracy that a searched network may lose.
@@ -59,7 +54,7 @@ pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> 
     );
     let _browser = Browser::open(shell, &url)?;
     let mut found = Found::default();
-    while let Some(figure) = next(&reports)? {
+    while let Some(figure) = serve::next_figure(&reports)? {
         found.take(figure);
     }
     if as_json {
@@ -68,14 +63,6 @@ pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> 
         found.print();
     }
     Ok(())
-}
-
-fn next(reports: &Receiver<Report>) -> Result<Option<Value>> {
-    match reports.recv_timeout(PATIENCE).context("the browser said nothing for too long")? {
-        Report::Step(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?)),
-        Report::Result(_) => Ok(None),
-        Report::Failure(why) => bail!("the page said: {why}"),
-    }
 }
 
 /// Everything that was reported.

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// A browser opens connections ahead of need and leaves them silent.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -27,6 +28,18 @@ pub enum Report {
     Step(String),
     /// The body of POST /failure: why there will be no result.
     Failure(String),
+}
+
+/// For one figure of a benchmark: a profile takes the longest.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The next figure that a benchmark's page reports, as JSON; `None`: the end.
+pub fn next_figure(reports: &Receiver<Report>) -> Result<Option<Value>> {
+    match reports.recv_timeout(PATIENCE).context("the browser said nothing for too long")? {
+        Report::Step(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?)),
+        Report::Result(_) => Ok(None),
+        Report::Failure(why) => bail!("the page said: {why}"),
+    }
 }
 
 /// Serves the first of `roots` that has the file, until the program ends.

@@ -44,7 +44,7 @@ impl Worker {
     fn begin_dispatch(&mut self, target: ui::Target) {
         let codec = self.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
         // The dispatcher measures the link itself.
-        let link = ui::Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
+        let link = ui::Link::UNSHAPED;
         let machines = self.pricing.machines(link, self.edge_kind());
         match Dispatching::new(&self.zoo, self.n_points(), &machines, codec, target) {
             Ok(dispatching) => {

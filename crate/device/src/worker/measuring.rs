@@ -98,7 +98,7 @@ impl Worker {
         let before = Some(self.pricing.profile().clone());
         let device = Table::new("browser", engine);
         self.profiling = Some(Profiling::new(quick, &task, before, device, edge, self.asked));
-        let effects = self.link.reshape(ui::Link { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 });
+        let effects = self.link.reshape(ui::Link::UNSHAPED);
         self.perform(effects);
         self.ask();
     }
