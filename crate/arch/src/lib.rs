@@ -24,6 +24,7 @@
 
 mod architecture;
 pub mod array;
+pub mod cnn;
 mod codec;
 mod error;
 mod flow;

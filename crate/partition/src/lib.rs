@@ -1,0 +1,1 @@
+//! Plans how several workers share an image network.
