@@ -7,12 +7,14 @@
 mod card;
 mod layers;
 mod map;
+mod member;
 mod ops;
 mod weights;
 
 pub use card::ImageCard;
 pub use layers::local_norm;
 pub use map::{Piece, assemble, cut};
+pub use member::Member;
 pub use weights::CnnWeights;
 
 use crate::ModelError;

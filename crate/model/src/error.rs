@@ -50,6 +50,12 @@ pub enum ModelError {
         #[from]
         why: cleave_arch::cnn::NetworkError,
     },
+    /// Messages that are not those of the schedule.
+    #[error("{found}; each part must be what the schedule says")]
+    Parts {
+        /// What came.
+        found: String,
+    },
     /// A weight is NaN or infinite, or a variance negative.
     #[error(
         "weight `{name}` holds {value} at position {position}; finite values (and variances of at least 0) are expected"

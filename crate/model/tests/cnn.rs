@@ -10,8 +10,9 @@ use cleave_arch::cnn::{
     COORDINATOR, Kind, Layer, Network, Operator, Partition, PoolKind, Reduce, Region, Schedule, Shares, Split, Step,
     zoo,
 };
-use cleave_model::cnn::{Cnn, CnnWeights, Piece, assemble, cut};
-use cleave_model::{Weight, Weights};
+use cleave_model::cnn::{Cnn, CnnWeights, Member};
+use cleave_model::{ModelError, Weight, Weights};
+use futures_util::FutureExt;
 
 fn image(network: &Network, seed: u64, device: &Device) -> Tensor<4> {
     let mut rng = SplitMix64::new(seed);
@@ -31,50 +32,56 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale
 }
 
-/// All workers in one process, operator by operator; every message is cut out of what its sender has.
-fn together(network: &Network, partition: &Partition, weights: &CnnWeights, image: Tensor<4>) -> Vec<f32> {
-    let device = image.device();
+/// All workers in one process, operator by operator, with nothing but numbers between them.
+fn together(network: &Network, partition: &Partition, weights: &CnnWeights, image: Vec<f32>) -> Vec<f32> {
+    let (m, device) = (partition.workers, Device::flex());
     let schedule = Schedule::new(network, partition).unwrap();
-    let workers: Vec<Cnn> =
-        (0..partition.workers).map(|j| Cnn::new(network, &schedule, j, weights, &device).unwrap()).collect();
-    let all = |region: Region, map: Tensor<4>| vec![Piece { region, map }];
-    let mut has: Vec<Vec<Piece>> = (0..partition.workers)
-        .map(|j| if j == COORDINATOR { all(Region::all(network.input()), image.clone()) } else { Vec::new() })
-        .collect();
-    let sent = |has: &[Vec<Piece>], from: usize, region: &Region| cut(&has[from][0], region);
+    let member = |j| Member::new(network.clone(), schedule.clone(), j, weights, &device).unwrap();
+    let mut workers: Vec<Member> = (0..m).map(member).collect();
+    let n = schedule.stages.len();
+    // What is sent before each operator and, at the end, of the answer.
+    let gather = |at: usize| if at == n { &schedule.answer } else { &schedule.stages[at].gather };
+    let from = |parts: &[Transfer], j: usize| -> Vec<Region> {
+        parts.iter().filter(|t| t.from == j).map(|t| t.region.clone()).collect()
+    };
+    let mut sent: Vec<Vec<Vec<f32>>> = vec![Vec::new(); m];
+    sent[COORDINATOR] = now(workers[COORDINATOR].start(image, &from(gather(0), COORDINATOR)));
     for (at, stage) in schedule.stages.iter().enumerate() {
-        let arrived: Vec<(usize, Piece)> = stage
-            .gather
-            .iter()
-            .map(|t| (t.to, Piece { region: t.region.clone(), map: sent(&has, t.from, &t.region) }))
-            .collect();
-        let made: Vec<Option<Piece>> = (0..partition.workers)
-            .map(|j| {
-                let work = stage.work[j].as_ref()?;
-                let mut pieces = has[j].clone();
-                pieces.extend(arrived.iter().filter(|(to, _)| *to == j).map(|(_, piece)| piece.clone()));
-                let input = assemble(&work.input, &pieces).expect("everything needed has come");
-                Some(Piece { region: work.made.clone(), map: workers[j].make(at, input) })
+        let made: Vec<Vec<Vec<f32>>> = (0..m)
+            .map(|j| match stage.work[j] {
+                Some(_) => now(workers[j].make(at, arrived(gather(at), &sent, j), &from(&stage.sums, j))),
+                None => Vec::new(),
             })
             .collect();
-        has = (0..partition.workers)
+        sent = (0..m)
             .map(|j| {
-                let complete = &stage.complete[j];
-                if complete.is_empty() {
-                    return Vec::new();
+                let sums = arrived(&stage.sums, &made, j).into_iter().map(|(_, values)| values).collect();
+                match stage.complete[j].is_empty() {
+                    true => Vec::new(),
+                    false => now(workers[j].finish(at, sums, &from(gather(at + 1), j))),
                 }
-                let own = made[j].as_ref().map(|piece| cut(piece, complete));
-                let others = stage.sums.iter().filter(|t| t.to == j);
-                let others = others.map(|t| cut(made[t.from].as_ref().unwrap(), &t.region));
-                let sum = own.into_iter().chain(others).reduce(|a, b| a + b).unwrap();
-                all(stage.output[j].clone(), workers[j].finish(at, sum))
             })
             .collect();
     }
-    let mut pieces = has[COORDINATOR].clone();
-    let parts = schedule.answer.iter();
-    pieces.extend(parts.map(|t| Piece { region: t.region.clone(), map: sent(&has, t.from, &t.region) }));
-    values(assemble(&Region::all(network.output()), &pieces).unwrap())
+    now(workers[COORDINATOR].answer(arrived(gather(n), &sent, COORDINATOR)))
+}
+
+/// What has come for a worker, of what each has sent in the order of the transfers.
+fn arrived(parts: &[Transfer], sent: &[Vec<Vec<f32>>], to: usize) -> Vec<(Region, Vec<f32>)> {
+    let mut next = vec![0; sent.len()];
+    let mut arrived = Vec::new();
+    for part in parts {
+        let values = &sent[part.from][next[part.from]];
+        next[part.from] += 1;
+        if part.to == to {
+            arrived.push((part.region.clone(), values.clone()));
+        }
+    }
+    arrived
+}
+
+fn now<T>(work: impl Future<Output = Result<T, ModelError>>) -> T {
+    work.now_or_never().expect("the CPU answers at once").unwrap()
 }
 
 fn stored(network: &Network, seed: u64) -> Weights {
@@ -202,7 +209,7 @@ fn random_partitions_of_small_networks() {
             let workers = 1 + rng.below(4);
             let steps = network.operators().iter().map(|operator| random_step(&mut rng, operator, workers)).collect();
             let partition = Partition { workers, steps };
-            let got = together(&network, &partition, &weights, image.clone());
+            let got = together(&network, &partition, &weights, values(image.clone()));
             assert!(distance(&expected, &got) < 1e-5, "{text}: {partition:?}");
         }
     }
@@ -252,7 +259,7 @@ fn whole_networks(name: &str, workers: &[usize], evens: &[bool]) {
     assert!(expected.iter().all(|value| value.is_finite()) && expected.iter().any(|value| value.abs() > 1e-3));
     for (m, even) in workers.iter().flat_map(|m| evens.iter().map(move |even| (*m, *even))) {
         for (strategy, steps) in strategies(&network, m, even) {
-            let got = together(&network, &Partition { workers: m, steps }, &weights, image.clone());
+            let got = together(&network, &Partition { workers: m, steps }, &weights, values(image.clone()));
             let far = distance(&expected, &got);
             println!("{name} by {strategy} over {m}{}: {far:e}", if even { "" } else { ", unequal" });
             assert!(far < 1e-4, "{name} by {strategy} over {m}: {far}");

@@ -1,6 +1,6 @@
 //! The workers and what lies between them: memory, power, links, and who may send while another sends.
 
-use cleave_arch::cnn::{MAX_WORKERS, Memory, Transfer};
+use cleave_arch::cnn::{COORDINATOR, MAX_WORKERS, Memory, Transfer};
 
 use crate::error::PartitionError;
 
@@ -69,6 +69,7 @@ pub struct Cluster {
     workers: Vec<Worker>,
     links: Links,
     medium: Medium,
+    relayed: Vec<(usize, usize)>,
 }
 
 impl Cluster {
@@ -99,7 +100,7 @@ impl Cluster {
                 return Err(PartitionError::Count { what: "rows or columns of links", found, workers: workers.len() });
             }
         }
-        let cluster = Self { workers, links, medium };
+        let cluster = Self { workers, links, medium, relayed: Vec::new() };
         let n = cluster.len();
         let pairs = (0..n).flat_map(|from| (0..n).map(move |to| (from, to))).filter(|(from, to)| from != to);
         pairs.into_iter().try_for_each(|(from, to)| check(from, to, cluster.link(from, to)))?;
@@ -113,6 +114,37 @@ impl Cluster {
     pub fn uniform(workers: usize, link: Link, medium: Medium) -> Result<Self, PartitionError> {
         let named = (0..workers).map(|worker| Worker::named(format!("worker {worker}"))).collect();
         Self::new(named, Links::Uniform(link), medium)
+    }
+
+    /// The same with messages of these pairs of workers, in both directions, relayed by the coordinator: browsers cannot
+    /// be connected to. A relayed message takes the link to the coordinator and then the one from it.
+    ///
+    /// # Errors
+    /// [`PartitionError::Relay`]: a pair that is not one of two workers beside the coordinator.
+    pub fn with_relayed(self, pairs: &[(usize, usize)]) -> Result<Self, PartitionError> {
+        let workers = COORDINATOR + 1..self.len();
+        let both = |(a, b): &(usize, usize)| workers.contains(a) && workers.contains(b) && a != b;
+        match pairs.iter().find(|pair| !both(pair)) {
+            Some((from, to)) => Err(PartitionError::Relay { from: *from, to: *to }),
+            None => Ok(Self { relayed: pairs.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect(), ..self }),
+        }
+    }
+
+    /// These of its workers, in this order, so that the first has the image.
+    ///
+    /// # Errors
+    /// [`PartitionError::NoWorker`]: a worker that it has not. Else as [`Cluster::new`].
+    pub fn only(&self, workers: &[usize]) -> Result<Self, PartitionError> {
+        if let Some(worker) = workers.iter().find(|worker| **worker >= self.len()) {
+            return Err(PartitionError::NoWorker { worker: *worker, workers: self.len() });
+        }
+        let link = |from: usize, to: usize| if from == to { Link::FREE } else { self.link(from, to) };
+        let links = workers.iter().map(|from| workers.iter().map(|to| link(*from, *to)).collect()).collect();
+        let kept = workers.iter().map(|worker| self.workers[*worker].clone()).collect();
+        let cluster = Self::new(kept, Links::Pairs(links), self.medium)?;
+        let place = |worker: usize| workers.iter().position(|kept| *kept == worker);
+        let relayed: Vec<_> = self.relayed.iter().filter_map(|(a, b)| Some((place(*a)?, place(*b)?))).collect();
+        cluster.with_relayed(&relayed)
     }
 
     /// The workers.
@@ -139,16 +171,40 @@ impl Cluster {
         }
     }
 
+    /// Whether the coordinator relays what one worker sends to another.
+    pub fn is_relayed(&self, from: usize, to: usize) -> bool {
+        self.relayed.contains(&(from, to))
+    }
+
+    /// Who gets a message next that is to reach a worker: that worker, or the coordinator that relays it.
+    pub(crate) fn next_hop(&self, from: usize, to: usize) -> usize {
+        if self.is_relayed(from, to) { COORDINATOR } else { to }
+    }
+
+    /// The links that a message takes, one or two, each with its sender.
+    fn hops(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, Link)> {
+        let places = std::iter::successors(Some(from), move |at| (*at != to).then(|| self.next_hop(*at, to)));
+        places.filter(move |at| *at != to).map(move |at| (at, self.link(at, self.next_hop(at, to))))
+    }
+
+    /// How long a message occupies links, milliseconds: that of [`Link::occupied_ms`], of both if it is relayed.
+    pub fn message_ms(&self, from: usize, to: usize, bytes: u64) -> f64 {
+        self.hops(from, to).map(|(_, link)| link.occupied_ms(bytes)).sum()
+    }
+
     /// An exchange that nothing overlaps, milliseconds: IOP's G and R. Over a shared medium the sum of all messages, over
     /// switches that of the busiest sender; and the longest delay once (the paper has no delays and no switches).
     pub fn exchange_ms(&self, transfers: &[Transfer]) -> f64 {
         let mut sending_ms = vec![0.0; self.len()];
         let mut delay_ms = 0.0_f64;
         for transfer in transfers {
-            let link = self.link(transfer.from, transfer.to);
-            let sender = if self.medium == Medium::Shared { 0 } else { transfer.from };
-            sending_ms[sender] += link.occupied_ms(transfer.bytes());
-            delay_ms = delay_ms.max(link.delay_ms);
+            let mut its_delay_ms = 0.0;
+            for (sender, link) in self.hops(transfer.from, transfer.to) {
+                let uplink = if self.medium == Medium::Shared { 0 } else { sender };
+                sending_ms[uplink] += link.occupied_ms(transfer.bytes());
+                its_delay_ms += link.delay_ms;
+            }
+            delay_ms = delay_ms.max(its_delay_ms);
         }
         sending_ms.into_iter().fold(0.0, f64::max) + delay_ms
     }

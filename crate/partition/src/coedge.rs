@@ -50,7 +50,7 @@ pub fn coedge(problem: &Problem, goal: Goal) -> Result<Plan, PartitionError> {
     let best = match goal {
         Goal::Time => plans.into_iter().min_by(|a, b| a.total_ms().total_cmp(&b.total_ms())),
         Goal::Energy { limit_ms } => {
-            if plans.iter().all(|plan| plan.total_ms() > limit_ms) && !plans.is_empty() {
+            if fastest.is_finite() && !plans.iter().any(|plan| plan.total_ms() <= limit_ms) {
                 return Err(PartitionError::Latency { limit_ms, least_ms: fastest });
             }
             let within = plans.into_iter().filter(|plan| plan.total_ms() <= limit_ms);
@@ -70,15 +70,20 @@ fn roots(problem: &Problem) -> std::ops::Range<usize> {
     if has_linear { 0..problem.cluster.len() } else { COORDINATOR..COORDINATOR + 1 }
 }
 
+/// Plans, or by how much the one that comes nearest does not fit.
 enum Found {
     Plans(Vec<Plan>),
     Excess(Excess),
 }
 
-/// A plan with the time that the linear program believed in.
-struct Solved {
-    plan: Plan,
-    model_ms: f64,
+/// What became of one linear program.
+enum Outcome {
+    /// A plan with the time that the program believed in.
+    Plan(Box<Plan>, f64),
+    /// It does not fit.
+    Excess(Excess),
+    /// The limit of time is too low for the workers that are left.
+    TooSlow,
 }
 
 /// The problem with the fully connected layers on one worker.
@@ -90,31 +95,36 @@ struct Rooted<'a> {
 impl Rooted<'_> {
     /// The fastest plan and, for energy, thriftier ones.
     fn plans(&self, goal: Goal) -> Result<Found, PartitionError> {
-        let fastest = match self.solve(None)? {
-            Ok(fastest) => fastest,
-            Err(excess) => return Ok(Found::Excess(excess)),
+        let (fastest, mut low) = match self.solve(None)? {
+            Outcome::Plan(plan, model_ms) => (*plan, model_ms),
+            Outcome::Excess(excess) => return Ok(Found::Excess(excess)),
+            Outcome::TooSlow => return Err(PartitionError::Solver("it has no solution".into())),
         };
-        let Goal::Energy { limit_ms } = goal else { return Ok(Found::Plans(vec![fastest.plan])) };
-        let (mut low, mut high) = (fastest.model_ms, f64::INFINITY);
-        let mut plans = vec![fastest.plan];
-        for _ in 0..BISECTIONS {
-            let limit = if high.is_finite() { (low + high) / 2.0 } else { high };
-            let Ok(thrifty) = self.solve(Some(limit))? else { break };
-            if thrifty.plan.total_ms() > limit_ms {
-                high = if limit.is_finite() { limit } else { thrifty.model_ms };
-                continue;
+        let mut plans = vec![fastest];
+        let Goal::Energy { limit_ms } = goal else { return Ok(Found::Plans(plans)) };
+        // First without a limit; then the highest limit in the model's time whose plan keeps that of the simulated time.
+        let Outcome::Plan(thriftiest, mut high) = self.solve(Some(f64::INFINITY))? else {
+            return Ok(Found::Plans(plans));
+        };
+        let bisections = if thriftiest.total_ms() <= limit_ms { 0 } else { BISECTIONS };
+        plans.push(*thriftiest);
+        for _ in 0..bisections {
+            let limit = (low + high) / 2.0;
+            let outcome = self.solve(Some(limit))?;
+            let is_fast = match &outcome {
+                Outcome::Plan(plan, _) => plan.total_ms() <= limit_ms,
+                Outcome::Excess(_) | Outcome::TooSlow => true,
+            };
+            *if is_fast { &mut low } else { &mut high } = limit;
+            if let Outcome::Plan(plan, _) = outcome {
+                plans.push(*plan);
             }
-            plans.push(thrifty.plan);
-            if limit.is_infinite() {
-                break;
-            }
-            low = limit;
         }
         Ok(Found::Plans(plans))
     }
 
-    /// Least time, or least energy within a limit of the model's time; or by how much nothing fits.
-    fn solve(&self, limit_ms: Option<f64>) -> Result<Result<Solved, Excess>, PartitionError> {
+    /// Least time, or least energy within a limit of the model's time.
+    fn solve(&self, limit_ms: Option<f64>) -> Result<Outcome, PartitionError> {
         let Problem { network, cluster, .. } = *self.problem;
         let tallest = network.operators().iter().map(|operator| operator.output.height).max().unwrap_or(1);
         let mut caps = vec![1.0; cluster.len()];
@@ -122,29 +132,26 @@ impl Rooted<'_> {
         loop {
             let model = Model::new(self.problem, self.root, &caps);
             let Some(fractions) = model.solve(&caps, limit_ms)? else {
-                return match least {
-                    Some(excess) => Ok(Err(excess)),
-                    None => Err(PartitionError::Solver("it has no solution".into())),
-                };
+                return Ok(least.map_or(Outcome::TooSlow, Outcome::Excess));
             };
-            let dropped: Vec<usize> = (0..caps.len()).filter(|j| caps[*j] > 0.0 && fractions[*j] <= 0.0).collect();
-            if !dropped.is_empty() {
-                dropped.iter().for_each(|worker| caps[*worker] = 0.0);
-                continue;
-            }
-            if let Some(worker) = self.violator(&fractions) {
-                caps[worker] = 0.0;
+            let idle: Vec<usize> = (0..caps.len()).filter(|j| caps[*j] > 0.0 && fractions[*j] <= 0.0).collect();
+            let drop: Vec<usize> = if idle.is_empty() { self.violator(&fractions).into_iter().collect() } else { idle };
+            if !drop.is_empty() {
+                drop.iter().for_each(|worker| caps[*worker] = 0.0);
                 continue;
             }
             let plan = Plan::new(self.problem, self.partition(&fractions))?;
             let Some(excess) = cluster.excess(&plan.memory) else {
-                return Ok(Ok(Solved { plan, model_ms: model.estimate_ms(&fractions) }));
+                return Ok(Outcome::Plan(Box::new(plan), model.estimate_ms(&fractions)));
             };
             least = Excess::least(least, excess);
             if caps[excess.worker] <= 0.0 {
-                return Ok(Err(excess)); // what it must hold as root or coordinator is too much
+                return Ok(Outcome::Excess(excess)); // what it must hold as root or coordinator is too much
             }
-            let cap = 0.95 * fractions[excess.worker] * excess.has_bytes as f64 / excess.needs_bytes as f64;
+            // Rows take activations; weights are the same for all who have rows.
+            let memory = plan.memory[excess.worker];
+            let room = excess.has_bytes.saturating_sub(memory.weights) as f64 / memory.activations.max(1) as f64;
+            let cap = 0.95 * fractions[excess.worker] * room;
             caps[excess.worker] = if cap * tallest as f64 >= 1.0 { cap } else { 0.0 };
         }
     }

@@ -58,6 +58,24 @@ pub enum PartitionError {
         /// What would be right.
         right: &'static str,
     },
+    /// A pair of workers whose messages cannot be relayed.
+    #[error(
+        "messages between workers {from} and {to} cannot be relayed by worker 0; a pair is two others that there are"
+    )]
+    Relay {
+        /// One of them.
+        from: usize,
+        /// The other.
+        to: usize,
+    },
+    /// A worker that is not there.
+    #[error("there is no worker {worker}; there are {workers}, numbered from 0")]
+    NoWorker {
+        /// The number given.
+        worker: usize,
+        /// Workers there are.
+        workers: usize,
+    },
     /// A time that is none.
     #[error("worker {worker} is said to take {ms} ms for operator {operator}; a time is a number from 0")]
     Time {

@@ -4,7 +4,7 @@
 //! it computes; partial sums leave as soon as they are made, parts of the output as soon as the tail has run, the
 //! image at 0 ms; received partial sums are added in the order of their arrival (to zeros where the worker has made
 //! none). A message occupies its sender's uplink, or the one medium, for set-up and bytes, after all that became ready
-//! before it, and arrives one delay later. Sending so overlaps with computing, which closed forms do not know.
+//! before it, and arrives one delay later; what the coordinator relays then waits for its uplink. Sending so overlaps with computing, which closed forms do not know.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,9 +25,9 @@ pub enum Activity {
     Add,
     /// What follows the layer.
     Tail,
-    /// Sending, beside all else.
+    /// Sending, beside all else; relaying, too.
     Send {
-        /// To whom.
+        /// To whom, over one link.
         to: usize,
         /// How much.
         bytes: u64,
@@ -54,9 +54,9 @@ pub struct Timeline {
     pub spans: Vec<Vec<Span>>,
     /// Until the coordinator has the answer, milliseconds.
     pub total_ms: f64,
-    /// Messages sent.
+    /// Messages of the schedule; one that is relayed is sent twice and counts once.
     pub messages: usize,
-    /// Bytes sent.
+    /// Bytes in them.
     pub bytes: u64,
     /// What each worker computes and adds, milliseconds.
     pub busy_ms: Vec<f64>,
@@ -105,6 +105,13 @@ struct Inbox {
     arrivals_ms: Vec<f64>,
 }
 
+/// A message with the phase that awaits it, and who has it: its sender, or the coordinator that relays it.
+struct Message<'a> {
+    phase: usize,
+    transfer: &'a Transfer,
+    at: usize,
+}
+
 /// A message that is ready: by time (whose bits keep its order, as it is not negative), then sender, then number.
 type Ready = Reverse<(u64, usize, usize)>;
 
@@ -116,7 +123,7 @@ struct Run<'a, R> {
     phase: Vec<usize>,
     free_ms: Vec<f64>,
     inbox: Vec<Inbox>,
-    messages: Vec<(usize, &'a Transfer)>,
+    messages: Vec<Message<'a>>,
     ready: BinaryHeap<Ready>,
     /// Until when each uplink is occupied; of a shared medium only the first counts.
     occupied_ms: Vec<f64>,
@@ -144,8 +151,9 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
     (0..workers).for_each(|worker| run.advance(worker));
     // All workers wait, so that nothing can become ready before the first that is.
     while let Some(Reverse((ready, _, number))) = run.ready.pop() {
-        let to = run.send(number, f64::from_bits(ready));
-        run.advance(to);
+        if let Some(receiver) = run.send(number, f64::from_bits(ready)) {
+            run.advance(receiver);
+        }
     }
     let answer = &run.inbox[2 * schedule.stages.len() * workers + COORDINATOR];
     run.totals.total_ms = answer.arrivals_ms.iter().copied().fold(run.free_ms[COORDINATOR], f64::max);
@@ -227,24 +235,31 @@ impl<'a, R: FnMut(usize, Span)> Run<'a, R> {
         let ready = self.free_ms[from].to_bits();
         for transfer in self.transfers(phase).iter().filter(|transfer| transfer.from == from) {
             self.ready.push(Reverse((ready, from, self.messages.len())));
-            self.messages.push((phase, transfer));
+            self.messages.push(Message { phase, transfer, at: from });
         }
     }
 
-    /// Sends a message, and tells to whom.
-    fn send(&mut self, number: usize, ready_ms: f64) -> usize {
-        let (phase, transfer) = self.messages[number];
-        let Transfer { from, to, .. } = *transfer;
-        let (link, bytes) = (self.problem.cluster.link(from, to), transfer.bytes());
-        let uplink = if self.problem.cluster.medium() == Medium::Shared { 0 } else { from };
+    /// Sends a message over one link, and tells who has all of it, if that is whom it is for.
+    fn send(&mut self, number: usize, ready_ms: f64) -> Option<usize> {
+        let cluster = self.problem.cluster;
+        let Message { phase, transfer, at } = self.messages[number];
+        let to = cluster.next_hop(at, transfer.to);
+        let (link, bytes) = (cluster.link(at, to), transfer.bytes());
+        let uplink = if cluster.medium() == Medium::Shared { 0 } else { at };
         let from_ms = self.occupied_ms[uplink].max(ready_ms);
         let to_ms = from_ms + link.occupied_ms(bytes);
-        (self.record)(from, Span { activity: Activity::Send { to, bytes }, operator: phase / 2, from_ms, to_ms });
+        (self.record)(at, Span { activity: Activity::Send { to, bytes }, operator: phase / 2, from_ms, to_ms });
         self.occupied_ms[uplink] = to_ms;
-        self.totals.sending_ms[from] += to_ms - from_ms;
+        self.totals.sending_ms[at] += to_ms - from_ms;
+        let arrival_ms = to_ms + link.delay_ms;
+        if to != transfer.to {
+            self.messages[number].at = to;
+            self.ready.push(Reverse((arrival_ms.to_bits(), to, number)));
+            return None;
+        }
         let inbox = &mut self.inbox[phase * self.schedule.workers + to];
         inbox.missing -= 1;
-        inbox.arrivals_ms.push(to_ms + link.delay_ms);
-        to
+        inbox.arrivals_ms.push(arrival_ms);
+        Some(to)
     }
 }

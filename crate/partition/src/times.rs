@@ -60,23 +60,48 @@ impl<'a> Speeds<'a> {
         }
         Ok(Self { network, speeds })
     }
+
+    /// Reading so many bytes; not a number for a worker without a speed, which a [`Problem`](crate::Problem) refuses.
+    fn moving_ms(&self, worker: usize, bytes: u64) -> f64 {
+        self.speeds.get(worker).map_or(f64::NAN, |speed| bytes as f64 / speed.bytes_per_s * 1e3)
+    }
 }
 
 impl ComputeTimes for Speeds<'_> {
     fn layer_ms(&self, worker: usize, operator: usize, inputs: usize, made: &Region) -> f64 {
-        let speed = &self.speeds[worker];
         let macs = self.network.operators()[operator].macs(made, inputs);
-        speed.fixed_ms + macs as f64 / speed.macs_per_s * 1e3
+        self.speeds.get(worker).map_or(f64::NAN, |speed| speed.fixed_ms + macs as f64 / speed.macs_per_s * 1e3)
     }
 
     fn tail_ms(&self, worker: usize, operator: usize, complete: &Region) -> f64 {
         let operator = &self.network.operators()[operator];
-        let bytes = 4 * complete.shape(operator.made.width).values() * operator.tail.len() as u64;
-        bytes as f64 / self.speeds[worker].bytes_per_s * 1e3
+        self.moving_ms(worker, 4 * complete.shape(operator.made.width).values() * operator.tail.len() as u64)
     }
 
     fn add_ms(&self, worker: usize, values: u64) -> f64 {
         // Two numbers are read for each that is written.
-        8.0 * values as f64 / self.speeds[worker].bytes_per_s * 1e3
+        self.moving_ms(worker, 8 * values)
+    }
+}
+
+/// The times of some workers, for [`Cluster::only`](crate::Cluster::only) these.
+pub struct Only<'a> {
+    /// The times of all.
+    pub times: &'a dyn ComputeTimes,
+    /// Whose they are, by their numbers among all.
+    pub workers: Vec<usize>,
+}
+
+impl ComputeTimes for Only<'_> {
+    fn layer_ms(&self, worker: usize, operator: usize, inputs: usize, made: &Region) -> f64 {
+        self.times.layer_ms(self.workers[worker], operator, inputs, made)
+    }
+
+    fn tail_ms(&self, worker: usize, operator: usize, complete: &Region) -> f64 {
+        self.times.tail_ms(self.workers[worker], operator, complete)
+    }
+
+    fn add_ms(&self, worker: usize, values: u64) -> f64 {
+        self.times.add_ms(self.workers[worker], values)
     }
 }

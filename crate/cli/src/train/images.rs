@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cleave_arch::cnn::{Network, zoo};
+use cleave_arch::cnn::zoo;
 use cleave_data::images::{FASHION, ImageSet};
 use cleave_model::cnn::{CnnWeights, ImageCard};
 use cleave_model::{Storage, Weights};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ops::{connect, convolve};
+use super::ops::{connect, convolve, prepare};
 use super::weights::CnnWeights;
 use crate::kernel::conv::Window;
 use crate::{EPSILON, ModelError};
@@ -121,7 +121,7 @@ impl Reader<'_> {
                 let weight = Tensor::from_data(TensorData::new(weight, shape), self.device);
                 let rows = operator.input_rows(&work.made.rows);
                 let window = Window { kernel, stride, above: rows.above, below: rows.below, side: padding };
-                Layer::Conv { weight, bias: self.bias(operator, work)?, window }
+                Layer::Conv { weight: prepare(weight, window), bias: self.bias(operator, work)?, window }
             }
             Kind::Linear => {
                 let block = operator.input.height * operator.input.width;

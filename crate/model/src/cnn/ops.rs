@@ -1,6 +1,7 @@
 //! Convolution and fully connected layers as a backend extension: on Flex by the slice kernels, on CubeCL by burn's.
 
 use crate::kernel::conv::{self, Extent, Window};
+use crate::kernel::winograd;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::ops::ConvOptions;
@@ -10,7 +11,12 @@ use burn_flex::FlexTensor;
 /// What image networks need beside burn's operations. Inference only.
 #[backend_extension(Flex, Cube: cfg(feature = "wgpu"))]
 pub trait MapOps: Backend {
-    /// `x [1, c, h, w]`, `weight [o, c, k, k]`, `bias [o]` → `[1, o, rows, columns]`.
+    /// `weight [o, c, k, k]` as [`Self::conv`] wants it.
+    fn prepare(weight: FloatTensor<Self>, _window: Window) -> FloatTensor<Self> {
+        weight
+    }
+
+    /// `x [1, c, h, w]`, a prepared weight, `bias [o]` → `[1, o, rows, columns]`.
     fn conv(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -29,6 +35,16 @@ pub trait MapOps: Backend {
 }
 
 impl MapOps for Flex {
+    /// `[16, o, c, 1]` where Winograd's filtering suits.
+    fn prepare(weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        let [outputs, channels, ..] = weight.layout().shape().dims::<4>();
+        if !winograd::suits(channels, outputs, &window) {
+            return weight;
+        }
+        let transformed = winograd::transform_weight(floats(&weight.to_contiguous()));
+        FlexTensor::from_data(TensorData::new(transformed, [16, outputs, channels, 1]))
+    }
+
     fn conv(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -40,7 +56,8 @@ impl MapOps for Flex {
         let extent = Extent { channels, height, width, outputs: floats(&bias).len(), window };
         let [rows, cols] = extent.output();
         let mut out = vec![0.0; extent.outputs * rows * cols];
-        conv::conv(floats(&x), floats(&weight), floats(&bias), &extent, &mut out);
+        let kernel = if winograd::suits(channels, extent.outputs, &window) { winograd::conv } else { conv::conv };
+        kernel(floats(&x), floats(&weight), floats(&bias), &extent, &mut out);
         FlexTensor::from_data(TensorData::new(out, [1, extent.outputs, rows, cols]))
     }
 
@@ -59,6 +76,11 @@ impl MapOps for burn_cubecl::CubeBackend {}
 fn floats(tensor: &FlexTensor) -> &[f32] {
     let (start, end) = tensor.layout().contiguous_offsets().unwrap_or_default();
     &tensor.storage::<f32>()[start..end]
+}
+
+/// See [`MapOps::prepare`].
+pub(super) fn prepare(weight: Tensor<4>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as MapOps>::prepare(weight.into_dispatch(), window))
 }
 
 /// See [`MapOps::conv`].

@@ -6,6 +6,7 @@ pub mod gather;
 pub mod knn;
 pub mod linear;
 pub mod matmul;
+pub mod winograd;
 
 /// Extents of a batch of graphs: `batch` clouds of `nodes` nodes with `channels` features and
 /// `neighbours` neighbours each.

@@ -64,8 +64,8 @@ impl Model {
         let strip = |from, to, map: Shape| match from == to {
             true => Line::default(),
             false => {
-                let (link, bytes) = (problem.cluster.link(from, to), 4 * map.values());
-                Line { fixed: link.setup_ms, slope: link.occupied_ms(bytes) - link.setup_ms }
+                let fixed = problem.cluster.message_ms(from, to, 0);
+                Line { fixed, slope: problem.cluster.message_ms(from, to, 4 * map.values()) - fixed }
             }
         };
         let mut gather = Vec::with_capacity(active.len());
@@ -158,5 +158,5 @@ fn halo_ms(problem: &Problem, active: &[usize], j: usize, at: usize) -> f64 {
     }
     let bytes = 4 * (rows * input.channels * input.width) as u64;
     let neighbours = [j.checked_sub(1), Some(j + 1)].into_iter().flatten().filter_map(|other| active.get(other));
-    neighbours.map(|to| problem.cluster.link(active[j], *to).occupied_ms(bytes)).sum()
+    neighbours.map(|to| problem.cluster.message_ms(active[j], *to, bytes)).sum()
 }

@@ -19,6 +19,11 @@ pub(super) fn improve(judge: &mut Judge, space: &Space, best: &mut Candidate) {
             move_units(judge, best, segment);
         }
         change_steps(judge, space, best);
+        for at in 0..best.partition.steps.len() {
+            if matches!(best.partition.steps[at].split, Split::Rows(_)) {
+                move_units(judge, best, at..at + 1);
+            }
+        }
         if judge.tries == 0 || best.ms > before_ms * (1.0 - LEAST_GAIN) {
             return;
         }

@@ -113,7 +113,7 @@ fn weights(problem: &Problem, plans: &[Partition]) -> Vec<Vec<f64>> {
     let sending_ms = |worker: usize| -> f64 {
         let bytes: u64 = operators.iter().map(|operator| 4 * operator.output.values()).sum();
         let others = (0..workers).filter(|other| *other != worker);
-        others.map(|to| cluster.link(worker, to).occupied_ms(bytes)).sum()
+        others.map(|to| cluster.message_ms(worker, to, bytes)).sum()
     };
     let inverse = |ms: f64| if ms > 0.0 { 1.0 / ms } else { 0.0 };
     let each = |ms: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..workers).map(|worker| inverse(ms(worker))).collect() };

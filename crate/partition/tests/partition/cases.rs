@@ -1,9 +1,10 @@
 //! Random clusters and partitions for the tests, each a function of a seed.
-#![allow(dead_code)]
 
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{Kind, Network, Operator, Partition, Reduce, Shares, Split, Step};
-use cleave_partition::{Cluster, Link, Links, Medium, Problem, Speed, Speeds, Worker};
+use cleave_partition::{
+    Cluster, Effort, Link, Links, Medium, PartitionError, Plan, Problem, Speed, Speeds, Strategy, Worker, mixed,
+};
 
 /// A number from a range.
 pub fn between(rng: &mut SplitMix64, from: f64, to: f64) -> f64 {
@@ -19,8 +20,12 @@ pub fn random_link(rng: &mut SplitMix64) -> Link {
 /// Workers with links all alike or all different, over either medium.
 pub fn random_cluster(rng: &mut SplitMix64, workers: usize) -> Cluster {
     let medium = [Medium::Switched, Medium::Shared][rng.below(2)];
-    if rng.below(2) == 0 {
-        return Cluster::uniform(workers, random_link(rng), medium).unwrap();
+    match rng.below(3) {
+        0 => return Cluster::uniform(workers, random_link(rng), medium).unwrap(),
+        1 if workers > 2 => {
+            return Cluster::uniform(workers, random_link(rng), medium).unwrap().with_relayed(&[(1, 2)]).unwrap();
+        }
+        _ => {}
     }
     let pairs = (0..workers).map(|_| (0..workers).map(|_| random_link(rng)).collect()).collect();
     let named = (0..workers).map(|worker| Worker::named(format!("box {worker}"))).collect();
@@ -77,4 +82,14 @@ pub fn random_partition(rng: &mut SplitMix64, network: &Network, workers: usize)
         Step { split, reduce }
     };
     Partition { workers, steps: network.operators().iter().map(step).collect() }
+}
+
+/// A link with a tenth of a millisecond of delay.
+pub fn link(setup_ms: f64, mbps: f64) -> Link {
+    Link { setup_ms, mbps, delay_ms: 0.1 }
+}
+
+/// A strategy's plan; ours with little effort.
+pub fn plan(problem: &Problem, strategy: Strategy) -> Result<Plan, PartitionError> {
+    if strategy == Strategy::Mixed { mixed(problem, Effort::QUICK) } else { strategy.plan(problem) }
 }

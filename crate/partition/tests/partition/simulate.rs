@@ -1,13 +1,11 @@
 //! The simulation: by hand, against closed forms, and what holds for every schedule.
 
-mod common;
-
+use crate::cases::{between, problem, random_cluster, random_link, random_partition, random_speeds};
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{Network, Partition, Schedule, Shares, Split, Step};
 use cleave_partition::{
     Activity, Cluster, Link, Medium, Plan, Problem, Span, Speed, Speeds, chain, iop_greedy, output_channel, simulate,
 };
-use common::{between, problem, random_cluster, random_link, random_partition, random_speeds};
 
 /// 1 MAC/ms, 1 ms for each added value.
 const SLOW: Speed = Speed { macs_per_s: 1e3, bytes_per_s: 8e3, fixed_ms: 0.0 };
@@ -55,19 +53,45 @@ fn a_pair_by_hand() {
 
 #[test]
 fn messages_go_out_when_they_are_ready_and_one_after_another() {
-    // The coordinator sends its part of the first operator's output while worker 1 still computes.
-    let network: Network = "1x2x2: conv 2 k1, conv 2 k1".parse().unwrap();
+    // Set-up alone: 3 ms for each message. The first operator takes 4 ms for a channel, the second 12.
+    let network: Network = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
     let link = Link { setup_ms: 3.0, mbps: f64::INFINITY, delay_ms: 0.0 };
-    let outputs = || Step::new(Split::Outputs(Shares::even(2, 3)));
-    for (medium, total_ms) in [(Medium::Switched, 21.0), (Medium::Shared, 27.0)] {
+    let steps = vec![Step::new(Split::Outputs(Shares::even(3, 3))); 2];
+    // All messages are ready at the same times: 0, 0 (image), 4, 4, 7, 7, 10, 10; worker 0 has all at 13 or 21, worker 1
+    // at 16 or 24 and answers last. Either way worker 0 sends while others compute.
+    for (medium, from_worker_0, total_ms) in [
+        (Medium::Switched, [(0.0, 3.0), (3.0, 6.0), (6.0, 9.0), (9.0, 12.0)], 31.0),
+        (Medium::Shared, [(0.0, 3.0), (3.0, 6.0), (6.0, 9.0), (9.0, 12.0)], 39.0),
+    ] {
         let cluster = Cluster::uniform(3, link, medium).unwrap();
         let times = Speeds::new(&network, vec![SLOW; 3]).unwrap();
         let problem = problem(&network, &cluster, &times);
-        let plan = Plan::new(&problem, Partition { workers: 3, steps: vec![outputs(), outputs()] }).unwrap();
-        // Worker 2 has no channel. Image 0–3; worker 0 computes 0–4 and sends 4–7; worker 1 computes 3–7, sends 7–10;
-        // from 10 on worker 0 computes 8 ms, worker 1 from 7 on until 15 and sends 15–18.
-        assert_eq!(plan.timeline.total_ms, 18.0, "{medium:?} {total_ms}");
+        let plan = Plan::new(&problem, Partition { workers: 3, steps: steps.clone() }).unwrap();
+        let sends = spans(&plan, 0).into_iter().filter(|span| matches!(span.0, Activity::Send { .. }));
+        assert_eq!(sends.map(|span| (span.2, span.3)).collect::<Vec<_>>(), from_worker_0);
+        assert_eq!(plan.total_ms(), total_ms, "{medium:?}");
     }
+}
+
+#[test]
+fn what_is_relayed_takes_the_coordinators_uplink_too() {
+    let network: Network = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
+    let link = Link { setup_ms: 3.0, mbps: f64::INFINITY, delay_ms: 0.5 };
+    let cluster = Cluster::uniform(3, link, Medium::Switched).unwrap().with_relayed(&[(1, 2)]).unwrap();
+    assert_eq!((cluster.message_ms(0, 2, 9), cluster.message_ms(1, 2, 9)), (3.0, 6.0));
+    let times = Speeds::new(&network, vec![SLOW; 3]).unwrap();
+    let problem = problem(&network, &cluster, &times);
+    // Worker 1 makes the first operator, worker 2 the second.
+    let steps = vec![Step::new(Split::Alone(1)), Step::new(Split::Alone(2))];
+    let plan = Plan::new(&problem, Partition { workers: 3, steps }).unwrap();
+    let (to_1, to_2) = (Activity::Send { to: 1, bytes: 16 }, Activity::Send { to: 2, bytes: 48 });
+    // Image 0–3.5, 12 ms of computing, 15.5–18.5 and 0.5 to the coordinator, 19–22 and 0.5 to worker 2, 36 ms, back.
+    assert_eq!(spans(&plan, 0), [(to_1, 0, 0.0, 3.0), (to_2, 1, 19.0, 22.0)]);
+    assert_eq!((plan.total_ms(), plan.timeline.messages, plan.timeline.bytes), (62.0, 3, 16 + 48 + 48));
+    // Of these the coordinator and worker 2 are left: nothing to relay.
+    let two = cluster.only(&[0, 2]).unwrap();
+    assert_eq!((two.len(), two.workers()[1].name.as_str(), two.message_ms(1, 0, 9)), (2, "worker 2", 3.0));
+    assert_eq!(cluster.only(&[0, 2, 1]).unwrap().message_ms(1, 2, 9), 6.0);
 }
 
 #[test]
@@ -151,7 +175,8 @@ fn of_every_schedule() {
             }
             assert!(span.to_ms >= span.from_ms);
         }
-        assert_eq!(sends.len(), timeline.messages);
+        let relayed = schedule.transfers().filter(|transfer| cluster.is_relayed(transfer.from, transfer.to)).count();
+        assert_eq!(sends.len(), timeline.messages + relayed);
         sends.sort_by(|a, b| a.0.total_cmp(&b.0));
         if cluster.medium() == Medium::Shared {
             assert!(sends.windows(2).all(|two| two[0].1 <= two[1].0));
