@@ -53,6 +53,19 @@ impl Shaper {
         self.last_arrival
     }
 
+    /// Occupies the wire for so long before the next message: its set-up.
+    pub(crate) fn occupy(&mut self, span: Micros, now: Micros) {
+        if now > self.free_at {
+            (self.free_at, self.remainder) = (now, 0);
+        }
+        self.free_at = self.free_at + span;
+    }
+
+    /// When the wire has sent everything handed to it.
+    pub(crate) fn free_at(&self) -> Micros {
+        self.free_at
+    }
+
     fn transmit(&mut self, bytes: usize, now: Micros) {
         if now > self.free_at {
             (self.free_at, self.remainder) = (now, 0);

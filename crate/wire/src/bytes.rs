@@ -25,6 +25,13 @@ impl Writer {
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
+    /// f32 values, all at once: one by one they would take longer than the copy.
+    pub(crate) fn floats(&mut self, values: &[f32]) {
+        let start = self.0.len();
+        self.0.resize(start + 4 * values.len(), 0);
+        let (places, _) = self.0[start..].as_chunks_mut::<4>();
+        places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_le_bytes());
+    }
     /// A text with its length as u16; cut at a character where it exceeds [`Limits::MAX_TEXT_BYTES`].
     pub(crate) fn text(&mut self, text: &str) {
         let mut end = text.len().min(Limits::MAX_TEXT_BYTES);

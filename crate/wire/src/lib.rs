@@ -10,6 +10,7 @@
 //! This crate knows no socket, no clock and no tensor library.
 
 mod bytes;
+pub mod cooperate;
 pub mod error;
 pub mod header;
 pub mod limits;

@@ -22,7 +22,7 @@ impl TokenCheck {
         Self::new(|_| true)
     }
 
-    pub(super) fn accepts(&self, token: &str) -> bool {
+    pub(crate) fn accepts(&self, token: &str) -> bool {
         (self.0)(token)
     }
 }
