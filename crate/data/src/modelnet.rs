@@ -4,6 +4,13 @@
 use crate::format::{Npy, Zip, array};
 use crate::{DataError, Format, Place};
 
+/// What a set is called, and the files that it stands in, in a folder of data.
+pub const NAME: &str = "ModelNet10";
+/// Its training part.
+pub const TRAIN: &str = "modelnet10_1024_train.npz";
+/// Its test part, which no search sees.
+pub const TEST: &str = "modelnet10_1024_test.npz";
+
 /// Labelled clouds of one size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
@@ -44,12 +51,24 @@ impl Dataset {
 
     /// At most `n` clouds, spread evenly over the set.
     pub fn spread(&self, n: usize) -> Self {
-        let n = n.min(self.len());
-        let at = |i: usize| i * self.len() / n.max(1);
+        let all: Vec<usize> = (0..self.len()).collect();
+        self.picked(&evenly(&all, n))
+    }
+
+    /// At most `n` clouds, as many of one class as of another as far as there are, spread evenly over each class.
+    pub fn balanced(&self, n: usize) -> Self {
+        let each = n / self.classes.len().max(1);
+        let of = |class| (0..self.len()).filter(|at| usize::from(self.labels[*at]) == class).collect::<Vec<_>>();
+        let picked: Vec<usize> = (0..self.classes.len()).flat_map(|class| evenly(&of(class), each)).collect();
+        self.picked(&picked)
+    }
+
+    fn picked(&self, which: &[usize]) -> Self {
         Self {
-            points: (0..n).flat_map(|i| self.cloud(at(i)).unwrap_or_default()).copied().collect(),
-            labels: (0..n).map(|i| self.labels[at(i)]).collect(),
-            ..self.clone()
+            points: which.iter().flat_map(|at| self.cloud(*at).unwrap_or_default()).copied().collect(),
+            labels: which.iter().map(|at| self.labels[*at]).collect(),
+            n_points: self.n_points,
+            classes: self.classes.clone(),
         }
     }
 
@@ -69,8 +88,14 @@ impl Dataset {
     }
 }
 
+/// At most `n` of these, evenly spread.
+fn evenly(all: &[usize], n: usize) -> Vec<usize> {
+    let n = n.min(all.len());
+    (0..n).map(|i| all[i * all.len() / n]).collect()
+}
+
 /// Full scale of the stored coordinates.
-const SCALE: f32 = 32767.0;
+pub(crate) const SCALE: f32 = 32767.0;
 
 /// Decodes the set from the bytes of the NPZ.
 ///
@@ -111,5 +136,16 @@ mod tests {
         assert_eq!((rest.len(), aside.len()), (36, 4));
         assert_eq!(aside.labels, [0, 1, 0, 1]);
         assert_eq!(aside.points.iter().step_by(6).copied().collect::<Vec<_>>(), [18.0, 19.0, 38.0, 39.0]);
+    }
+
+    #[test]
+    fn a_small_class_gives_all_that_it_has() {
+        let points = (0..12 * 3).map(|i| (i / 3) as f32).collect();
+        let labels = [vec![0; 10], vec![1; 2]].concat();
+        let all = Dataset { points, labels, n_points: 1, classes: vec!["a".into(), "b".into()] };
+        let firsts = |set: Dataset| set.points.iter().step_by(3).copied().collect::<Vec<_>>();
+        assert_eq!(firsts(all.balanced(10)), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 11.0]);
+        assert_eq!(firsts(all.spread(3)), [0.0, 4.0, 8.0]);
+        assert!(all.balanced(1).is_empty());
     }
 }

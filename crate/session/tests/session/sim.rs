@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cleave_arch::array::Array;
 use cleave_session::{
     DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
-    FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
+    Fetched, FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
 };
 use cleave_wire::ModelHash;
 
@@ -87,6 +87,7 @@ pub struct World {
     pub most_edge_jobs: usize,
     pub measured: Vec<(u32, Result<Measured, String>)>,
     pub echoed: Vec<(u32, Result<Echo, String>)>,
+    pub fetched: Vec<Fetched>,
     settings: Settings,
     happenings: BTreeMap<(Micros, u64), Happening>,
     next_number: u64,
@@ -116,6 +117,7 @@ impl World {
             most_edge_jobs: 0,
             measured: Vec::new(),
             echoed: Vec::new(),
+            fetched: Vec::new(),
             settings,
             happenings: BTreeMap::new(),
             next_number: 0,
@@ -340,6 +342,7 @@ impl World {
             DeviceEffect::Status(status) => self.statuses.push((self.now, status)),
             DeviceEffect::Measured { id, result } => self.measured.push((id, result)),
             DeviceEffect::Echoed { id, result } => self.echoed.push((id, result)),
+            DeviceEffect::Validation(fetched) => self.fetched.push(fetched),
         }
     }
 
