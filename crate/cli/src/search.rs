@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cleave_arch::{Plan, Task};
 use cleave_cost::graph::PlanGraph;
 use cleave_cost::{Machines, Price};
@@ -114,7 +114,7 @@ pub fn run(args: &SearchArgs) -> Result<()> {
     let machines = args.machines()?;
     let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
     let prices = Prices { machines, predictor, task };
-    let mut search = args.search(&task)?;
+    let mut search = args.search(&task, judge.name())?;
     let started = Instant::now();
     let judging = drive(&mut search, &prices, &mut judge, args.state.as_deref())?;
     let seconds = started.elapsed().as_secs_f64();
@@ -133,11 +133,16 @@ impl SearchArgs {
         Ok(machines)
     }
 
-    fn search(&self, task: &Task) -> Result<Search> {
+    fn search(&self, task: &Task, judge: &str) -> Result<Search> {
         if let Some(path) = self.state.as_deref().filter(|path| path.exists()) {
             let text =
                 fs::read_to_string(path).with_context(|| format!("the search {} cannot be read", path.display()))?;
-            return Search::from_json(&text).with_context(|| format!("the search {}", path.display()));
+            let search = Search::from_json(&text).with_context(|| format!("the search {}", path.display()))?;
+            let other = &search.settings().judge;
+            if other != judge {
+                bail!("the search {} was judged on {other}, not on {judge}; name the same data", path.display());
+            }
+            return Ok(search);
         }
         let strategy = match self.strategy {
             StrategyArg::Random => Strategy::Random,
@@ -154,8 +159,8 @@ impl SearchArgs {
             link_bytes: limits.link_kb.map(|kb| 1e3 * kb),
         };
         let budget = Budget { candidates: self.candidates, evaluations: self.evaluations };
-        let (seed, weight, codec) = (self.seed, self.weight, self.codec.clone());
-        Ok(Search::new(Settings { strategy, limits, budget, seed, weight, codec }, task)?)
+        let (seed, weight, codec, judge) = (self.seed, self.weight, self.codec.clone(), judge.to_owned());
+        Ok(Search::new(Settings { strategy, limits, budget, seed, weight, codec, judge }, task)?)
     }
 }
 

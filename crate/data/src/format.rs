@@ -16,9 +16,9 @@ mod zip;
 
 pub mod idx;
 
-pub(crate) use npy::Npy;
+pub(crate) use npy::{Npy, npy_bytes};
 pub(crate) use npz::array;
-pub(crate) use zip::Zip;
+pub(crate) use zip::{Zip, zip_bytes};
 
 use crate::{DataError, Sample};
 

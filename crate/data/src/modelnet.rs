@@ -1,7 +1,7 @@
 //! A set of labelled clouds in one NPZ: `points` int16 `[n, n_points, 3]` in units of 1 / 32767, `labels` u8 `[n]`,
 //! `classes` text. The form in which training and evaluation get ModelNet10; the data itself is never ours to ship.
 
-use crate::format::{Npy, Zip, array};
+use crate::format::{Npy, Zip, array, npy_bytes, zip_bytes};
 use crate::{DataError, Format, Place};
 
 /// What a set is called, and the files that it stands in, in a folder of data.
@@ -119,6 +119,20 @@ pub fn decode(bytes: &[u8]) -> Result<Dataset, DataError> {
     Ok(Dataset { points, labels, n_points, classes })
 }
 
+/// The bytes of the NPZ, not compressed: what [`decode`] reads, for sets of one's own.
+pub fn encode(set: &Dataset) -> Vec<u8> {
+    let points = set.points.iter().flat_map(|value| ((value * SCALE).round() as i16).to_le_bytes()).collect::<Vec<_>>();
+    let longest = set.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
+    let padded = |name: &String| name.chars().chain(std::iter::repeat('\0')).take(longest).collect::<Vec<_>>();
+    let characters = set.classes.iter().flat_map(padded).flat_map(|character| u32::from(character).to_le_bytes());
+    let (text, names) = (format!("<U{longest}"), characters.collect::<Vec<_>>());
+    zip_bytes(&[
+        ("points.npy", npy_bytes("<i2", &[set.len(), set.n_points, 3], &points)),
+        ("labels.npy", npy_bytes("|u1", &[set.len()], &set.labels)),
+        ("classes.npy", npy_bytes(&text, &[set.classes.len()], &names)),
+    ])
+}
+
 fn bad(found: String, expected: String) -> DataError {
     DataError::Malformed { format: Format::Npz, place: Place::Header, found, expected }
 }
@@ -136,6 +150,13 @@ mod tests {
         assert_eq!((rest.len(), aside.len()), (36, 4));
         assert_eq!(aside.labels, [0, 1, 0, 1]);
         assert_eq!(aside.points.iter().step_by(6).copied().collect::<Vec<_>>(), [18.0, 19.0, 38.0, 39.0]);
+    }
+
+    #[test]
+    fn a_set_that_is_written_is_read_back() {
+        let points = [0.0, 1.0, -1.0, 0.25, 0.5, 0.75].map(|value| (value * SCALE).round() / SCALE).to_vec();
+        let set = Dataset { points, labels: vec![1, 0], n_points: 1, classes: vec!["tâble".into(), "bed".into()] };
+        assert_eq!(decode(&encode(&set)), Ok(set));
     }
 
     #[test]
