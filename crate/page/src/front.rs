@@ -95,8 +95,8 @@ pub fn funnel(search: &Search) -> String {
         return format!("{} candidates, none within the limits: {binding}.", count(search.drawn));
     }
     format!(
-        "{}: {} of {} candidates drawn, {} valid, {} within the limits by the table, {} by the predictor, {} judged; {} \
-         candidates/s.",
+        "{}: {} of {} candidates drawn, {} valid, {} within the limits by the table, {} by the predictor, {} judged on \
+         {}; {} candidates/s.",
         if search.running { search.stage.as_str() } else { "Finished" },
         count(search.drawn),
         count(search.wanted),
@@ -104,6 +104,7 @@ pub fn funnel(search: &Search) -> String {
         count(search.by_table),
         count(search.by_predictor),
         count(search.evaluated),
+        search.judged_on,
         count(search.per_second.round() as u64)
     )
 }

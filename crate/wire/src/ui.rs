@@ -161,9 +161,17 @@ pub enum EdgeStatus {
     /// Trying.
     Connecting { url: String },
     /// A native edge answers.
-    Connected { url: String, name: String, threads: usize, rtt_millis: f64 },
+    Connected { url: String, name: String, threads: usize, rtt_millis: f64, validation: Option<Validation> },
     /// It went away; frames are finished locally until it is back.
     Lost { url: String, why: String, retry_millis: f64 },
+}
+
+/// Clouds for judging that an edge has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// What people call the set.
+    pub name: String,
+    pub clouds: usize,
 }
 
 /// A point cloud: `points` holds x, y, z of every point, normalised to the unit sphere, z up.
@@ -326,6 +334,16 @@ pub enum Strategy {
     Nsga,
 }
 
+/// What accuracies are measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Judge {
+    /// Furniture that the worker generates.
+    #[default]
+    Furniture,
+    /// The clouds of the edge.
+    Edge,
+}
+
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchWish {
@@ -343,6 +361,9 @@ pub struct SearchWish {
     pub seed: u64,
     /// Of what crosses.
     pub codec: String,
+    /// A wish of before there was a choice means furniture.
+    #[serde(default)]
+    pub judge: Judge,
 }
 
 /// A search.
@@ -359,6 +380,8 @@ pub struct Search {
     pub by_predictor: u64,
     /// Architectures judged.
     pub evaluated: u64,
+    /// On which set of clouds, by a name that no other set has.
+    pub judged_on: String,
     /// Candidates a second, judging left out.
     pub per_second: f64,
     /// Those that no other beats.
@@ -375,7 +398,7 @@ pub struct Search {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Design {
     pub plan: String,
-    /// On generated furniture, 0..=1.
+    /// On the clouds that the search was judged on, 0..=1.
     pub accuracy: f64,
     pub latency_millis: f64,
     pub energy_millijoules: f64,

@@ -174,6 +174,7 @@ pub(crate) fn search(running: bool) -> ui::Search {
         by_table: 1,
         by_predictor: 1,
         evaluated: 1,
+        judged_on: "generated furniture".into(),
         per_second: 1.0,
         designs: vec![crate::front::tests::design(0.9, 1.0)],
         references: vec![],
@@ -193,5 +194,6 @@ pub(crate) fn wish() -> ui::SearchWish {
         evaluations: 1,
         seed: 1,
         codec: "f32".into(),
+        judge: ui::Judge::Furniture,
     }
 }

@@ -115,7 +115,7 @@ fn edge_words(status: &EdgeStatus) -> (String, String) {
             ("simulated".into(), "The edge half runs in this tab, behind a simulated link.".into())
         }
         EdgeStatus::Connecting { url } => ("connecting".into(), format!("Trying {url}.")),
-        EdgeStatus::Connected { url, name, threads, rtt_millis } => {
+        EdgeStatus::Connected { url, name, threads, rtt_millis, .. } => {
             let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
             (format!("{name}, {threads}"), format!("Connected to {url}, round trip {}.", format::millis(*rtt_millis)))
         }
