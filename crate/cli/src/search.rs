@@ -140,7 +140,7 @@ impl SearchArgs {
             let search = Search::from_json(&text).with_context(|| format!("the search {}", path.display()))?;
             let other = &search.settings().judge;
             if other != judge {
-                bail!("the search {} was judged on {other}, not on {judge}; name the same data", path.display());
+                bail!("the search {} was judged on {other}, not on {judge}; name another --state", path.display());
             }
             return Ok(search);
         }

@@ -56,7 +56,7 @@ impl Judges {
     }
 
     /// Number of clouds that judge.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match &self.source {
             Source::Furniture => JUDGES,
             Source::Edge(validation) => validation.judges.len(),

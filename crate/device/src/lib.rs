@@ -10,7 +10,7 @@ mod calibrating;
 pub mod compute;
 mod dispatching;
 pub mod engine;
-mod judges;
+pub mod judges;
 pub mod library;
 mod link;
 pub mod mailbox;

@@ -233,9 +233,9 @@ async fn judge(
         .await
         .map_err(|why| why.to_string())?;
     let mut correct = 0;
-    for first in (0..judges.len()).step_by(TOGETHER) {
+    for first in (0..judges.count()).step_by(TOGETHER) {
         turn().await;
-        let batch = first..(first + TOGETHER).min(judges.len());
+        let batch = first..(first + TOGETHER).min(judges.count());
         let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).into_data_async().await;
         let logits =
             logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))?;
@@ -244,7 +244,7 @@ async fn judge(
             correct += usize::from(best == judges.class(at));
         }
     }
-    Ok(correct as f64 / judges.len() as f64)
+    Ok(correct as f64 / judges.count() as f64)
 }
 
 /// The weights file of a design: its part of the shared weights, statistics measured on generated clouds of full size.

@@ -43,8 +43,8 @@ pub enum EdgeError {
     },
     /// There are no clouds for judging where they should be.
     #[error(
-        "{} cannot be used: {why}; --data names the folder of ModelNet10's training part, which is called {}",
-        path.display(), cleave_data::modelnet::TRAIN
+        "{} cannot be used: {why}; --data takes the folder that holds ModelNet10's training part under this name",
+        path.display()
     )]
     Data {
         /// The file that was looked for.

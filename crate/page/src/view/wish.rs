@@ -113,10 +113,10 @@ fn judges(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
     };
     let is = move |judge: Judge| move || wish.with(|wish| wish.judge == judge);
     let name = move || match offered.get() {
-        Ok(set) => format!("{} from the edge ({} clouds)", set.name, format::count(set.clouds)),
+        Ok(set) => format!("{} (edge, {} clouds)", set.name, format::count(set.clouds)),
         Err(_) => "clouds of the edge".into(),
     };
-    let reason = move || offered.get().err().unwrap_or("The edge's clouds were kept aside from training.");
+    let reason = move || offered.get().err().unwrap_or("The shared weights were not trained on these clouds.");
     view! {
         <label class="judges">"judged on"
             <select aria-describedby="judges-reason" on:change=chosen>
