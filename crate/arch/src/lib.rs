@@ -24,6 +24,7 @@
 
 mod architecture;
 pub mod array;
+pub mod cnn;
 mod codec;
 mod error;
 mod flow;
@@ -47,6 +48,6 @@ pub use op::{Connect, MAX_CHANNELS, MIN_CHANNELS, Message, Op, Pool, Reducer, Sa
 pub use params::{CLASSIFIER_HIDDEN, ParamSpec};
 pub use plan::{MAX_CUTS, Plan, Segment, Tier};
 pub use probe::{Probe, timed};
-pub use rng::{SplitMix64, random_neighbour};
+pub use rng::{SplitMix64, fnv_1a, random_neighbour};
 pub use task::{GraphSource, Task};
 pub use trace::{ClassifierTrace, Live, Slot, Step, Trace};

@@ -16,6 +16,11 @@ impl SplitMix64 {
         Self { state: seed }
     }
 
+    /// Leaves out the next `n` draws, at once.
+    pub fn skip(&mut self, n: u64) {
+        self.state = self.state.wrapping_add(GOLDEN_GAMMA.wrapping_mul(n));
+    }
+
     /// The next 64 uniform bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA);
@@ -54,6 +59,11 @@ pub fn random_neighbour(op: usize, i: usize, slot: usize, n: usize) -> usize {
     let absorb = |hash: u64, value: usize| mix((hash ^ value as u64).wrapping_add(GOLDEN_GAMMA));
     let hash = [op, i, slot].into_iter().fold(0, absorb);
     (hash % (n as u64).max(1)) as usize
+}
+
+/// FNV-1a of 64 bits (Fowler, Noll and Vo; RFC 9923): a name or some bytes as a number, the same everywhere.
+pub fn fnv_1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// SplitMix64's finaliser: a bijection that spreads every input bit over all output bits.

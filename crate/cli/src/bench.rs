@@ -1,5 +1,6 @@
 //! `cleave bench`: measurements for people to read and compare; nothing here passes or fails.
 
+mod images;
 mod loopback;
 mod native;
 mod predict;
@@ -19,6 +20,8 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum, default_value_t)]
     what: What,
+    #[command(flatten)]
+    images: images::ImagesArgs,
     #[command(flatten)]
     loopback: LoopbackArgs,
     #[command(flatten)]
@@ -45,6 +48,8 @@ enum What {
     /// DGCNN on this machine's cores
     #[default]
     Native,
+    /// An image network's operators on this machine's cores, by our kernels and by burn's
+    Images,
     /// The shipped network split between this process and an edge in it, over TCP
     Loopback,
     /// Predictions against measured pairs
@@ -59,6 +64,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let format = Format::from_flag(args.json);
     match args.what {
         What::Native => native::run(format),
+        What::Images => images::run(format, &args.images),
         What::Loopback => loopback::run(format, &args.loopback),
         What::Predict => predict::run(format, &args.predict),
     }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use cleave_arch::{GraphSource, Plan};
+use cleave_model::cnn::ImageCard;
 use cleave_model::{Card, Gnn, Storage, Weights};
 use cleave_train::{Evaluation, Material, Taught, Trainer, evaluate, evaluate_plan};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::material::{self, Part};
 use crate::output::{Align, Format, table};
 
+mod images;
 mod pairs;
 pub mod predictor;
 mod progress;
@@ -35,6 +37,8 @@ pub struct TrainArgs {
 enum What {
     /// Train a network on ModelNet10 and generated furniture, or on MR; checkpoints every epoch
     Network(Box<NetworkArgs>),
+    /// Train an image network on Fashion-MNIST
+    Images(images::ImagesArgs),
     /// Train the shared weights of the whole search space, one drawn architecture a step
     Supernet(Box<RunArgs>),
     /// Hold accuracies by shared weights against those of networks trained on their own
@@ -74,7 +78,7 @@ struct EvaluateArgs {
     /// Weights that `cleave train network` wrote
     #[arg(long, value_name = "FILE.safetensors")]
     weights: PathBuf,
-    /// Folder with modelnet10_1024_test.npz, or with the folder mr
+    /// Folder with modelnet10_1024_test.npz, with the folder mr, or with Fashion-MNIST
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Trained vectors of words, for texts
@@ -95,6 +99,7 @@ struct EvaluateArgs {
 pub fn run(args: &TrainArgs) -> Result<()> {
     match &args.what {
         What::Network(args) => network(args),
+        What::Images(args) => images::train(args),
         What::Supernet(args) => supernet::train(args),
         What::Rank(args) => supernet::rank(args),
         What::Evaluate(args) => evaluate_weights(args),
@@ -166,10 +171,14 @@ fn save(weights: &Weights, card: Card, test: &dyn Material) -> Result<(Evaluatio
     Ok((evaluation, stored.to_safetensors(&card, Storage::F16)?))
 }
 
+fn read_weights(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("the weights {} cannot be read", path.display()))
+}
+
 /// A trained network with its card and the size of its file.
 fn gnn(path: &Path) -> Result<(Card, Gnn, usize)> {
     let file = || format!("the weights {}", path.display());
-    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", file()))?;
+    let bytes = read_weights(path)?;
     let card = Card::from_safetensors(&bytes).with_context(file)?;
     let weights = Weights::from_safetensors(&bytes).with_context(file)?;
     let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).with_context(file)?;
@@ -177,6 +186,16 @@ fn gnn(path: &Path) -> Result<(Card, Gnn, usize)> {
 }
 
 fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
+    let bytes = read_weights(&args.weights)?;
+    if let Some(card) = ImageCard::from_safetensors(&bytes)? {
+        let evaluation = images::evaluate(&card, &bytes, &args.data)?;
+        return print_evaluation(
+            args,
+            &evaluation,
+            &card.classes,
+            json!({ "name": card.name, "network": card.network.to_string() }),
+        );
+    }
     let (card, gnn, bytes) = gnn(&args.weights)?;
     let test = material::read(&card.task, &args.data, args.words.as_deref(), Part::Test)?;
     let evaluation = if args.cuts.is_empty() {
@@ -184,15 +203,22 @@ fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
     } else {
         evaluate_plan(&gnn, &card.plan.with_cuts(args.cuts.clone())?, &*test)?
     };
+    let about = json!({ "name": card.name, "plan": card.plan.to_string(), "cuts": args.cuts, "bytes": bytes });
+    print_evaluation(args, &evaluation, test.classes(), about)
+}
+
+fn print_evaluation(args: &EvaluateArgs, evaluation: &Evaluation, classes: &[String], about: Value) -> Result<()> {
     let json = || {
-        json!({
-            "name": card.name, "plan": card.plan.to_string(), "cuts": args.cuts, "n": evaluation.n,
-            "correct": evaluation.correct, "accuracy": evaluation.accuracy(),
-            "mean_class_accuracy": evaluation.mean_class(), "classes": test.classes(),
-            "confusion": evaluation.confusion, "bytes": bytes,
-        })
+        let mut json = about;
+        json["n"] = evaluation.n.into();
+        json["correct"] = evaluation.correct.into();
+        json["accuracy"] = evaluation.accuracy().into();
+        json["mean_class_accuracy"] = evaluation.mean_class().into();
+        json["classes"] = classes.into();
+        json["confusion"] = json!(evaluation.confusion);
+        json
     };
-    Format::from_flag(args.json).print(|| summary(&evaluation, test.classes()), json)
+    Format::from_flag(args.json).print(|| summary(evaluation, classes), json)
 }
 
 /// Accuracy, then a row per class: how many of it were answered as what.

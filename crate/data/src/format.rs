@@ -14,6 +14,7 @@ mod scalar;
 mod text;
 mod zip;
 
+mod gzip;
 pub mod idx;
 
 pub(crate) use npy::{Npy, npy_bytes};

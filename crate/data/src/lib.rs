@@ -14,6 +14,7 @@ mod error;
 mod format;
 pub mod furniture;
 mod geometry;
+pub mod images;
 pub mod modelnet;
 mod read;
 mod rng;

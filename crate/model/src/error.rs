@@ -43,6 +43,19 @@ pub enum ModelError {
         /// Tensor name.
         name: String,
     },
+    /// A partition that the network has not.
+    #[error(transparent)]
+    Network {
+        /// What is wrong with it.
+        #[from]
+        why: cleave_arch::cnn::NetworkError,
+    },
+    /// Messages that are not those of the schedule.
+    #[error("{found}; each part must be what the schedule says")]
+    Parts {
+        /// What came.
+        found: String,
+    },
     /// A weight is NaN or infinite, or a variance negative.
     #[error(
         "weight `{name}` holds {value} at position {position}; finite values (and variances of at least 0) are expected"

@@ -1,5 +1,6 @@
 //! What runs: an [`Architecture`](cleave_arch::Architecture) and [`Weights`] become a [`Gnn`] on a
-//! burn device, and any segment of it maps a [`State`] to a [`State`].
+//! burn device, and any segment of it maps a [`State`] to a [`State`]; an image network and a schedule become each
+//! worker's [`cnn::Cnn`].
 //!
 //! The crate knows tensors and nothing of where its inputs come from or its results go. It is exact:
 //! every cut of a network gives the answer of the whole, because a segment starts from precisely the
@@ -10,6 +11,7 @@
 #[cfg(feature = "autodiff")]
 mod autodiff;
 mod check;
+pub mod cnn;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod error;

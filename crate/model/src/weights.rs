@@ -1,7 +1,7 @@
 //! Weights: named f32 tensors, from and to safetensors bytes, with the card that says what they are.
 
 use crate::ModelError;
-use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, GraphSource, ParamSpec, Plan, SplitMix64, Task};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -122,10 +122,14 @@ impl Weights {
     /// Whether these are exactly the weights of this network: every tensor there, of the right shape,
     /// finite, and none besides.
     pub fn check(&self, architecture: &Architecture, task: &Task) -> Result<(), ModelError> {
-        let specs = architecture.parameters(task);
-        for spec in &specs {
+        self.check_against(&architecture.parameters(task))
+    }
+
+    /// Whether these are exactly the tensors of a list.
+    pub fn check_against(&self, specs: &[ParamSpec]) -> Result<(), ModelError> {
+        for spec in specs {
             let weight = self.get(&spec.name, &spec.shape)?;
-            let least = if spec.name.ends_with(".var") { 0.0 } else { f32::MIN };
+            let least = if spec.name.ends_with("var") { 0.0 } else { f32::MIN };
             if let Some(position) = weight.values.iter().position(|v| !v.is_finite() || *v < least) {
                 let value = weight.values[position];
                 return Err(ModelError::NotFinite { name: spec.name.clone(), position, value });
@@ -183,15 +187,13 @@ fn to_f16_bytes(weight: &Weight) -> Vec<u8> {
 
 /// The metadata entry that holds the card. One entry, because a safetensors header writes several in
 /// no fixed order, and equal weights must be equal files.
-const CARD: &str = "cleave";
+pub(crate) const CARD: &str = "cleave";
 
 impl Card {
     /// Reads the card of a safetensors file.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, ModelError> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(CARD));
         let absent = || wrong("", "is missing; files made by `cleave train` carry it");
-        let json: Value = serde_json::from_str(text.ok_or_else(absent)?).map_err(|why| wrong("", &why))?;
+        let json = entry(bytes)?.ok_or_else(absent)?;
         let task = parse_task(&json["task"])?;
         let card = Self {
             name: as_text(&json, "name")?,
@@ -217,7 +219,14 @@ impl Card {
     }
 }
 
-fn wrong(key: &str, why: &(impl std::fmt::Display + ?Sized)) -> ModelError {
+/// What a safetensors file says of itself, if it does.
+pub(crate) fn entry(bytes: &[u8]) -> Result<Option<Value>, ModelError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
+    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(CARD));
+    text.map(|text| serde_json::from_str(text).map_err(|why| wrong("", &why))).transpose()
+}
+
+pub(crate) fn wrong(key: &str, why: &(impl std::fmt::Display + ?Sized)) -> ModelError {
     let key = if key.is_empty() { CARD.to_owned() } else { format!("{CARD}: {key}") };
     ModelError::Metadata { key, why: why.to_string() }
 }

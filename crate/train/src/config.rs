@@ -144,15 +144,20 @@ impl Config {
 
     /// Learning rate at `progress` epochs from the start.
     pub fn rate_at(&self, progress: f32) -> f32 {
-        const LAST: f32 = 0.01;
-        if progress < self.warm_up {
-            return self.rate * progress / self.warm_up;
-        }
-        let span = (self.epochs as f32 - self.warm_up).max(f32::EPSILON);
-        let done = ((progress - self.warm_up) / span).min(1.0);
-        let cosine = 0.5 * (1.0 + (std::f32::consts::PI * done).cos());
-        self.rate * (LAST + (1.0 - LAST) * cosine)
+        rate_at(self.rate, self.warm_up, self.epochs, progress)
     }
+}
+
+/// A rate that rises linearly over the warm-up and then falls along a cosine to 1 % of it, at `progress` epochs.
+pub(crate) fn rate_at(highest: f32, warm_up: f32, epochs: usize, progress: f32) -> f32 {
+    const LAST: f32 = 0.01;
+    if progress < warm_up {
+        return highest * progress / warm_up;
+    }
+    let span = (epochs as f32 - warm_up).max(f32::EPSILON);
+    let done = ((progress - warm_up) / span).min(1.0);
+    let cosine = 0.5 * (1.0 + (std::f32::consts::PI * done).cos());
+    highest * (LAST + (1.0 - LAST) * cosine)
 }
 
 #[cfg(test)]

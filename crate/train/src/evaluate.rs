@@ -23,7 +23,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    fn new(answers: impl IntoIterator<Item = usize>, labels: &[u8], n_classes: usize) -> Self {
+    pub(crate) fn new(answers: impl IntoIterator<Item = usize>, labels: &[u8], n_classes: usize) -> Self {
         let mut confusion = vec![vec![0; n_classes]; n_classes];
         answers.into_iter().zip(labels).for_each(|(answer, label)| confusion[usize::from(*label)][answer] += 1);
         let correct = (0..n_classes).map(|class| confusion[class][class]).sum();

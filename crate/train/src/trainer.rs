@@ -235,7 +235,8 @@ impl Trainer {
     }
 }
 
-fn n_correct(logits: &[f32], labels: &[usize]) -> usize {
+/// Rows of logits whose largest is the label's.
+pub(crate) fn n_correct(logits: &[f32], labels: &[usize]) -> usize {
     let classes = logits.len() / labels.len().max(1);
     logits.chunks_exact(classes).zip(labels).filter(|(row, label)| largest(row) == **label).count()
 }

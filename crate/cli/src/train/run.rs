@@ -103,7 +103,7 @@ impl RunArgs {
             config.epochs,
             trainer.epoch()
         );
-        let mut bar = Bar::new(checkpoint_path(&self.out), &config);
+        let mut bar = Bar::new(checkpoint_path(&self.out));
         fit(&mut trainer, data, &mut bar)?;
         bar.finish();
         Ok(trainer)

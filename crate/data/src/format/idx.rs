@@ -1,8 +1,9 @@
-//! IDX, the format of MNIST and Fashion-MNIST: images and labels as unsigned bytes, big-endian lengths.
+//! IDX, the format of MNIST and Fashion-MNIST: images and labels as unsigned bytes, big-endian lengths;
+//! packed with gzip or not.
 //!
 //! Format: LeCun, Cortes and Burges, "The MNIST database", section "File formats".
 
-use super::Format;
+use super::{Format, gzip};
 use crate::{DataError, Place};
 
 /// Grey images of one size.
@@ -21,7 +22,8 @@ pub struct Images {
 /// # Errors
 /// [`DataError::Malformed`] for another type or number of dimensions, [`DataError::Short`] for a file cut short.
 pub fn images(bytes: &[u8]) -> Result<Images, DataError> {
-    let ([_, n_rows, n_columns], pixels) = split::<3>(bytes, "pixels")?;
+    let bytes = gzip::unpacked(bytes, Format::Idx)?;
+    let ([_, n_rows, n_columns], pixels) = split::<3>(&bytes, "pixels")?;
     Ok(Images { n_rows, n_columns, pixels: pixels.to_vec() })
 }
 
@@ -30,7 +32,8 @@ pub fn images(bytes: &[u8]) -> Result<Images, DataError> {
 /// # Errors
 /// As for [`images`].
 pub fn labels(bytes: &[u8]) -> Result<Vec<u8>, DataError> {
-    split::<1>(bytes, "labels").map(|(_, labels)| labels.to_vec())
+    let bytes = gzip::unpacked(bytes, Format::Idx)?;
+    split::<1>(&bytes, "labels").map(|(_, labels)| labels.to_vec())
 }
 
 fn split<'b, const DIMENSIONS: usize>(

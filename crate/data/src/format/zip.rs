@@ -155,7 +155,7 @@ fn bad(at: usize, found: &str, expected: impl Into<String>) -> DataError {
 }
 
 /// CRC-32 of ISO 3309, as zip and gzip have it.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let table: [u32; 256] = std::array::from_fn(|byte| {
         (0..8).fold(byte as u32, |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
     });

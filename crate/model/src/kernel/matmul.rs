@@ -68,10 +68,19 @@ pub enum Threads {
 /// # Panics
 /// When the shapes do not agree or a view is larger than its data: both are errors of the caller.
 pub fn matmul(out: &mut [f32], a: View, b: View, start: Start, threads: Threads) {
+    let n = b.shape().1;
+    matmul_into(out, n, a, b, start, threads);
+}
+
+/// [`matmul`] into rows that begin `out_stride` elements apart.
+///
+/// # Panics
+/// As [`matmul`].
+pub fn matmul_into(out: &mut [f32], out_stride: usize, a: View, b: View, start: Start, threads: Threads) {
     let ((m, k), (k_b, n)) = (a.shape(), b.shape());
     assert_eq!(k, k_b, "matmul: inner dimensions {k} and {k_b} differ");
-    let fits = m.checked_mul(n).is_some_and(|elements| elements <= out.len());
-    assert!(a.fits() && b.fits() && fits, "matmul: a view is larger than its data");
+    let target = View { data: out, rows: m, cols: n, stride: out_stride, transposed: false };
+    assert!(a.fits() && b.fits() && target.fits(), "matmul: a view is larger than its data");
     let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
     // SAFETY: `fits` and the assertion above bound every element that (m, n, k) and the strides
     // reach; `out` is a unique borrow, so it cannot overlap `a` or `b`.
@@ -82,7 +91,7 @@ pub fn matmul(out: &mut [f32], a: View, b: View, start: Start, threads: Threads)
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            out_stride as isize,
             start == Start::Accumulate,
             a.data.as_ptr(),
             a_cs,

@@ -1,10 +1,12 @@
-//! Graph kernels on plain slices, row-major, one cloud or a batch of clouds. They know no tensor
+//! Kernels of graph and image networks on plain slices, row-major, one sample or a batch. They know no tensor
 //! library: the Flex backend calls them, and the tests hold them against their definitions.
 
+pub mod conv;
 pub mod gather;
 pub mod knn;
 pub mod linear;
 pub mod matmul;
+pub mod winograd;
 
 /// Extents of a batch of graphs: `batch` clouds of `nodes` nodes with `channels` features and
 /// `neighbours` neighbours each.

@@ -1,0 +1,200 @@
+//! CoEdge (arXiv 2012.03257): the map in strips of rows, one fraction for each worker in all layers, chosen by a linear
+//! program; fully connected layers on one worker, the one for which the whole is best.
+//!
+//! As published: fractions are relaxed to real numbers, energy is minimised under a limit of time, strips are rounded,
+//! and of the workers whose strip is lower than the padding that a neighbour needs the one with the least is dropped and
+//! the rest solved again. Reconstruction: times are lines through the whole and half of a map; each layer takes as long
+//! as its slowest worker with its halos; a limit is kept by the simulated plan, for which the program's own limit is
+//! moved by bisection; limits of memory lower a worker's fraction until it fits or is dropped.
+
+mod model;
+
+use cleave_arch::cnn::{COORDINATOR, Kind, Partition, Shares, Split, Step};
+
+use crate::cluster::Excess;
+use crate::error::PartitionError;
+use crate::plan::Plan;
+use crate::problem::Problem;
+use model::Model;
+
+/// What CoEdge minimises.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// The time until the answer is there.
+    Time,
+    /// Energy, of all that takes at most so long.
+    Energy {
+        /// Limit of the simulated time, milliseconds.
+        limit_ms: f64,
+    },
+}
+
+/// How often the limit of a linear program is halved towards the one that keeps the limit of time.
+const BISECTIONS: usize = 10;
+
+/// A plan in strips of rows.
+///
+/// # Errors
+/// [`PartitionError::Memory`]: nothing fits. [`PartitionError::Latency`]: nothing is fast enough; it has the least time.
+pub fn coedge(problem: &Problem, goal: Goal) -> Result<Plan, PartitionError> {
+    let mut least: Option<Excess> = None;
+    let mut plans = Vec::new();
+    for root in roots(problem) {
+        let rooted = Rooted { problem, root };
+        match rooted.plans(goal)? {
+            Found::Plans(found) => plans.extend(found),
+            Found::Excess(excess) => least = Excess::least(least, excess),
+        }
+    }
+    let fastest = plans.iter().map(Plan::total_ms).fold(f64::INFINITY, f64::min);
+    let best = match goal {
+        Goal::Time => plans.into_iter().min_by(|a, b| a.total_ms().total_cmp(&b.total_ms())),
+        Goal::Energy { limit_ms } => {
+            if fastest.is_finite() && !plans.iter().any(|plan| plan.total_ms() <= limit_ms) {
+                return Err(PartitionError::Latency { limit_ms, least_ms: fastest });
+            }
+            let within = plans.into_iter().filter(|plan| plan.total_ms() <= limit_ms);
+            within.min_by(|a, b| a.timeline.energy_joules.total_cmp(&b.timeline.energy_joules))
+        }
+    };
+    match (best, least) {
+        (Some(plan), _) => Ok(plan),
+        (None, Some(excess)) => Err(excess.error(problem.cluster, "CoEdge")),
+        (None, None) => Err(PartitionError::Solver("it has no solution".into())),
+    }
+}
+
+/// Who may have the fully connected layers; without any, the answer is gathered where it is wanted.
+fn roots(problem: &Problem) -> std::ops::Range<usize> {
+    let has_linear = problem.network.operators().iter().any(|operator| operator.kind == Kind::Linear);
+    if has_linear { 0..problem.cluster.len() } else { COORDINATOR..COORDINATOR + 1 }
+}
+
+/// Plans, or by how much the one that comes nearest does not fit.
+enum Found {
+    Plans(Vec<Plan>),
+    Excess(Excess),
+}
+
+/// What became of one linear program.
+enum Outcome {
+    /// A plan with the time that the program believed in.
+    Plan(Box<Plan>, f64),
+    /// It does not fit.
+    Excess(Excess),
+    /// The limit of time is too low for the workers that are left.
+    TooSlow,
+}
+
+/// The problem with the fully connected layers on one worker.
+struct Rooted<'a> {
+    problem: &'a Problem<'a>,
+    root: usize,
+}
+
+impl Rooted<'_> {
+    /// The fastest plan and, for energy, thriftier ones.
+    fn plans(&self, goal: Goal) -> Result<Found, PartitionError> {
+        let (fastest, mut low) = match self.solve(None)? {
+            Outcome::Plan(plan, model_ms) => (*plan, model_ms),
+            Outcome::Excess(excess) => return Ok(Found::Excess(excess)),
+            Outcome::TooSlow => return Err(PartitionError::Solver("it has no solution".into())),
+        };
+        let mut plans = vec![fastest];
+        let Goal::Energy { limit_ms } = goal else { return Ok(Found::Plans(plans)) };
+        // First without a limit; then the highest limit in the model's time whose plan keeps that of the simulated time.
+        let Outcome::Plan(thriftiest, mut high) = self.solve(Some(f64::INFINITY))? else {
+            return Ok(Found::Plans(plans));
+        };
+        let bisections = if thriftiest.total_ms() <= limit_ms { 0 } else { BISECTIONS };
+        plans.push(*thriftiest);
+        for _ in 0..bisections {
+            let limit = (low + high) / 2.0;
+            let outcome = self.solve(Some(limit))?;
+            let is_fast = match &outcome {
+                Outcome::Plan(plan, _) => plan.total_ms() <= limit_ms,
+                Outcome::Excess(_) | Outcome::TooSlow => true,
+            };
+            *if is_fast { &mut low } else { &mut high } = limit;
+            if let Outcome::Plan(plan, _) = outcome {
+                plans.push(*plan);
+            }
+        }
+        Ok(Found::Plans(plans))
+    }
+
+    /// Least time, or least energy within a limit of the model's time.
+    fn solve(&self, limit_ms: Option<f64>) -> Result<Outcome, PartitionError> {
+        let Problem { network, cluster, .. } = *self.problem;
+        let tallest = network.operators().iter().map(|operator| operator.output.height).max().unwrap_or(1);
+        let mut caps = vec![1.0; cluster.len()];
+        let mut least: Option<Excess> = None;
+        loop {
+            let model = Model::new(self.problem, self.root, &caps);
+            let Some(fractions) = model.solve(&caps, limit_ms)? else {
+                return Ok(least.map_or(Outcome::TooSlow, Outcome::Excess));
+            };
+            let idle: Vec<usize> = (0..caps.len()).filter(|j| caps[*j] > 0.0 && fractions[*j] <= 0.0).collect();
+            let drop: Vec<usize> = if idle.is_empty() { self.violator(&fractions).into_iter().collect() } else { idle };
+            if !drop.is_empty() {
+                drop.iter().for_each(|worker| caps[*worker] = 0.0);
+                continue;
+            }
+            let plan = Plan::new(self.problem, self.partition(&fractions))?;
+            let Some(excess) = cluster.excess(&plan.memory) else {
+                return Ok(Outcome::Plan(Box::new(plan), model.estimate_ms(&fractions)));
+            };
+            least = Excess::least(least, excess);
+            if caps[excess.worker] <= 0.0 {
+                return Ok(Outcome::Excess(excess)); // what it must hold as root or coordinator is too much
+            }
+            // Rows take activations; weights are the same for all who have rows.
+            let memory = plan.memory[excess.worker];
+            let room = excess.has_bytes.saturating_sub(memory.weights) as f64 / memory.activations.max(1) as f64;
+            let cap = 0.95 * fractions[excess.worker] * room;
+            caps[excess.worker] = if cap * tallest as f64 >= 1.0 { cap } else { 0.0 };
+        }
+    }
+
+    /// Of the workers whose strip is lower than a padding the one with the least.
+    fn violator(&self, fractions: &[f64]) -> Option<usize> {
+        let operators = self.problem.network.operators();
+        let maps = maps(self.problem);
+        let rows: Vec<Shares> =
+            operators[..maps].iter().map(|o| Shares::by_weight(o.output.height, fractions)).collect();
+        let active: Vec<usize> = (0..fractions.len()).filter(|j| fractions[*j] > 0.0).collect();
+        let violates = |worker: &usize| {
+            (0..maps).any(|at| {
+                let before = at.checked_sub(1).map_or(usize::MAX, |before| rows[before].units()[*worker]);
+                rows[at].units()[*worker] == 0 || before < padding(self.problem, at)
+            })
+        };
+        let violators = active.iter().copied().filter(violates);
+        let least = violators.min_by(|a, b| fractions[*a].total_cmp(&fractions[*b]));
+        least.filter(|_| active.len() > 1)
+    }
+
+    fn partition(&self, fractions: &[f64]) -> Partition {
+        let operators = self.problem.network.operators();
+        let maps = maps(self.problem);
+        let step = |at: usize| match at < maps {
+            true => Split::Rows(Shares::by_weight(operators[at].output.height, fractions)),
+            false => Split::Alone(self.root),
+        };
+        let steps = (0..operators.len()).map(|at| Step::new(step(at))).collect();
+        Partition { workers: self.problem.cluster.len(), steps }
+    }
+}
+
+/// Operators before the first fully connected one.
+fn maps(problem: &Problem) -> usize {
+    problem.network.operators().iter().take_while(|operator| operator.kind != Kind::Linear).count()
+}
+
+/// Rows that an operator needs beyond a strip.
+fn padding(problem: &Problem, at: usize) -> usize {
+    match problem.network.operators()[at].kind {
+        Kind::Conv { padding, .. } => padding,
+        Kind::Linear | Kind::LocalNorm { .. } => 0,
+    }
+}
