@@ -182,7 +182,8 @@ impl Worker {
         }
         self.pump();
         self.dispatch_on();
-        if self.jobs.can_start() {
+        let is_quiet = self.dispatching.as_ref().is_some_and(Dispatching::is_quiet);
+        if self.jobs.can_start() && !is_quiet {
             // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
             self.jobs.start_next(&self.networks);
