@@ -215,6 +215,7 @@ impl Worker {
                 }
                 self.tell_prices();
             }
+            Intent::SlowDown { times } => self.slow_down(times),
             Intent::Break => {
                 let effects = self.link.sever();
                 self.perform(effects);
@@ -387,7 +388,7 @@ impl Worker {
             }
         };
         let budget = if self.engine.backend == Backend::Wasm { DEADLINE } else { GPU_DEADLINE };
-        let deadline = Micros(now_micros()) + budget;
+        let deadline = Micros(now_micros() + (budget.0 as f64 * self.pricing.slowdown()) as u64);
         let effects = self.link.device(DeviceEvent::Submit { frame: self.next_frame, input, deadline });
         self.next_frame += 1;
         self.perform(effects);

@@ -19,7 +19,7 @@ const REMEDY: &str = "Change the limits or the budget and start again; what was 
 
 /// First field of a shared search, and what is raised when an older program would misread a newer one.
 const FORMAT: &str = "cleave-search-link";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A search with everything that its result rests on, as a link holds it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,8 +30,15 @@ struct SharedSearch {
     link: ui::Link,
     /// The edge half ran on a native edge.
     native: bool,
+    /// How many times slower the device was emulated; version 1 knew no such thing.
+    #[serde(default = "as_it_is")]
+    slowdown: f64,
     /// As a file.
     profile: String,
+}
+
+fn as_it_is() -> f64 {
+    1.0
 }
 
 /// A shared search whose profile has been read.
@@ -46,7 +53,7 @@ impl Shared {
         let bytes = share::from_text(text).map_err(|why| why.to_string())?;
         let search: SharedSearch =
             serde_json::from_slice(&bytes).map_err(|why| format!("the link is damaged: {why}"))?;
-        if (search.format.as_str(), search.version) != (FORMAT, VERSION) {
+        if search.format != FORMAT || !(1..=VERSION).contains(&search.version) {
             return Err(format!("the link holds {} version {}, not {FORMAT} {VERSION}", search.format, search.version));
         }
         let profile = Profile::from_json(&search.profile).map_err(|why| why.to_string())?;
@@ -100,10 +107,12 @@ impl Worker {
         let begun = match then {
             Awaiting::Search(wish) => Searching::new(&wish, supernet, here(self), number),
             Awaiting::Shared(shared) => {
-                let pricing = self.pricing.with_profile(shared.profile);
                 let edge = if shared.search.native { Edge::Native } else { Edge::InThisTab };
-                let prices = pricing.for_search(shared.search.link, edge, task);
-                Searching::new(&shared.search.wish, supernet, prices, number)
+                let pricing = self.pricing.with(shared.profile, shared.search.slowdown);
+                pricing.and_then(|pricing| {
+                    let prices = pricing.for_search(shared.search.link, edge, task);
+                    Searching::new(&shared.search.wish, supernet, prices, number)
+                })
             }
             Awaiting::Resume(json) => Searching::resume(&json, supernet, here(self), number),
             Awaiting::Deploy(plan) => return self.deploy(supernet, &plan),
@@ -126,6 +135,7 @@ impl Worker {
             wish: wish.clone(),
             link: self.shape,
             native: self.link.is_native(),
+            slowdown: self.pricing.slowdown(),
             profile: self.pricing.profile().to_json(),
         };
         // Every number is finite and every key is text, so that writing cannot fail.
