@@ -36,7 +36,7 @@ enum What {
     /// Train a network on ModelNet10 and generated furniture, or on MR; checkpoints every epoch
     Network(Box<NetworkArgs>),
     /// Train the shared weights of the whole search space, one drawn architecture a step
-    Supernet(Box<RunArgs>),
+    Supernet(Box<supernet::SupernetArgs>),
     /// Hold accuracies by shared weights against those of networks trained on their own
     Rank(Box<supernet::RankArgs>),
     /// Classify every test sample and count what was right, whole or cut
