@@ -152,6 +152,7 @@ impl Searching {
             judged_on: self.judges.name().into(),
             per_second: if self.pricing_millis > 0.0 { self.priced as f64 / self.pricing_millis * 1e3 } else { 0.0 },
             designs: self.search.zoo().iter().map(|found| design(&found.plan, found.accuracy, found.metrics)).collect(),
+            slowdown: self.prices.slowdown,
             references: self.references.clone(),
             binding: self.search.blame().map(words),
             state: due.then(|| self.search.to_json()),

@@ -191,7 +191,8 @@ impl Worker {
         }
         self.pump();
         self.dispatch_on();
-        if self.jobs.can_start() {
+        let is_quiet = self.dispatching.as_ref().is_some_and(Dispatching::is_quiet);
+        if self.jobs.can_start() && !is_quiet {
             // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
             self.jobs.start_next(&self.networks);
@@ -223,6 +224,7 @@ impl Worker {
                 }
                 self.tell_prices();
             }
+            Intent::SlowDown { times } => self.slow_down(times),
             Intent::Break => {
                 let effects = self.link.sever();
                 self.perform(effects);
@@ -395,7 +397,7 @@ impl Worker {
             }
         };
         let budget = if self.engine.backend == Backend::Wasm { DEADLINE } else { GPU_DEADLINE };
-        let deadline = Micros(now_micros()) + budget;
+        let deadline = Micros(now_micros() + (budget.0 as f64 * self.pricing.slowdown()) as u64);
         let effects = self.link.device(DeviceEvent::Submit { frame: self.next_frame, input, deadline });
         self.next_frame += 1;
         self.perform(effects);

@@ -355,6 +355,26 @@ async fn clouds_of_an_edge_judge_like_generated_ones() {
 }
 
 #[wasm_bindgen_test]
+async fn a_device_that_is_emulated_slower_is_priced_so_and_answers_the_same() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.hold(SMALL).await;
+    let plan = SMALL.parse::<Plan>().unwrap().with_cuts(vec![3]).unwrap();
+    let priced = async |word: &str| {
+        let prices = |event: &Event| if let Event::Prices(prices) = event { Some(prices.clone()) } else { None };
+        visitor.until(|event| prices(event).filter(|prices| prices.source.contains(word))).await
+    };
+    visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
+    let before = priced("").await.plan;
+    visitor.say(Intent::SlowDown { times: 0.5 });
+    assert!(visitor.failure().await.contains("1 to 100 × slower, not 0.5"));
+    visitor.say(Intent::SlowDown { times: 4.0 });
+    let after = priced("emulated 4 × slower").await.plan;
+    assert!((after.device_millis / before.device_millis - 4.0).abs() < 1e-9, "{before:?} {after:?}");
+    assert_eq!((after.edge_millis, after.other_millis), (before.edge_millis, before.other_millis));
+    assert_equal(&visitor.run(&plan, Codec::F32).await, SPLIT_F32);
+}
+
+#[wasm_bindgen_test]
 async fn bad_input_is_named_and_changes_nothing() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.say(Intent::RunOnce);

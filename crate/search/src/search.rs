@@ -6,7 +6,7 @@ use crate::genes::Space;
 use crate::goal::{Blame, Ledger, Limits, Metrics, rounded};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
-use cleave_arch::{Architecture, GraphSource, LinkCodec, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -372,6 +372,16 @@ impl Search {
     /// What is wanted.
     pub fn settings(&self) -> &Settings {
         &self.saved.settings
+    }
+
+    /// The functions that HGNAS's first stage has chosen, once it has.
+    pub fn functions(&self) -> Option<Halves> {
+        self.saved.progress.functions()
+    }
+
+    /// Leaves HGNAS's first stage out: the functions are these. Other strategies fix none.
+    pub fn fix(&mut self, functions: Halves) {
+        self.saved.progress.fix(functions);
     }
 
     /// What it is doing, in words.

@@ -38,6 +38,9 @@ impl Link {
     pub const UNSHAPED: Self = Self { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
 }
 
+/// Most times that a device is emulated slower than it is.
+pub const MAX_SLOWDOWN: f64 = 100.0;
+
 /// Most frames that a stream keeps under way.
 pub const MAX_IN_FLIGHT: usize = 16;
 
@@ -54,6 +57,8 @@ pub enum Intent {
     Simulate,
     /// Shape the link.
     Shape(Link),
+    /// Emulate a slower device: what it computes takes so many times as long, 1 to [`MAX_SLOWDOWN`]; 1 at the start.
+    SlowDown { times: f64 },
     /// Lose the connection now, as a network failure would: frames end locally until it is back.
     Break,
     /// Make a seeded shape of one class of the gallery.
@@ -386,6 +391,8 @@ pub struct Search {
     pub per_second: f64,
     /// Those that no other beats.
     pub designs: Vec<Design>,
+    /// How many times slower the device was emulated; 1: it was as it is.
+    pub slowdown: f64,
     /// What they are held against, under the same conditions: DGCNN on the device, on the edge and at its best cut.
     pub references: Vec<Reference>,
     /// The limit that keeps every candidate out, in words.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_arch::{Architecture, GraphSource, Task};
+use cleave_arch::{Architecture, GraphSource, Halves, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_model::{Gnn, SupernetWeights, Weights};
@@ -90,6 +90,11 @@ impl Judge {
     /// What judges.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The functions that the weights were trained for alone.
+    pub(crate) fn functions(&self) -> Option<Halves> {
+        self.supernet.functions
     }
 
     /// Accuracy of an architecture of the space, 0..=1.

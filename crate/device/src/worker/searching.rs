@@ -34,6 +34,9 @@ struct SharedSearch {
     link: ui::Link,
     /// The edge half ran on a native edge.
     native: bool,
+    /// How many times slower the device was emulated; version 1 knew no such thing.
+    #[serde(default = "as_it_is")]
+    slowdown: f64,
     /// As a file.
     profile: String,
     /// Name of the set that judges.
@@ -43,6 +46,10 @@ struct SharedSearch {
 
 fn furniture() -> String {
     FURNITURE.to_owned()
+}
+
+fn as_it_is() -> f64 {
+    1.0
 }
 
 /// A shared search whose profile has been read.
@@ -130,10 +137,12 @@ impl Worker {
         let begun = match then {
             Awaiting::Search(wish) => Searching::new(&wish, supernet, judges, here(self), number),
             Awaiting::Shared(shared) => {
-                let pricing = self.pricing.with_profile(shared.profile);
                 let edge = if shared.search.native { Edge::Native } else { Edge::InThisTab };
-                let prices = pricing.for_search(shared.search.link, edge, task);
-                Searching::new(&shared.search.wish, supernet, judges, prices, number)
+                let pricing = self.pricing.with(shared.profile, shared.search.slowdown);
+                pricing.and_then(|pricing| {
+                    let prices = pricing.for_search(shared.search.link, edge, task);
+                    Searching::new(&shared.search.wish, supernet, judges, prices, number)
+                })
             }
             Awaiting::Resume(search) => Ok(Searching::with(*search, supernet, judges, here(self), number)),
             Awaiting::Deploy(_) => return,
@@ -171,6 +180,7 @@ impl Worker {
             wish: wish.clone(),
             link: self.shape,
             native: self.link.is_native(),
+            slowdown: self.pricing.slowdown(),
             profile: self.pricing.profile().to_json(),
             judged_on,
         };

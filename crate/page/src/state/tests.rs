@@ -163,6 +163,17 @@ fn a_frame_without_an_answer_keeps_the_last_one() {
     assert!(state.notice.is_some_and(|notice| notice.why.contains("memory")));
 }
 
+#[test]
+fn a_slower_device_is_asked_for_once_and_again_at_the_next_start() {
+    let mut state = running();
+    assert_eq!(names(&state.act(Act::SlowDown(4.0))), ["slowdown", "runonce"]);
+    assert!(state.act(Act::SlowDown(4.0)).is_empty());
+    let mut state = State::new(state.settings, None, "http://h/".into());
+    state.hear(ready());
+    let first = state.act(Act::List(vec![]));
+    assert_eq!(names(&first)[..2], ["start", "slowdown"]);
+}
+
 /// A search with one design, which is there to be compared, exported and gone on with.
 pub(crate) fn search(running: bool) -> ui::Search {
     ui::Search {
@@ -177,6 +188,7 @@ pub(crate) fn search(running: bool) -> ui::Search {
         judged_on: "generated furniture".into(),
         per_second: 1.0,
         designs: vec![crate::front::tests::design(0.9, 1.0)],
+        slowdown: 1.0,
         references: vec![],
         binding: None,
         state: Some("{}".into()),
