@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_run_of_unknown_wish_keeps_its_columns() {
         let row = to_csv(&Recorded { wish: None, ..run() }).lines().last().map(str::to_owned).unwrap();
-        assert_eq!(row.split(',').count(), 24, "{row}");
+        assert_eq!(row.split(',').count(), 25, "{row}");
     }
 
     #[test]
