@@ -92,6 +92,18 @@ async function search() {
   await step(`a search was stopped and gone on with; ${found.designs.length} designs within the limit, one run on both tiers`);
 }
 
+// This edge has no clouds that judge: a search on them is refused with words, and one on furniture is not.
+async function judged() {
+  const limits = { latency_millis: 20, energy_millijoules: null, device_megabytes: null };
+  const wish = { strategy: 'Random', ...limits, candidates: 1000, evaluations: 2, seed: 3, codec: 'f32' };
+  say({ Search: { ...wish, judge: 'Edge' } });
+  const failed = await until((event) => event.Failed ?? (event.Search ? { why: 'it began' } : null));
+  if (!failed.why.includes('no edge with clouds')) throw new Error(`a search on the edge's clouds: ${failed.why}`);
+  say({ Search: { ...wish, judge: 'Furniture' } });
+  const found = await until((event) => (event.Search?.running === false ? event.Search : null));
+  await step(`a search on clouds that the edge has not: ${failed.why}; the next one was judged on ${found.judged_on}`);
+}
+
 // A search that came by a link finds what the one found that was shared.
 async function shared() {
   const limits = { latency_millis: 20, energy_millijoules: null, device_megabytes: null };
@@ -159,6 +171,7 @@ try {
   await everyCut(network);
   const frames = await stream(network);
   await search();
+  await judged();
   await shared();
   await dispatched();
   await refusedToken(url);

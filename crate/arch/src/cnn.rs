@@ -12,12 +12,12 @@
 //! ```
 //! use cleave_arch::cnn::{Network, Partition, Reduce, Schedule, Shares, Split, Step};
 //!
-//! let network: Network = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, flatten, linear 2".parse()?;
+//! let network: Network = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, flatten, linear 3".parse()?;
 //! let shares = Shares::even(6, 3);
 //! let steps = vec![
 //!     Step::new(Split::Outputs(shares.clone())),
 //!     Step { split: Split::Inputs(shares), reduce: Reduce::Direct },
-//!     Step::new(Split::Outputs(Shares::even(2, 3))),
+//!     Step::new(Split::Outputs(Shares::even(3, 3))),
 //! ];
 //! let schedule = Schedule::new(&network, &Partition { workers: 3, steps })?;
 //! // Nothing is sent between the first two; all send partial sums to all after the second.

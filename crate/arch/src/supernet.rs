@@ -14,6 +14,7 @@
 //! The bounds are ours.
 
 use crate::architecture::Architecture;
+use crate::halves::Halves;
 use crate::op::{Connect, Message, Op, Pool, Reducer, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
 use crate::rng::SplitMix64;
@@ -203,23 +204,42 @@ pub fn covers(architecture: &Architecture, task: &Task) -> bool {
 /// aggregate, not wider than the supernet.
 pub struct Paths {
     sampler: space::Sampler,
+    functions: Option<Halves>,
     task: Task,
 }
 
 impl Paths {
     /// For a task.
     pub fn new(task: &Task) -> Self {
-        Self { sampler: space::Sampler::architectures(Functions::Supernet, task.graph), task: *task }
+        Self { sampler: space::Sampler::architectures(Functions::Supernet, task.graph), functions: None, task: *task }
+    }
+
+    /// Of architectures with these functions alone, as HGNAS's second stage draws them: strings with communicates, whose
+    /// positions count.
+    pub fn with(task: &Task, functions: Halves) -> Self {
+        let sampler = space::Sampler::new(Functions::Supernet, task.graph);
+        Self { sampler, functions: Some(functions), task: *task }
     }
 
     /// One architecture.
     pub fn draw(&self, rng: &mut SplitMix64) -> Architecture {
         loop {
-            let architecture = self.sampler.draw(rng).architecture().clone();
-            if learns(&architecture) && covers(&architecture, &self.task) {
+            if let Some(architecture) = self.candidate(rng) {
                 return architecture;
             }
         }
+    }
+
+    fn candidate(&self, rng: &mut SplitMix64) -> Option<Architecture> {
+        let architecture = match &self.functions {
+            None => self.sampler.draw(rng).architecture().clone(),
+            Some(halves) => {
+                let ids = self.sampler.string(rng.below_u64(self.sampler.n_strings()));
+                let ops = ids.into_iter().enumerate().filter_map(|(at, id)| Op::from_ids(id, halves.function(at, id)));
+                Architecture::for_graph(ops.collect(), self.task.graph).ok()?
+            }
+        };
+        (learns(&architecture) && covers(&architecture, &self.task)).then_some(architecture)
     }
 }
 
@@ -369,5 +389,20 @@ mod tests {
         assert!(learns(&architecture("3 2 1 4,0 6 3 0")));
         assert!(!learns(&architecture("3 1 2 4 1,0 3 6 0 3")));
         assert!(!learns(&architecture("1 4,3 0")));
+    }
+
+    #[test]
+    fn restricted_draws_have_their_functions() {
+        let (task, mut rng) = (Task::modelnet10(), SplitMix64::new(1));
+        let halves: crate::Halves = "0 3 6 0 3 / 1 4 3 1 0".parse().unwrap();
+        let paths = Paths::with(&task, halves);
+        let lengths: std::collections::BTreeSet<usize> = (0..200)
+            .map(|_| {
+                let architecture = paths.draw(&mut rng);
+                assert!(halves.holds(&architecture), "{architecture}");
+                architecture.ops().len()
+            })
+            .collect();
+        assert!(lengths.is_subset(&[10, 11, 12].into()) && lengths.len() > 1, "{lengths:?}");
     }
 }

@@ -3,6 +3,7 @@
 mod images;
 mod loopback;
 mod native;
+mod partition;
 mod predict;
 
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ enum What {
     Loopback,
     /// Predictions against measured pairs
     Predict,
+    /// Strategies that share an image network, over set-up times and rates
+    Partition,
 }
 
 /// Runs the subcommand.
@@ -66,6 +69,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         What::Native => native::run(format),
         What::Images => images::run(format, &args.images),
         What::Loopback => loopback::run(format, &args.loopback),
+        What::Partition => partition::run(format),
         What::Predict => predict::run(format, &args.predict),
     }
 }
@@ -73,7 +77,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 pub use predict::read as read_pairs;
 
 /// The middle of the values; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{arch, bench, infer, profile, search, train};
+use crate::{arch, bench, infer, partition, profile, search, train};
 
 /// Splits a neural network between this machine and an edge, and tells what every choice costs.
 #[derive(Parser)]
@@ -25,7 +25,9 @@ enum Command {
     Profile(profile::ProfileArgs),
     /// Search for a network and its mapping together, under limits
     Search(Box<search::SearchArgs>),
-    /// Make weights from labelled clouds, and tell what weights are worth
+    /// How several workers share an image network, and what that takes
+    Partition(Box<partition::PartitionArgs>),
+    /// Make weights from labelled samples, and tell what weights are worth
     Train(train::TrainArgs),
     /// Measure this machine: DGCNN on its cores, or the link to an edge in this process
     Bench(bench::BenchArgs),
@@ -47,6 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Infer(args) => infer::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Partition(args) => partition::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -17,6 +17,7 @@ pub mod loopback;
 mod material;
 pub mod network;
 pub mod output;
+pub mod partition;
 pub mod predict;
 pub mod profile;
 pub mod remote;

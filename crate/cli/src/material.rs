@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cleave_arch::{GraphSource, Task};
+use cleave_data::ASIDE;
 use cleave_data::modelnet::{self, Dataset};
 use cleave_data::text::{Corpus, Document, Vectors};
 use cleave_model::WordVectors;
 use cleave_train::{Material, Texts, Vocabulary};
-
-/// One sample in so many of each class is kept aside: searches see these, never the test set.
-const ASIDE: usize = 10;
 
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub(crate) fn read(task: &Task, folder: &Path, words: Option<&Path>, part: Part)
 }
 
 fn clouds(folder: &Path, part: Part) -> Result<Dataset> {
-    let path = folder.join(format!("modelnet10_1024_{}.npz", if part == Part::Test { "test" } else { "train" }));
+    let path = folder.join(if part == Part::Test { modelnet::TEST } else { modelnet::TRAIN });
     let all = modelnet::decode(&bytes(&path)?).with_context(|| format!("the data {}", path.display()))?;
     Ok(match part {
         Part::Train | Part::Test => all,

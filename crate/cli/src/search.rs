@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cleave_arch::{Plan, Task};
 use cleave_cost::graph::PlanGraph;
 use cleave_cost::{Machines, Price};
@@ -114,7 +114,7 @@ pub fn run(args: &SearchArgs) -> Result<()> {
     let machines = args.machines()?;
     let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
     let prices = Prices { machines, predictor, task };
-    let mut search = args.search(&task)?;
+    let mut search = args.search(&judge)?;
     let started = Instant::now();
     let judging = drive(&mut search, &prices, &mut judge, args.state.as_deref())?;
     let seconds = started.elapsed().as_secs_f64();
@@ -133,11 +133,16 @@ impl SearchArgs {
         Ok(machines)
     }
 
-    fn search(&self, task: &Task) -> Result<Search> {
+    fn search(&self, judge: &Judge) -> Result<Search> {
         if let Some(path) = self.state.as_deref().filter(|path| path.exists()) {
             let text =
                 fs::read_to_string(path).with_context(|| format!("the search {} cannot be read", path.display()))?;
-            return Search::from_json(&text).with_context(|| format!("the search {}", path.display()));
+            let search = Search::from_json(&text).with_context(|| format!("the search {}", path.display()))?;
+            let (other, name) = (&search.settings().judge, judge.name());
+            if other != name {
+                bail!("the search {} was judged on {other}, not on {name}; name another --state", path.display());
+            }
+            return Ok(search);
         }
         let strategy = match self.strategy {
             StrategyArg::Random => Strategy::Random,
@@ -154,8 +159,20 @@ impl SearchArgs {
             link_bytes: limits.link_kb.map(|kb| 1e3 * kb),
         };
         let budget = Budget { candidates: self.candidates, evaluations: self.evaluations };
-        let (seed, weight, codec) = (self.seed, self.weight, self.codec.clone());
-        Ok(Search::new(Settings { strategy, limits, budget, seed, weight, codec }, task)?)
+        let (seed, weight, codec, name) = (self.seed, self.weight, self.codec.clone(), judge.name().to_owned());
+        let settings = Settings { strategy, limits, budget, seed, weight, codec, judge: name };
+        let mut search = Search::new(settings, &judge.task())?;
+        // A supernet that knows some functions alone was trained for the second stage.
+        match judge.functions() {
+            Some(functions) if strategy != Strategy::Stages => {
+                bail!(
+                    "the supernet knows architectures with the functions {functions} alone; search with --strategy stages"
+                )
+            }
+            Some(functions) => search.fix(functions),
+            None => {}
+        }
+        Ok(search)
     }
 }
 
@@ -242,6 +259,7 @@ fn to_json(search: &Search, seconds: f64, rate: f64) -> Value {
     json!({
         "settings": search.settings(), "funnel": search.funnel(), "seconds": seconds, "candidates_per_second": rate,
         "best": search.best(), "zoo": sorted(search), "binding": search.blame(),
+        "functions": search.functions().map(|functions| functions.to_string()),
     })
 }
 
@@ -265,9 +283,10 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
         grouped(evaluated),
         rate
     );
+    let functions = search.functions().map(|functions| format!("\nfunctions {functions}")).unwrap_or_default();
     if let Some(blame) = search.blame() {
         return format!(
-            "{funnel}\nno candidate keeps all limits: {} binds at {}; the lowest seen beside the others was {}",
+            "{funnel}{functions}\nno candidate keeps all limits: {} binds at {}; the lowest seen beside the others was {}",
             blame.limit.words(),
             blame.bound,
             blame.best
@@ -296,5 +315,5 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
     };
     let rows: Vec<Vec<String>> = sorted(search).iter().map(row).collect();
     let best = search.best().map(|best| format!("\nbest     {}", best.plan)).unwrap_or_default();
-    format!("{}\n{funnel}{best}", table(&heading, &rows))
+    format!("{}\n{funnel}{functions}{best}", table(&heading, &rows))
 }

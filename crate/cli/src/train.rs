@@ -40,7 +40,7 @@ enum What {
     /// Train an image network on Fashion-MNIST
     Images(images::ImagesArgs),
     /// Train the shared weights of the whole search space, one drawn architecture a step
-    Supernet(Box<RunArgs>),
+    Supernet(Box<supernet::SupernetArgs>),
     /// Hold accuracies by shared weights against those of networks trained on their own
     Rank(Box<supernet::RankArgs>),
     /// Classify every test sample and count what was right, whole or cut

@@ -124,6 +124,7 @@ pub struct Lut {
     roofline: Roofline,
     /// Measured time over the roofline's, where nothing better is known.
     correction: f64,
+    slowdown: f64,
     /// Nodes and neighbours of the measurement.
     base: [f64; 2],
     knn: Option<Curve>,
@@ -184,6 +185,7 @@ impl Lut {
         let mut lut = Self {
             roofline,
             correction: 1.0,
+            slowdown: 1.0,
             base,
             knn: curve(&|op| op == Op::Sample(Sampler::Knn), on_nodes),
             random: curve(&|op| op == Op::Sample(Sampler::Random), on_nodes),
@@ -218,6 +220,16 @@ impl Lut {
         median(&parts).unwrap_or(1.0)
     }
 
+    /// The same machine computing so many times slower, as an emulated one does. Codecs take what they take.
+    pub fn slowed(self, times: f64) -> Self {
+        Self { slowdown: times * self.slowdown, ..self }
+    }
+
+    /// How many times slower than its table it computes.
+    pub(crate) fn slowdown(&self) -> f64 {
+        self.slowdown
+    }
+
     /// Time of one operation, milliseconds. A skip is taken to add features of its own width.
     pub fn op_ms(&self, op: Op, size: Size) -> f64 {
         let c = size.channels as f64;
@@ -244,18 +256,18 @@ impl Lut {
                 self.edge_conv.as_ref().map(|surface| by_nodes * surface.at(c, channels as f64))
             }
         };
-        measured.unwrap_or_else(|| self.correction * self.roofline.op_ms(op, size))
+        self.slowdown * measured.unwrap_or_else(|| self.correction * self.roofline.op_ms(op, size))
     }
 
     /// Time of the classifier on a row of so many channels, milliseconds.
     pub fn classifier_ms(&self, channels: usize) -> f64 {
         let measured = self.classifier.as_ref().map(|curve| curve.at(channels as f64));
-        measured.unwrap_or_else(|| self.correction * self.roofline.classifier_ms(channels))
+        self.slowdown * measured.unwrap_or_else(|| self.correction * self.roofline.classifier_ms(channels))
     }
 
     /// Time to bring so many values to the engine and back, milliseconds.
     pub fn move_ms(&self, values: usize) -> f64 {
-        self.moves.map_or_else(|| self.roofline.move_ms(values), |line| line.at(values as f64))
+        self.slowdown * self.moves.map_or_else(|| self.roofline.move_ms(values), |line| line.at(values as f64))
     }
 
     /// Time to write so many values as a message, milliseconds.
@@ -384,6 +396,18 @@ mod tests {
         let combine = Op::Combine { channels: 64 };
         near(lut.op_ms(combine, SIZE), 3.0 * roofline.op_ms(combine, SIZE));
         near(Lut::unmeasured(roofline).op_ms(combine, SIZE), roofline.op_ms(combine, SIZE));
+    }
+
+    #[test]
+    fn a_slowed_machine_computes_longer_and_writes_messages_as_before() {
+        let lut = Lut::new(&table(&[("op 3 0 1024 32 20", 2.0), ("encode f32 1000", 1.0)]), Roofline::default());
+        let slowed = lut.clone().slowed(3.0);
+        for op in [Op::Sample(Sampler::Knn), Op::Combine { channels: 64 }] {
+            near(slowed.op_ms(op, SIZE), 3.0 * lut.op_ms(op, SIZE));
+        }
+        near(slowed.classifier_ms(64), 3.0 * lut.classifier_ms(64));
+        near(slowed.move_ms(1000), 3.0 * lut.move_ms(1000));
+        near(slowed.encode_ms(LinkCodec::default(), 1000), lut.encode_ms(LinkCodec::default(), 1000));
     }
 
     #[test]

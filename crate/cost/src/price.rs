@@ -201,7 +201,9 @@ impl Machines {
 
     fn slowest_ms(&self, stages: Stages, raw: &Raw) -> f64 {
         let (device, edge) = (stages.device + raw.device_codec, stages.edge + raw.edge_codec);
-        let busy = if self.one_thread { device + edge } else { device.max(edge) };
+        // What a slowed device waits its thread is free for the edge.
+        let shared = stages.device / self.device.slowdown() + raw.device_codec + edge;
+        let busy = device.max(if self.one_thread { shared } else { edge });
         busy.max(wire_ms(raw.bytes_up, self.link.up_mbps)).max(wire_ms(raw.bytes_down, self.link.down_mbps))
     }
 }

@@ -17,9 +17,9 @@ mod zip;
 mod gzip;
 pub mod idx;
 
-pub(crate) use npy::Npy;
+pub(crate) use npy::{Npy, npy_bytes};
 pub(crate) use npz::array;
-pub(crate) use zip::Zip;
+pub(crate) use zip::{Zip, zip_bytes};
 
 use crate::{DataError, Sample};
 

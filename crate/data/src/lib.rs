@@ -20,6 +20,7 @@ mod read;
 mod rng;
 pub mod sample;
 pub mod text;
+pub mod validation;
 
 pub use error::{DataError, Place};
 pub use format::Format;
@@ -27,6 +28,10 @@ pub use format::idx;
 pub use geometry::{Geometry, Mesh};
 pub use read::{Sample, read};
 pub use rng::SplitMix64;
+
+/// One training sample in so many of each class is kept aside: searches are judged on these, which no shared weights have
+/// seen, and never on the test set.
+pub const ASIDE: usize = 10;
 
 /// Version of everything seeded here. The same seed and version give the same bits; a change of the generator,
 /// the sampler or the furniture raises it, so that an exported seed never silently means something else.

@@ -1,7 +1,10 @@
 //! The engine's queue: one piece of work at a time, whoever asked for it. Device, simulated edge and
 //! the comparison with the unsplit run share one thread, and taking turns keeps their times honest.
+//!
+//! A slower device can be emulated: what the device computes is then handed on so many times later, and the thread is
+//! free meanwhile.
 
-use crate::browser::now_micros;
+use crate::browser::{now_micros, wait_until};
 use crate::library::Loaded;
 use crate::mailbox::Mailbox;
 use crate::simulated::EdgeJob;
@@ -61,6 +64,8 @@ struct Job {
 /// The queue.
 pub struct Jobs {
     queue: VecDeque<Job>,
+    /// How many times as long the device's work takes; 1: as long as it does.
+    slowdown: f64,
     is_running: Rc<std::cell::Cell<bool>>,
     mailbox: Mailbox<Input>,
 }
@@ -68,7 +73,12 @@ pub struct Jobs {
 impl Jobs {
     /// An empty queue that reports to `mailbox`.
     pub fn new(mailbox: Mailbox<Input>) -> Self {
-        Self { queue: VecDeque::new(), is_running: Rc::default(), mailbox }
+        Self { queue: VecDeque::new(), slowdown: 1.0, is_running: Rc::default(), mailbox }
+    }
+
+    /// The device's work that begins from now on takes so many times as long.
+    pub fn slow_down(&mut self, times: f64) {
+        self.slowdown = times;
     }
 
     /// Work of the device's session.
@@ -100,14 +110,21 @@ impl Jobs {
         self.is_running.set(true);
         let network = networks.iter().find(|network| network.hash == job.model).cloned();
         let (mailbox, is_running) = (self.mailbox.clone(), Rc::clone(&self.is_running));
+        let slowdown = if matches!(job.owner, Owner::Device { .. }) { self.slowdown } else { 1.0 };
         wasm_bindgen_futures::spawn_local(async move {
             let started = now_micros();
             let result = match network {
                 Some(network) => compute(&network, job.segment, &job.input).await,
                 None => Err("the network was replaced".into()),
             };
+            let ended = now_micros();
             is_running.set(false);
-            mailbox.put(Input::Finished(job.owner.finished(result, (started, now_micros()))));
+            if slowdown > 1.0 {
+                // Others' work may begin meanwhile.
+                mailbox.put(Input::Tick);
+                wait_until(ended + ((slowdown - 1.0) * (ended - started) as f64) as u64).await;
+            }
+            mailbox.put(Input::Finished(job.owner.finished(result, (started, ended))));
         });
     }
 }

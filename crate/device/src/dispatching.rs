@@ -205,6 +205,11 @@ impl Dispatching {
         }
     }
 
+    /// Whether work should wait because an echo is out: while this thread computes, it would be seen late.
+    pub fn is_quiet(&self) -> bool {
+        self.dispatcher.quiet_until().is_some_and(|until| until > Micros(now_micros()))
+    }
+
     /// What is to be done now; sees to it that this is asked again in time.
     pub fn advance(&mut self, mailbox: &Mailbox<Input>) -> Vec<Wanted> {
         let now = Micros(now_micros());
@@ -214,6 +219,9 @@ impl Dispatching {
                 Action::Probe { bytes, answer_bytes } => {
                     self.next_echo += 1;
                     self.echo = Some((self.next_echo, bytes, answer_bytes));
+                    if let Some(until) = self.dispatcher.quiet_until() {
+                        look_at(until, mailbox);
+                    }
                     wanted.push(Wanted::Echo { id: self.next_echo, bytes, answer_bytes });
                 }
                 Action::Switch(decision) => {

@@ -10,6 +10,7 @@ mod calibrating;
 pub mod compute;
 mod dispatching;
 pub mod engine;
+pub mod judges;
 pub mod library;
 mod link;
 pub mod mailbox;

@@ -12,8 +12,8 @@ use crate::socket::{Socket, SocketEvent};
 use crate::worker::Input;
 use cleave_arch::tolerance::Engines;
 use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, StopReason, Work};
-use cleave_wire::LinkShape;
 use cleave_wire::ui::{self, EdgeAddress, EdgeStatus, Event};
+use cleave_wire::{LinkShape, ValidationSet};
 use std::sync::Arc;
 
 /// Frames that may be under way at once: a stream's, and those of one that was just stopped.
@@ -198,6 +198,17 @@ impl Link {
         }
     }
 
+    /// The clouds for judging that a native edge has, while it is connected.
+    pub fn validation(&self) -> Option<&ValidationSet> {
+        self.session.as_ref()?.validation()
+    }
+
+    /// Whether a native edge is about to answer.
+    pub fn is_connecting(&self) -> bool {
+        let status = self.session.as_ref().map(DeviceSession::status);
+        self.is_native() && matches!(status, Some(LinkStatus::Connecting { .. }))
+    }
+
     /// Whether the edge half computes with other kernels than the device.
     pub fn engines(&self) -> Engines {
         if matches!(self.far, Far::Socket { .. }) { Engines::Two } else { Engines::One }
@@ -321,7 +332,9 @@ impl Link {
             return;
         }
         self.told_rtt = rtt_millis;
-        let (name, threads) = (name.clone(), *threads as usize);
-        self.page.post(Event::Edge(EdgeStatus::Connected { url: edge.url.clone(), name, threads, rtt_millis }));
+        let (url, name, threads) = (edge.url.clone(), name.clone(), *threads as usize);
+        let told = |set: &ValidationSet| ui::Validation { name: set.name.clone(), clouds: set.clouds as usize };
+        let validation = session.validation().map(told);
+        self.page.post(Event::Edge(EdgeStatus::Connected { url, name, threads, rtt_millis, validation }));
     }
 }

@@ -1,7 +1,7 @@
 //! What is on its way: messages that leave at their time, in order. A browser's timers have no order
 //! between them, so the queue keeps it and a timer only says that something may be due.
 
-use crate::browser::{after, now_micros, turn};
+use crate::browser::{after, now_micros, wait_until};
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
 use cleave_session::Micros;
@@ -37,9 +37,6 @@ impl<T> Outbox<T> {
     }
 }
 
-/// A browser's timers come up to this late, milliseconds: they count whole ones, and nested ones at least four.
-const LATE: f64 = 5.0;
-
 /// Puts a tick into the mailbox at that time, or now if it has passed; a timer may be late.
 pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
     let mailbox = mailbox.clone();
@@ -49,27 +46,16 @@ pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
     }
 }
 
-/// As [`look_at`], to a fraction of a millisecond, as a shaped link needs it: a timer covers most of the wait, and turns
-/// of the event loop the rest.
+/// As [`look_at`], to a fraction of a millisecond, as a shaped link needs it.
 fn look_exactly_at(at: Micros, mailbox: &Mailbox<Input>) {
-    let wait = millis_until(at);
-    if wait <= 0.0 {
+    if millis_until(at) <= 0.0 {
         return mailbox.put(Input::Tick);
     }
     let mailbox = mailbox.clone();
-    let exactly = move || {
-        wasm_bindgen_futures::spawn_local(async move {
-            while now_micros() < at.0 {
-                turn().await;
-            }
-            mailbox.put(Input::Tick);
-        });
-    };
-    if wait > LATE {
-        after(wait - LATE, exactly);
-    } else {
-        exactly();
-    }
+    wasm_bindgen_futures::spawn_local(async move {
+        wait_until(at.0).await;
+        mailbox.put(Input::Tick);
+    });
 }
 
 fn millis_until(at: Micros) -> f64 {

@@ -32,6 +32,8 @@ pub enum Edge {
 pub struct Pricing {
     profile: Profile,
     machines: Machines,
+    /// How many times slower the device is made to be; the profile is of the device as it is.
+    slowdown: f64,
     /// Rows were measured or read; otherwise everything is a rule of thumb.
     is_measured: bool,
     learned: Option<Rc<Learned>>,
@@ -51,7 +53,8 @@ impl Pricing {
     /// Nothing is known.
     pub fn new() -> Self {
         let profile = Profile::default();
-        Self { machines: Machines::new(&profile), profile, is_measured: false, learned: None, now: None, last: None }
+        let (learned, now, last) = (None, None, None);
+        Self { machines: Machines::new(&profile), profile, slowdown: 1.0, is_measured: false, learned, now, last }
     }
 
     /// Predicts by this network from now on, where it has anything to go by.
@@ -104,6 +107,24 @@ impl Pricing {
         Ok(())
     }
 
+    /// The device is made so many times slower from now on.
+    ///
+    /// # Errors
+    /// What is no slow-down.
+    pub fn slow_down(&mut self, times: f64) -> Result<(), String> {
+        if !(1.0..=ui::MAX_SLOWDOWN).contains(&times) {
+            return Err(format!("a device can be emulated 1 to {} × slower, not {times}", ui::MAX_SLOWDOWN));
+        }
+        self.slowdown = times;
+        self.forget();
+        Ok(())
+    }
+
+    /// How many times slower the device is made to be.
+    pub fn slowdown(&self) -> f64 {
+        self.slowdown
+    }
+
     /// Corrects predictions from pairs of uncorrected prediction and measurement.
     pub fn calibrate(&mut self, pairs: &[(Stages, Stages)]) {
         self.profile.calibration = Calibration::fit(pairs);
@@ -131,6 +152,7 @@ impl Pricing {
             machines.link = NO_LINK;
             machines.one_thread = true;
         }
+        machines.device = machines.device.slowed(self.slowdown);
         let mbps = (link.mbps > 0.0).then_some(link.mbps);
         machines.link = machines.link.shaped(mbps, link.delay_millis + link.jitter_millis / 2.0);
         machines
@@ -143,7 +165,7 @@ impl Pricing {
         let cut = |cuts: Vec<usize>| plan.with_cuts(cuts).map(|plan| price(&plan));
         ui::Prices {
             architecture: plan.architecture().to_string(),
-            source: self.source(machines).into(),
+            source: self.source(machines),
             plan: price(plan),
             // A plan without cuts and one with a single cut inside the network always exist.
             whole: cut(vec![]).unwrap_or_else(|_| price(plan)),
@@ -201,22 +223,30 @@ impl Pricing {
     /// Prices as a search asks for them; they stay as they are when the profile or the link changes.
     pub fn for_search(&self, link: ui::Link, edge: Edge, task: Task) -> Prices {
         let machines = self.machines_under(link, edge);
-        Prices { learned: self.learned(&machines).cloned(), machines, task }
+        Prices { learned: self.learned(&machines).cloned(), machines, slowdown: self.slowdown, task }
     }
 
-    /// The same by another profile.
-    pub fn with_profile(&self, profile: Profile) -> Self {
+    /// The same by another profile and slow-down.
+    ///
+    /// # Errors
+    /// What is no slow-down.
+    pub fn with(&self, profile: Profile, slowdown: f64) -> Result<Self, String> {
         let mut other = Self { learned: self.learned.clone(), ..Self::new() };
         other.take(profile);
-        other
+        other.slow_down(slowdown)?;
+        Ok(other)
     }
 
-    fn source(&self, machines: &Machines) -> &'static str {
-        match (self.is_measured, self.profile.complete) {
+    fn source(&self, machines: &Machines) -> String {
+        let source = match (self.is_measured, self.profile.complete) {
             (false, _) => "a rule of thumb: measure this device for better",
             (true, false) => "an unfinished profile",
             (true, true) if self.learned(machines).is_some() => "the profile and a network trained on others",
             (true, true) => "the profile",
+        };
+        match self.slowdown {
+            1.0 => source.into(),
+            times => format!("{source}; the device is emulated {times} × slower"),
         }
     }
 
@@ -254,6 +284,8 @@ impl Learned {
 pub struct Prices {
     learned: Option<Rc<Learned>>,
     machines: Machines,
+    /// How many times slower the device is emulated.
+    pub slowdown: f64,
     task: Task,
 }
 

@@ -1,13 +1,13 @@
-//! A search under way: portions between messages, accuracies by the shared weights on generated furniture.
+//! A search under way: portions between messages, accuracies by the shared weights on what judges.
 
 use crate::browser::{now_millis, turn};
+use crate::judges::Judges;
 use crate::mailbox::Mailbox;
 use crate::pricing::Prices;
 use crate::worker::Input;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_cost::Price;
-use cleave_data::furniture;
 use cleave_model::{Card, State, Storage, SupernetWeights};
 use cleave_search::{Budget, Limits, Metrics, Search, Settings, Step, Strategy};
 use cleave_wire::ui;
@@ -18,20 +18,17 @@ const SLICE: f64 = 25.0;
 /// Milliseconds between two reports, and between two saved states.
 const REPORT: f64 = 250.0;
 const SAVE: f64 = 1000.0;
-/// Clouds that judge, that statistics are measured on, and that run together; points of each.
-const JUDGES: usize = 100;
-const CALIBRATION: usize = 20;
+/// Clouds that run together; points of each while judging.
 const TOGETHER: usize = 4;
-const POINTS: usize = 256;
+pub const POINTS: usize = 256;
 /// An accuracy that nobody knows.
 const UNKNOWN: f64 = -1.0;
-/// First seeds of generated clouds.
-const SEEDS: [u64; 2] = [1 << 40, 2 << 40];
 
 /// The search with what the page is told of it.
 pub struct Searching {
     search: Search,
     supernet: Rc<SupernetWeights>,
+    judges: Rc<Judges>,
     prices: Prices,
     references: Vec<ui::Reference>,
     /// Of this run, so that an answer to an earlier one is known as such.
@@ -58,22 +55,25 @@ impl Searching {
     pub fn new(
         wish: &ui::SearchWish,
         supernet: Rc<SupernetWeights>,
+        judges: Rc<Judges>,
         prices: Prices,
         number: u32,
     ) -> Result<Self, String> {
-        let search = Search::new(settings(wish), &supernet.task).map_err(|why| why.to_string())?;
-        Ok(Self::with(search, supernet, prices, number))
+        let search = Search::new(settings(wish, &judges), &supernet.task).map_err(|why| why.to_string())?;
+        Ok(Self::with(search, supernet, judges, prices, number))
     }
 
-    /// Goes on with a saved one.
-    pub fn resume(json: &str, supernet: Rc<SupernetWeights>, prices: Prices, number: u32) -> Result<Self, String> {
-        Ok(Self::with(Search::from_json(json).map_err(|why| why.to_string())?, supernet, prices, number))
-    }
-
-    fn with(search: Search, supernet: Rc<SupernetWeights>, prices: Prices, number: u32) -> Self {
+    /// Goes on with a saved one, whose settings name these judges.
+    pub fn with(
+        search: Search,
+        supernet: Rc<SupernetWeights>,
+        judges: Rc<Judges>,
+        prices: Prices,
+        number: u32,
+    ) -> Self {
         let references = references(&prices, &search.settings().codec);
         let (priced, pricing_millis, reported, saved, judging) = (0, 0.0, 0.0, 0.0, false);
-        Self { search, supernet, prices, references, number, pricing_millis, priced, reported, saved, judging }
+        Self { search, supernet, judges, prices, references, number, pricing_millis, priced, reported, saved, judging }
     }
 
     /// Works through portions for a few milliseconds, or begins to judge.
@@ -101,10 +101,10 @@ impl Searching {
         match asked {
             Some(architecture) => {
                 self.judging = true;
-                let (supernet, device, mailbox) = (Rc::clone(&self.supernet), device.clone(), mailbox.clone());
-                let number = self.number;
+                let (supernet, judges) = (Rc::clone(&self.supernet), Rc::clone(&self.judges));
+                let (device, mailbox, number) = (device.clone(), mailbox.clone(), self.number);
                 wasm_bindgen_futures::spawn_local(async move {
-                    let accuracy = judge(&supernet, &architecture, &device).await;
+                    let accuracy = judge(&supernet, &judges, &architecture, &device).await;
                     mailbox.put(Input::Judged(number, architecture, accuracy));
                 });
                 Slice::Judging
@@ -149,8 +149,10 @@ impl Searching {
             by_table: funnel.by_table,
             by_predictor: funnel.by_predictor,
             evaluated: funnel.evaluated,
+            judged_on: self.judges.name().into(),
             per_second: if self.pricing_millis > 0.0 { self.priced as f64 / self.pricing_millis * 1e3 } else { 0.0 },
             designs: self.search.zoo().iter().map(|found| design(&found.plan, found.accuracy, found.metrics)).collect(),
+            slowdown: self.prices.slowdown,
             references: self.references.clone(),
             binding: self.search.blame().map(words),
             state: due.then(|| self.search.to_json()),
@@ -190,7 +192,7 @@ fn references(prices: &Prices, codec: &str) -> Vec<ui::Reference> {
     named.into_iter().filter_map(reference).collect()
 }
 
-fn settings(wish: &ui::SearchWish) -> Settings {
+fn settings(wish: &ui::SearchWish, judges: &Judges) -> Settings {
     let strategy = match wish.strategy {
         ui::Strategy::Random => Strategy::Random,
         ui::Strategy::Stages => Strategy::Stages,
@@ -203,7 +205,8 @@ fn settings(wish: &ui::SearchWish) -> Settings {
         ..Limits::default()
     };
     let budget = Budget { candidates: wish.candidates, evaluations: wish.evaluations };
-    Settings { strategy, limits, budget, seed: wish.seed, codec: wish.codec.clone(), ..Settings::default() }
+    let (seed, codec, judge) = (wish.seed, wish.codec.clone(), judges.name().to_owned());
+    Settings { strategy, limits, budget, seed, codec, judge, ..Settings::default() }
 }
 
 /// A price as a search asks for it.
@@ -217,36 +220,32 @@ pub fn metrics(price: &Price) -> Metrics {
     }
 }
 
-/// Accuracy on generated furniture, 0..=1; other messages are looked at between batches.
-async fn judge(supernet: &SupernetWeights, architecture: &Architecture, device: &Device) -> Result<f64, String> {
+/// Accuracy on the judges' clouds, 0..=1; other messages are looked at between batches.
+async fn judge(
+    supernet: &SupernetWeights,
+    judges: &Judges,
+    architecture: &Architecture,
+    device: &Device,
+) -> Result<f64, String> {
     let k = (supernet.task.k * POINTS).div_ceil(supernet.task.n_points);
     let small = SupernetWeights { task: Task { n_points: POINTS, k, ..supernet.task }, ..supernet.clone() };
     let (gnn, _) = small
-        .network(architecture, State::input(clouds(0..CALIBRATION, POINTS, SEEDS[0], device)?), device)
+        .network(architecture, State::input(judges.calibration(POINTS, device)?), device)
         .await
         .map_err(|why| why.to_string())?;
-    let n_classes = furniture::CLASSES.len();
     let mut correct = 0;
-    for first in (0..JUDGES).step_by(TOGETHER) {
+    for first in (0..judges.count()).step_by(TOGETHER) {
         turn().await;
-        let batch = first..(first + TOGETHER).min(JUDGES);
-        let logits = gnn.forward(clouds(batch.clone(), POINTS, SEEDS[1], device)?).into_data_async().await;
+        let batch = first..(first + TOGETHER).min(judges.count());
+        let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).into_data_async().await;
         let logits =
             logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))?;
-        for (at, row) in batch.zip(logits.chunks_exact(n_classes)) {
+        for (at, row) in batch.zip(logits.chunks_exact(supernet.task.n_classes)) {
             let best = (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-            correct += usize::from(best == at % n_classes);
+            correct += usize::from(best == judges.class(at));
         }
     }
-    Ok(correct as f64 / JUDGES as f64)
-}
-
-/// Furniture of all classes in turn, `[n, points, 3]`.
-fn clouds(which: std::ops::Range<usize>, points: usize, seed: u64, device: &Device) -> Result<Tensor<3>, String> {
-    let n = which.len();
-    let made = which.map(|i| furniture::generate(i % furniture::CLASSES.len(), points, seed + i as u64));
-    let made = made.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
-    Ok(Tensor::from_data(TensorData::new(made.concat(), [n, points, 3]), device))
+    Ok(correct as f64 / judges.count() as f64)
 }
 
 /// The weights file of a design: its part of the shared weights, statistics measured on generated clouds of full size.
@@ -257,7 +256,7 @@ pub async fn deploy(
     device: Device,
 ) -> Result<Vec<u8>, String> {
     let points = supernet.task.n_points;
-    let calibration = clouds(0..CALIBRATION, points, SEEDS[0], &device)?;
+    let calibration = Judges::furniture().calibration(points, &device)?;
     let network = supernet.network(plan.architecture(), State::input(calibration), &device).await;
     let (_, weights) = network.map_err(|why| why.to_string())?;
     let card = Card {

@@ -1,6 +1,7 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
 mod dispatching;
+mod judging;
 mod measuring;
 mod searching;
 
@@ -10,6 +11,7 @@ use crate::calibrating::Calibrating;
 use crate::compute::{Finished, Jobs};
 use crate::dispatching::Dispatching;
 use crate::engine::{self, Choice, Gpu};
+use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
@@ -27,6 +29,7 @@ use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
 use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
+use judging::Wait;
 use searching::Awaiting;
 use std::rc::Rc;
 
@@ -112,6 +115,10 @@ struct Worker {
     /// A number for measurements above those used before.
     asked: u32,
     supernet: Option<Rc<SupernetWeights>>,
+    /// What an edge has sent for judging, kept while the page lives.
+    judges: Option<Rc<Judges>>,
+    /// A search that waits for what judges it.
+    waiting: Option<(Wait, Awaiting)>,
     searching: Option<Searching>,
     /// Number of the latest search.
     searched: u32,
@@ -150,6 +157,8 @@ impl Worker {
             calibrating: None,
             asked: 0,
             supernet: None,
+            judges: None,
+            waiting: None,
             searching: None,
             searched: 0,
             predictor_came: false,
@@ -182,7 +191,8 @@ impl Worker {
         }
         self.pump();
         self.dispatch_on();
-        if self.jobs.can_start() {
+        let is_quiet = self.dispatching.as_ref().is_some_and(Dispatching::is_quiet);
+        if self.jobs.can_start() && !is_quiet {
             // Before a piece of work the browser delivers what came in during the one before: a result, a stop.
             turn().await;
             self.jobs.start_next(&self.networks);
@@ -214,6 +224,7 @@ impl Worker {
                 }
                 self.tell_prices();
             }
+            Intent::SlowDown { times } => self.slow_down(times),
             Intent::Break => {
                 let effects = self.link.sever();
                 self.perform(effects);
@@ -238,7 +249,7 @@ impl Worker {
             Intent::Calibrate => self.calibrate(),
             Intent::Power(powers) => self.draw(powers),
             Intent::Search(wish) => self.with_supernet(Awaiting::Search(wish)),
-            Intent::ResumeSearch { json } => self.with_supernet(Awaiting::Resume(json)),
+            Intent::ResumeSearch { json } => self.resume(&json),
             Intent::Deploy { plan } => self.with_supernet(Awaiting::Deploy(plan)),
             Intent::Inspect { plan } => self.inspect(&plan),
             Intent::Share(wish) => self.share(wish),
@@ -386,7 +397,7 @@ impl Worker {
             }
         };
         let budget = if self.engine.backend == Backend::Wasm { DEADLINE } else { GPU_DEADLINE };
-        let deadline = Micros(now_micros()) + budget;
+        let deadline = Micros(now_micros() + (budget.0 as f64 * self.pricing.slowdown()) as u64);
         let effects = self.link.device(DeviceEvent::Submit { frame: self.next_frame, input, deadline });
         self.next_frame += 1;
         self.perform(effects);
@@ -415,7 +426,11 @@ impl Worker {
                     self.jobs.add_device(job, work.model().hash, segment, input);
                 }
                 DeviceEffect::Report(report) => self.report(*report),
-                DeviceEffect::Status(status) => self.link.tell(&status),
+                DeviceEffect::Status(status) => {
+                    self.link.tell(&status);
+                    self.edge_changed();
+                }
+                DeviceEffect::Validation(fetched) => self.fetched(fetched),
                 DeviceEffect::Measured { id, result } => self.measured(id, result),
                 DeviceEffect::Echoed { id, result } => self.echoed(id, result),
                 // The link has done these itself.

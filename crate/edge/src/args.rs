@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use cleave_edge::{Bounds, Config, EdgeError, Token};
+use cleave_edge::{Bounds, Config, EdgeError, Token, read_validation};
 use cleave_wire::LinkShape;
 use tracing::level_filters::LevelFilter;
 
@@ -20,6 +20,9 @@ pub struct Args {
     /// Folder of the built page
     #[arg(long, value_name = "DIR", default_value = "dist")]
     page: PathBuf,
+    /// Folder with ModelNet10, whose clouds kept aside from training judge searches of the page
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Threads that compute [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -52,6 +55,7 @@ impl Args {
         let token = self.token.as_deref().map_or_else(Token::random, Token::new)?;
         let mut config = Config::new(token);
         config.page = self.page.clone();
+        config.validation = self.data.as_deref().map(read_validation).transpose()?;
         config.workers = self.workers.unwrap_or(config.workers);
         config.shape = LinkShape {
             bits_per_second: self.shape_mbps.unwrap_or(0),
@@ -135,5 +139,10 @@ mod tests {
             assert!(why.contains(says), "{line}: {why}");
         }
         assert!(parse("cleave-edge --token a#b").unwrap().config().is_err());
+        let why = parse("cleave-edge --data /nowhere").unwrap().config().unwrap_err().to_string();
+        assert!(
+            why.starts_with("/nowhere/modelnet10_1024_train.npz cannot be used") && why.contains("--data"),
+            "{why}"
+        );
     }
 }

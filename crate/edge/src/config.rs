@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cleave_session::OwnValidation;
 use cleave_wire::{Limits, LinkShape};
 
 use crate::error::EdgeError;
@@ -25,6 +26,8 @@ pub struct Config {
     pub allow_hosts: Vec<String>,
     /// Origins beside the edge's own, such as `http://localhost:8080`.
     pub allow_origins: Vec<String>,
+    /// Clouds on which searches of the page may be judged, by [`crate::read_validation`].
+    pub validation: Option<OwnValidation>,
     /// How much clients may take.
     pub bounds: Bounds,
 }
@@ -78,6 +81,7 @@ impl Config {
             shape: LinkShape::UNSHAPED,
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
+            validation: None,
             bounds: Bounds::default(),
         }
     }

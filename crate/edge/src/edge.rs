@@ -68,6 +68,7 @@ fn session_config(config: &Config) -> EdgeConfig {
         threads: u16::try_from(config.workers).unwrap_or(u16::MAX),
         credit: config.bounds.credit,
         limits: config.bounds.wire,
+        validation: config.validation.clone(),
         handshake_timeout: micros(config.bounds.handshake),
         idle_timeout: micros(config.bounds.idle),
         stopwatch: clock::now,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -39,6 +40,17 @@ pub enum EdgeError {
         found: String,
         /// What would be right.
         right: &'static str,
+    },
+    /// There are no clouds for judging where they should be.
+    #[error(
+        "{} cannot be used: {why}; --data takes the folder that holds ModelNet10's training part under this name",
+        path.display()
+    )]
+    Data {
+        /// The file that was looked for.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// The listener does not work.
     #[error("the listening socket does not work: {0}")]

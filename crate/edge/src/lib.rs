@@ -20,9 +20,11 @@ mod page;
 mod server;
 mod socket;
 mod token;
+mod validation;
 
 pub use config::{Bounds, Config};
 pub use error::EdgeError;
 pub use measure::measure;
 pub use server::serve_on;
 pub use token::Token;
+pub use validation::read_validation;

@@ -10,7 +10,7 @@ use crate::state::State;
 use crate::weights::{as_text, classes, not_safetensors, parse_task, task_to_json};
 use crate::{ModelError, Storage, Weight, Weights};
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
-use cleave_arch::{Architecture, Op, Task, supernet};
+use cleave_arch::{Architecture, Halves, Op, Task, supernet};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ pub struct SupernetWeights {
     pub classes: Vec<String>,
     /// What they were trained on, for people.
     pub trained_on: String,
+    /// Only architectures with these functions were trained; `None`: all of the space.
+    pub functions: Option<Halves>,
     /// The tensors.
     pub tensors: Weights,
 }
@@ -40,7 +42,11 @@ impl SupernetWeights {
     /// # Errors
     /// [`ModelError::NotSafetensors`] if it cannot be written; no weights made here are such.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, ModelError> {
-        let card = json!({ "task": task_to_json(&self.task), "classes": self.classes, "trained_on": self.trained_on });
+        let mut card =
+            json!({ "task": task_to_json(&self.task), "classes": self.classes, "trained_on": self.trained_on });
+        if let Some(functions) = self.functions {
+            card["functions"] = functions.to_string().into();
+        }
         self.tensors.write(HashMap::from([(ENTRY.to_owned(), card.to_string())]), Storage::F16)
     }
 
@@ -54,7 +60,10 @@ impl SupernetWeights {
         let wrong = |why: String| ModelError::Metadata { key: ENTRY.into(), why };
         let text = text.ok_or_else(|| wrong("is missing; files made by `cleave train supernet` carry it".into()))?;
         let card: Value = serde_json::from_str(text).map_err(|why| wrong(why.to_string()))?;
+        let functions =
+            card.get("functions").map(|text| text.as_str().unwrap_or_default().parse::<Halves>()).transpose();
         let weights = Self {
+            functions: functions.map_err(|why| wrong(why.to_string()))?,
             task: parse_task(&card["task"])?,
             classes: classes(&card)?,
             trained_on: as_text(&card, "trained_on")?,
@@ -81,6 +90,11 @@ impl SupernetWeights {
         device: &Device,
     ) -> Result<(Gnn, Weights), ModelError> {
         if let Some(why) = supernet::uncovered(architecture, &self.task) {
+            return Err(ModelError::Uncovered { why });
+        }
+        if let Some(functions) = self.functions.filter(|functions| !functions.holds(architecture)) {
+            let why =
+                format!("`{architecture}` has other functions than `{functions}`, which alone these weights know");
             return Err(ModelError::Uncovered { why });
         }
         let mut weights = self.part(architecture);
@@ -184,7 +198,8 @@ mod tests {
             ]
         });
         let tensors = Weights::new(tensors.collect::<Vec<_>>());
-        SupernetWeights { task: task(), classes: vec!["a".into(); 10], trained_on: "nothing".into(), tensors }
+        let classes = vec!["a".into(); 10];
+        SupernetWeights { task: task(), classes, trained_on: "nothing".into(), functions: None, tensors }
     }
 
     fn clouds(b: usize) -> Tensor<3> {

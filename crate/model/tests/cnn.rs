@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{
     COORDINATOR, Kind, Layer, Network, Operator, Partition, PoolKind, Reduce, Region, Schedule, Shares, Split, Step,
-    zoo,
+    Transfer, zoo,
 };
 use cleave_model::cnn::{Cnn, CnnWeights, Member};
 use cleave_model::{ModelError, Weight, Weights};

@@ -67,6 +67,7 @@ pub fn lines(runs: [&Recorded; 2]) -> Vec<Line> {
         line("limits", &wished(limits)),
         line("candidates", &counted(|search| search.drawn)),
         line("judged", &counted(|search| search.evaluated)),
+        line("judged on", &|run| run.search.judged_on.clone()),
         line("candidates/s", &counted(|search| search.per_second.round() as u64)),
         line("designs", &counted(|search| search.designs.len() as u64)),
         line("best accuracy", &|run| best(run, |d| d.accuracy, f64::max, format::percent)),
@@ -141,12 +142,12 @@ mod tests {
         let (few, more) = (recorded(vec![design(0.5, 20.0)]), recorded(vec![design(0.5, 20.0), design(0.9, 100.0)]));
         assert_eq!(reference_point([&few, &more]), reference_point([&more, &few]));
         assert!((reference_point([&few, &more])[0] - 110.0).abs() < 1e-9);
-        let [worse, better] = lines([&few, &more])[9].values.clone();
+        let [worse, better] = lines([&few, &more])[10].values.clone();
         // 90 of 110 ms at 0.5, and 10 of 110 ms at 0.4 more.
         assert_eq!([worse.as_str(), better.as_str()], ["0.409", "0.445"]);
         assert!(footnote([&few, &more]).contains("110.0 ms"));
         let nothing = recorded(vec![]);
-        assert_eq!(lines([&nothing, &nothing])[9].values, ["0.000", "0.000"]);
+        assert_eq!(lines([&nothing, &nothing])[10].values, ["0.000", "0.000"]);
     }
 
     #[test]
@@ -157,6 +158,7 @@ mod tests {
         let of = |name: &str| lines.iter().find(|line| line.name == name).unwrap().values.clone();
         assert_eq!(of("strategy"), ["NSGA-II", "–"]);
         assert_eq!(of("limits"), ["≤ 10 ms", "–"]);
+        assert_eq!(of("judged on"), ["generated furniture", "generated furniture"]);
         assert_eq!(of("designs"), ["2", "0"]);
         assert_eq!(of("best accuracy"), ["90.0 %", "–"]);
         assert_eq!(of("least latency"), ["20.0 ms", "–"]);

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Columns of the CSV: the design's, then its run's.
 const COLUMNS: &str = "kind,name,plan,accuracy,latency_ms,energy_mj,device_peak_bytes,edge_peak_bytes,link_bytes,\
     strategy,seed,latency_limit_ms,energy_limit_mj,device_limit_mb,candidates,evaluations,codec,\
-    drawn,valid,by_table,by_predictor,evaluated,candidates_per_second";
+    drawn,valid,by_table,by_predictor,evaluated,candidates_per_second,device_slowdown,judged_on";
 
 /// The table, with a line end after every row (RFC 4180, with `\n`).
 pub fn to_csv(run: &Recorded) -> String {
@@ -58,7 +58,8 @@ fn run_cells(run: &Recorded) -> String {
     let search = &run.search;
     let funnel = [search.drawn, search.valid, search.by_table, search.by_predictor, search.evaluated];
     let of_funnel = funnel.map(|n| n.to_string());
-    of_wish.into_iter().chain(of_funnel).chain([number(search.per_second)]).collect::<Vec<_>>().join(",")
+    let of_machine = [number(search.per_second), number(search.slowdown), cell(&search.judged_on)];
+    of_wish.into_iter().chain(of_funnel).chain(of_machine).collect::<Vec<_>>().join(",")
 }
 
 /// A text of the table; quoted where a reader would misunderstand it.
@@ -97,6 +98,8 @@ pub fn to_json(run: &Recorded) -> String {
     let references: Vec<String> = references.collect();
     let fields = [
         ("wish", wish),
+        ("judged_on", text(&search.judged_on)),
+        ("device_slowdown", or_null(Some(search.slowdown))),
         ("funnel", funnel_object(search)),
         ("designs", format!("[{}]", designs.join(","))),
         ("references", format!("[{}]", references.join(","))),
@@ -189,8 +192,8 @@ mod tests {
         let csv = to_csv(&run());
         let rows: Vec<&str> = csv.lines().collect();
         assert_eq!(rows.len(), 3);
-        assert_eq!(rows[0].split(',').count(), 23);
-        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,";
+        assert_eq!(rows[0].split(',').count(), 25);
+        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,,1,generated furniture";
         assert_eq!(rows[1], format!("design,,\"3 2,0 6\",0.9,1.5,1,1,1,1,{run}"));
         assert_eq!(rows[2], format!("reference,\"DGCNN \"\"on\"\" the edge\",-1 100,,100,1,1,1,1,{run}"));
     }
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn a_run_of_unknown_wish_keeps_its_columns() {
         let row = to_csv(&Recorded { wish: None, ..run() }).lines().last().map(str::to_owned).unwrap();
-        assert_eq!(row.split(',').count(), 23, "{row}");
+        assert_eq!(row.split(',').count(), 25, "{row}");
     }
 
     #[test]
@@ -208,6 +211,8 @@ mod tests {
             concat!(
                 r#"{"wish":{"strategy":"nsga","seed":9007199254740991,"latency_millis":10,"energy_millijoules":null,"#,
                 r#""device_megabytes":null,"candidates":1,"evaluations":1,"codec":"f32"},"#,
+                r#""judged_on":"generated furniture","#,
+                r#""device_slowdown":1,"#,
                 r#""funnel":{"drawn":7,"wanted":2,"valid":1,"by_table":1,"by_predictor":1,"evaluated":1,"#,
                 r#""candidates_per_second":null,"binding":null},"#,
                 r#""designs":[{"plan":"3 2,0 6","accuracy":0.9,"latency_millis":1.5,"energy_millijoules":1,"#,

@@ -63,6 +63,11 @@ pub fn link(link: &cleave_wire::ui::Link) -> String {
     }
 }
 
+/// What is said wherever a slower device is emulated: `, emulated 4 × slower`; nothing of one that is as it is.
+pub fn slower(times: f64) -> String {
+    if times == 1.0 { String::new() } else { format!(", emulated {times} × slower") }
+}
+
 /// A class as a person writes it: `night_stand` → `night stand`.
 pub fn class(name: &str) -> String {
     name.replace('_', " ")
@@ -100,5 +105,6 @@ mod tests {
         assert_eq!(text(0.0, 0.0, 0.0), "unshaped");
         assert_eq!(text(40.0, 5.0, 0.0), "40 Mbps, +5 ms each way");
         assert_eq!(text(0.0, 5.0, 2.0), "unshaped, +5…7 ms each way");
+        assert_eq!([slower(1.0), slower(2.5)], ["", ", emulated 2.5 × slower"]);
     }
 }

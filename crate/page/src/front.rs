@@ -91,12 +91,14 @@ pub fn reference_words(reference: &Reference) -> String {
 /// How many candidates came how far.
 pub fn funnel(search: &Search) -> String {
     let count = |n: u64| format::count(n as usize);
+    let of_device =
+        if search.slowdown == 1.0 { String::new() } else { format!("; device{}", format::slower(search.slowdown)) };
     if let Some(binding) = search.binding.as_ref().filter(|_| !search.running) {
-        return format!("{} candidates, none within the limits: {binding}.", count(search.drawn));
+        return format!("{} candidates, none within the limits: {binding}{of_device}.", count(search.drawn));
     }
     format!(
-        "{}: {} of {} candidates drawn, {} valid, {} within the limits by the table, {} by the predictor, {} judged; {} \
-         candidates/s.",
+        "{}: {} of {} candidates drawn, {} valid, {} within the limits by the table, {} by the predictor, {} judged on \
+         {}; {} candidates/s{}.",
         if search.running { search.stage.as_str() } else { "Finished" },
         count(search.drawn),
         count(search.wanted),
@@ -104,7 +106,9 @@ pub fn funnel(search: &Search) -> String {
         count(search.by_table),
         count(search.by_predictor),
         count(search.evaluated),
-        count(search.per_second.round() as u64)
+        search.judged_on,
+        count(search.per_second.round() as u64),
+        of_device
     )
 }
 

@@ -51,6 +51,8 @@ pub struct Settings {
     pub seed: u64,
     /// What is imposed on the link.
     pub link: Link,
+    /// How many times slower the device is emulated, 1 to [`cleave_wire::ui::MAX_SLOWDOWN`].
+    pub slowdown: f64,
     /// Which engine computes the device half.
     pub preference: Preference,
     /// Frames of a stream that are under way at once.
@@ -66,6 +68,7 @@ impl Default for Settings {
             class: 2,
             seed: 1,
             link: Link::UNSHAPED,
+            slowdown: 1.0,
             preference: Preference::Auto,
             in_flight: 3,
         }

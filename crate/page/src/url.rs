@@ -5,7 +5,7 @@
 //! fragment and is dropped from sight at once.
 
 use crate::state::{CLASSES, Cuts, Settings};
-use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, Preference};
+use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, MAX_SLOWDOWN, Preference};
 
 /// How one part of the state is written; `Err` of `parse` says what would be right.
 struct Property {
@@ -14,7 +14,7 @@ struct Property {
     parse: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-const PROPERTIES: [Property; 10] = [
+const PROPERTIES: [Property; 11] = [
     Property {
         key: "net",
         print: |s| s.network.clone(),
@@ -42,17 +42,22 @@ const PROPERTIES: [Property; 10] = [
     Property {
         key: "mbps",
         print: |s| s.link.mbps.to_string(),
-        parse: |s, text| number(text, 100_000.0).map(|v| s.link.mbps = v),
+        parse: |s, text| number(text, 0.0, 100_000.0).map(|v| s.link.mbps = v),
     },
     Property {
         key: "delay",
         print: |s| s.link.delay_millis.to_string(),
-        parse: |s, text| number(text, 10_000.0).map(|v| s.link.delay_millis = v),
+        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.delay_millis = v),
     },
     Property {
         key: "jitter",
         print: |s| s.link.jitter_millis.to_string(),
-        parse: |s, text| number(text, 10_000.0).map(|v| s.link.jitter_millis = v),
+        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.jitter_millis = v),
+    },
+    Property {
+        key: "slower",
+        print: |s| s.slowdown.to_string(),
+        parse: |s, text| number(text, 1.0, MAX_SLOWDOWN).map(|times| s.slowdown = times),
     },
     Property { key: "engine", print: |s| engine(s.preference).to_owned(), parse: parse_engine },
     Property {
@@ -178,9 +183,9 @@ fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
     number.ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
 }
 
-fn number(text: &str, most: f64) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|n| (0.0..=most).contains(n));
-    number.ok_or_else(|| format!("a number from 0 to {most} is needed"))
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("a number from {least} to {most} is needed"))
 }
 
 /// Percent-encodes everything but letters, digits and `-_.~,`; blanks become `+`, which keeps text forms readable.
@@ -243,14 +248,16 @@ mod tests {
         });
         let preference = (0usize..3)
             .prop_map(|i| [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)][i]);
-        (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, preference, 1usize..=16).prop_map(
-            |(network, cuts, codec, class, seed, link, preference, in_flight)| Settings {
+        let slowdown = (10u32..=1000).prop_map(|tenths| f64::from(tenths) / 10.0);
+        (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, slowdown, preference, 1usize..=16).prop_map(
+            |(network, cuts, codec, class, seed, link, slowdown, preference, in_flight)| Settings {
                 network,
                 cuts,
                 codec,
                 class,
                 seed,
                 link,
+                slowdown,
                 preference,
                 in_flight,
             },
@@ -282,10 +289,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_and_the_rest_is_used() {
-        let (settings, problems) = parse("?codec=f64&cut=9-3&mbps=-1&class=lamp&seed=7&unknown=1");
+        let (settings, problems) = parse("?codec=f64&cut=9-3&mbps=-1&slower=0.5&class=lamp&seed=7&unknown=1");
         assert_eq!(settings, Settings { seed: 7, ..Settings::default() });
-        assert_eq!(problems.len(), 4);
-        assert!(problems[3].contains("lamp") && problems[3].contains("chair"), "{}", problems[3]);
+        assert_eq!(problems.len(), 5);
+        assert!(problems[4].contains("lamp") && problems[4].contains("chair"), "{}", problems[4]);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Candidates as strings of operations and functions, and how strings become others: drawing, mutation, crossover.
 
-use cleave_arch::space::{Functions, POSITIONS, Sampler};
+use cleave_arch::space::{Functions, Sampler};
 use cleave_arch::supernet::{covers, learns};
-use cleave_arch::{Architecture, LinkCodec, MAX_CUTS, Op, Plan, SplitMix64, Task};
-use serde::{Deserialize, Serialize};
+use cleave_arch::{Architecture, Halves, LinkCodec, MAX_CUTS, Op, Plan, SplitMix64, Task};
 
 /// Id of a communicate.
 const COMMUNICATE: u8 = 5;
@@ -11,35 +10,19 @@ const COMMUNICATE: u8 = 5;
 /// A string: at each position an operation and its function.
 pub type Genes = Vec<(u8, u8)>;
 
-/// Functions that HGNAS's first stage fixes: one of each operation for each half of the positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Halves {
-    /// Functions of connect, combine, aggregate, sample and pool in positions 0 to 5.
-    pub upper: [u8; 5],
-    /// In positions 6 to 11.
-    pub lower: [u8; 5],
+/// Functions for both halves, uniform.
+pub fn draw_halves(rng: &mut SplitMix64) -> Halves {
+    let mut half = || [0, 1, 2, 3, 4].map(|id| rng.below(Functions::Supernet.count(id)) as u8);
+    Halves { upper: half(), lower: half() }
 }
 
-impl Halves {
-    /// Uniform.
-    pub fn draw(rng: &mut SplitMix64) -> Self {
-        let mut half = || [0, 1, 2, 3, 4].map(|id| rng.below(Functions::Supernet.count(id)) as u8);
-        Self { upper: half(), lower: half() }
-    }
-
-    /// One function changed.
-    pub fn mutated(mut self, rng: &mut SplitMix64) -> Self {
-        let id = rng.below(5);
-        let function = rng.below(Functions::Supernet.count(id)) as u8;
-        let half = if rng.below(2) == 0 { &mut self.upper } else { &mut self.lower };
-        half[id] = function;
-        self
-    }
-
-    fn function(&self, position: usize, id: u8) -> u8 {
-        let half = if position < POSITIONS / 2 { &self.upper } else { &self.lower };
-        half.get(usize::from(id)).copied().unwrap_or(0)
-    }
+/// One of these functions changed.
+pub fn mutated(mut halves: Halves, rng: &mut SplitMix64) -> Halves {
+    let id = rng.below(5);
+    let function = rng.below(Functions::Supernet.count(id)) as u8;
+    let half = if rng.below(2) == 0 { &mut halves.upper } else { &mut halves.lower };
+    half[id] = function;
+    halves
 }
 
 /// The space that is searched: the supernet's, for a task, with a codec for what crosses.
@@ -74,7 +57,7 @@ impl Space {
     /// The string of this rank with fixed functions; `None` as for [`Space::draw`].
     pub fn ranked(&self, sampler: &Sampler, rank: u64, halves: &Halves) -> Option<Plan> {
         let ids = sampler.string(rank);
-        let genes = ids.iter().enumerate().map(|(at, id)| (*id as u8, halves.function(at, *id as u8)));
+        let genes = ids.iter().enumerate().map(|(at, id)| (*id as u8, halves.function(at, *id) as u8));
         self.plan(&genes.collect())
     }
 
@@ -144,7 +127,7 @@ impl Space {
     fn fixed(&self, mut genes: Genes, halves: Option<&Halves>) -> Option<Plan> {
         if let Some(halves) = halves {
             for (at, (id, function)) in genes.iter_mut().enumerate() {
-                *function = halves.function(at, *id);
+                *function = halves.function(at, usize::from(*id)) as u8;
             }
         }
         self.plan(&genes)
@@ -159,6 +142,7 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cleave_arch::space::POSITIONS;
 
     fn space() -> Space {
         Space::new(&Task::modelnet10(), LinkCodec::default())
@@ -192,8 +176,9 @@ mod tests {
         for plan in &drawn {
             let child = space.mutate(plan, Some(&halves), &mut rng);
             for plan in child.iter().chain([plan]) {
+                assert!(halves.holds(plan.architecture()), "{plan}");
                 for (at, (id, function)) in Space::genes(plan).into_iter().enumerate() {
-                    assert_eq!(function, halves.function(at, id), "{plan}");
+                    assert_eq!(usize::from(function), halves.function(at, id.into()), "{plan}");
                 }
             }
         }

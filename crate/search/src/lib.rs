@@ -19,8 +19,8 @@ mod strategy;
 
 pub use archive::{Design, crowding, fronts};
 pub use funnel::Funnel;
-pub use genes::{Genes, Halves, Space};
+pub use genes::{Genes, Space};
 pub use goal::{Blame, Limit, Limits, Metrics};
 pub use guess::Guess;
-pub use search::{Budget, Pricer, Search, SearchError, Settings, Step};
+pub use search::{Budget, FURNITURE, Pricer, Search, SearchError, Settings, Step};
 pub use strategy::Strategy;

@@ -6,7 +6,7 @@ use crate::genes::Space;
 use crate::goal::{Blame, Ledger, Limits, Metrics, rounded};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
-use cleave_arch::{Architecture, GraphSource, LinkCodec, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -20,7 +20,11 @@ const WAITING: usize = 64;
 /// First field of the saved state.
 const FORMAT: &str = "cleave-search";
 /// Raised when an older program would misread a saved state.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The oldest that is read. Before 3 the page's searches were judged on generated furniture and did not say so.
+const OLDEST: u32 = 2;
+/// What judges unless something else is said.
+pub const FURNITURE: &str = "generated furniture";
 
 /// Prices plans.
 pub trait Pricer {
@@ -65,6 +69,13 @@ pub struct Settings {
     pub weight: f64,
     /// Codec of what crosses.
     pub codec: String,
+    /// What accuracies are measured on: those of another are never told to this search.
+    #[serde(default = "furniture")]
+    pub judge: String,
+}
+
+fn furniture() -> String {
+    FURNITURE.to_owned()
 }
 
 impl Default for Settings {
@@ -76,6 +87,7 @@ impl Default for Settings {
             seed: 1,
             weight: 0.1,
             codec: "f32".into(),
+            judge: furniture(),
         }
     }
 }
@@ -362,6 +374,16 @@ impl Search {
         &self.saved.settings
     }
 
+    /// The functions that HGNAS's first stage has chosen, once it has.
+    pub fn functions(&self) -> Option<Halves> {
+        self.saved.progress.functions()
+    }
+
+    /// Leaves HGNAS's first stage out: the functions are these. Other strategies fix none.
+    pub fn fix(&mut self, functions: Halves) {
+        self.saved.progress.fix(functions);
+    }
+
     /// What it is doing, in words.
     pub fn stage(&self) -> String {
         self.saved.progress.words()
@@ -381,7 +403,7 @@ impl Search {
     pub fn from_json(text: &str) -> Result<Self, SearchError> {
         let bad = |why: String| SearchError::State { why };
         let saved: Saved = serde_json::from_str(text).map_err(|why| bad(why.to_string()))?;
-        if (saved.format.as_str(), saved.version) != (FORMAT, VERSION) {
+        if saved.format != FORMAT || !(OLDEST..=VERSION).contains(&saved.version) {
             return Err(bad(format!("it is {} version {}", saved.format, saved.version)));
         }
         let graph = if saved.given_graph { GraphSource::Given } else { GraphSource::Sampled };
@@ -400,7 +422,7 @@ impl Search {
                 architecture(text, task.graph).ok_or_else(|| bad(format!("`{text}` is no architecture")))?;
             search.learn(text.clone(), &architecture, *accuracy);
         }
-        search.saved = Saved { waiting: Vec::new(), ..saved };
+        search.saved = Saved { version: VERSION, waiting: Vec::new(), ..saved };
         Ok(search)
     }
 }

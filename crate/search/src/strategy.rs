@@ -5,7 +5,7 @@ mod nsga;
 mod stages;
 
 use crate::search::{Bench, Candidate, SearchError};
-use cleave_arch::GraphSource;
+use cleave_arch::{GraphSource, Halves};
 use exhaustive::Exhaustive;
 use nsga::Nsga;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,18 @@ impl Progress {
             Self::Stages(stages) => stages.portion(bench, n),
             Self::Nsga(nsga) => nsga.portion(bench, n),
             Self::Exhaustive(exhaustive) => exhaustive.portion(bench, n),
+        }
+    }
+
+    /// The functions of HGNAS's second stage, once there are any.
+    pub(crate) fn functions(&self) -> Option<Halves> {
+        if let Self::Stages(stages) = self { stages.functions() } else { None }
+    }
+
+    /// HGNAS's second stage begins with these functions; other strategies fix none.
+    pub(crate) fn fix(&mut self, halves: Halves) {
+        if let Self::Stages(stages) = self {
+            stages.fix(halves);
         }
     }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use cleave_arch::{Architecture, Op, Plan, SplitMix64, Task, Tier};
-use cleave_search::{Budget, Limit, Limits, Metrics, Pricer, Search, SearchError, Settings, Step, Strategy};
+use cleave_search::{Budget, FURNITURE, Limit, Limits, Metrics, Pricer, Search, SearchError, Settings, Step, Strategy};
 
 const STRATEGIES: [Strategy; 4] =
     [Strategy::Random, Strategy::Stages, Strategy::Nsga, Strategy::Exhaustive { positions: 6 }];
@@ -202,6 +202,20 @@ fn evolution_beats_drawing() {
     };
     let (random, nsga) = (mean(Strategy::Random), mean(Strategy::Nsga));
     assert!(nsga > random, "NSGA-II {nsga}, random {random}");
+}
+
+#[test]
+fn a_saved_search_says_what_judged_and_an_older_one_was_judged_on_furniture() {
+    let judge = "ModelNet10, 190 clouds (3f2a9c41)".to_owned();
+    let search = Search::new(Settings { judge: judge.clone(), ..Settings::default() }, &Task::modelnet10()).unwrap();
+    let json = search.to_json();
+    assert_eq!(Search::from_json(&json).unwrap().settings().judge, judge);
+    let older = json.replace(&format!(",\"judge\":\"{judge}\""), "").replace("\"version\":3", "\"version\":2");
+    assert!(!older.contains("judge\""), "{older}");
+    let older = Search::from_json(&older).unwrap();
+    assert_eq!(older.settings().judge, FURNITURE);
+    assert!(older.to_json().contains("\"version\":3"), "it is of this version from now on");
+    assert!(Search::from_json(&json.replace("\"version\":3", "\"version\":4")).is_err());
 }
 
 #[test]

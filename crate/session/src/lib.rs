@@ -50,8 +50,8 @@ mod time;
 mod work;
 
 pub use clock::ClockEstimate;
-pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, StopReason, UnderWay};
-pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, TokenCheck};
+pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Fetched, LinkStatus, StopReason, UnderWay};
+pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, OwnValidation, TokenCheck};
 pub use ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span};
 pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};
 pub use shaper::Shaper;

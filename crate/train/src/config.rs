@@ -1,7 +1,7 @@
 //! What a training run is: network, schedule, regularisation and seed.
 
 use crate::{Augment, TrainError};
-use cleave_arch::{ArchError, GraphSource, Plan, Task};
+use cleave_arch::{ArchError, GraphSource, Halves, Plan, Task};
 use std::fmt;
 
 /// What a run trains.
@@ -11,6 +11,8 @@ pub enum Subject {
     Network(Plan),
     /// The shared weights of the whole space [`cleave_arch::supernet`].
     Supernet,
+    /// Those of architectures with these functions: what HGNAS's second stage searches with.
+    Restricted(Halves),
 }
 
 impl From<Plan> for Subject {
@@ -19,12 +21,16 @@ impl From<Plan> for Subject {
     }
 }
 
-/// The plan's text form, or `supernet`.
+/// How a restricted supernet's text begins; its functions follow.
+const RESTRICTED: &str = "supernet of ";
+
+/// The plan's text form, `supernet`, or `supernet of` and the functions.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(plan) => plan.fmt(f),
             Self::Supernet => f.write_str("supernet"),
+            Self::Restricted(functions) => write!(f, "{RESTRICTED}{functions}"),
         }
     }
 }
@@ -32,7 +38,12 @@ impl fmt::Display for Subject {
 impl Subject {
     /// From what [`fmt::Display`] writes.
     pub(crate) fn parse(text: &str, graph: GraphSource) -> Result<Self, ArchError> {
-        if text == "supernet" { Ok(Self::Supernet) } else { Plan::parse(text, graph).map(Self::Network) }
+        if text == "supernet" {
+            return Ok(Self::Supernet);
+        }
+        let functions = text.strip_prefix(RESTRICTED).and_then(|text| text.parse().ok());
+        functions
+            .map_or_else(|| Plan::parse(text, graph).map(Self::Network), |functions| Ok(Self::Restricted(functions)))
     }
 }
 

@@ -20,9 +20,8 @@ pub(crate) struct Favour {
 }
 
 impl Favour {
-    /// The architecture of a step.
-    pub(crate) fn draw(&self, task: &Task, rng: &mut SplitMix64) -> Architecture {
-        let paths = Paths::new(task);
+    /// The architecture of a step, among these.
+    pub(crate) fn draw(&self, paths: &Paths, task: &Task, rng: &mut SplitMix64) -> Architecture {
         let compared = if rng.below(UNIFORM) == 0 { 1 } else { COMPARED };
         let mut scored = || {
             let drawn = paths.draw(rng);
@@ -56,14 +55,15 @@ mod tests {
             !architecture.ops().contains(&Op::Sample(Sampler::Random))
                 && architecture.ops().iter().filter(|op| matches!(op, Op::Combine { .. })).count() > 3
         };
+        let paths = Paths::new(&task);
         let mut share = |favour: &Favour| {
-            let draws = (0..400).filter(|_| is_good(&favour.draw(&task, &mut rng)));
+            let draws = (0..400).filter(|_| is_good(&favour.draw(&paths, &task, &mut rng)));
             draws.count() as f64 / 400.0
         };
         let before = share(&favour);
         let mut other = SplitMix64::new(2);
         for _ in 0..2_000 {
-            let architecture = favour.draw(&task, &mut other);
+            let architecture = favour.draw(&paths, &task, &mut other);
             favour.learn(&architecture, &task, if is_good(&architecture) { 0.9 } else { 0.3 });
         }
         let after = share(&favour);

@@ -3,7 +3,8 @@
 
 use crate::favour::Favour;
 use crate::network::{Network, Parameter, uniform};
-use cleave_arch::{Architecture, SplitMix64, Task, supernet};
+use cleave_arch::supernet::Paths;
+use cleave_arch::{Architecture, Halves, SplitMix64, Task, supernet};
 use cleave_model::{SupernetWeights, Weight, Weights};
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ pub struct Supernet {
     task: Task,
     /// By name, what training changes.
     pub parameters: BTreeMap<String, Parameter>,
+    /// Architectures with other functions are not trained.
+    functions: Option<Halves>,
     /// Which architectures its steps train.
     pub(crate) favour: Favour,
 }
@@ -36,7 +39,18 @@ impl Supernet {
                 put("bias", [1, outputs], vec![0.0; outputs]);
             }
         }
-        Self { task: *task, parameters, favour: Favour::default() }
+        Self { task: *task, parameters, functions: None, favour: Favour::default() }
+    }
+
+    /// The same, of which only architectures with these functions are to be trained.
+    pub fn restricted(self, functions: Halves) -> Self {
+        Self { functions: Some(functions), ..self }
+    }
+
+    /// The architecture of a step, for a task of perhaps fewer nodes.
+    pub(crate) fn draw(&self, task: &Task, rng: &mut SplitMix64) -> Architecture {
+        let paths = self.functions.map_or_else(|| Paths::new(task), |functions| Paths::with(task, functions));
+        self.favour.draw(&paths, task, rng)
     }
 
     /// The part that an architecture of the space reads, as a network of its own. The task may have fewer nodes and
@@ -67,6 +81,7 @@ impl Supernet {
             task: self.task,
             classes: classes.to_vec(),
             trained_on,
+            functions: self.functions,
             tensors: Weights::new(self.parameters.iter().map(tensor)),
         }
     }

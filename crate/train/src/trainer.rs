@@ -53,7 +53,7 @@ impl Model {
         match self {
             Self::Network(network) => Cow::Borrowed(network),
             Self::Supernet(supernet) => {
-                Cow::Owned(supernet.part(&supernet.favour.draw(task, &mut SplitMix64::new(seed)), task))
+                Cow::Owned(supernet.part(&supernet.draw(task, &mut SplitMix64::new(seed)), task))
             }
         }
     }
@@ -81,6 +81,9 @@ impl Trainer {
         let model = match &config.subject {
             Subject::Network(plan) => Model::Network(Network::new(plan.architecture(), &config.task, config.seed)),
             Subject::Supernet => Model::Supernet(Supernet::new(&config.task, config.seed)),
+            Subject::Restricted(functions) => {
+                Model::Supernet(Supernet::new(&config.task, config.seed).restricted(*functions))
+            }
         };
         Ok(Self { config, model, adam: AdamW::default(), epoch: 0, device: Device::flex().autodiff(), words: None })
     }

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::{GraphSource, Plan, Task};
+use cleave_arch::supernet::Paths;
+use cleave_arch::{Architecture, GraphSource, Halves, Plan, SplitMix64, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_data::text::{Document, Part, Vectors};
-use cleave_model::{Gnn, State};
+use cleave_model::{Gnn, State, SupernetWeights};
 use cleave_train::{
     Command, Config, EpochReport, Material, Observer, Progress, Samples, Subject, Taught, Texts, TrainError, Trainer,
     Vocabulary, evaluate, evaluate_plan, fit,
@@ -141,6 +142,38 @@ fn a_supernet_learns_is_resumed_and_its_parts_run() {
     let network = weights.network(plan.architecture(), input, &device);
     let (gnn, _) = network.now_or_never().unwrap().unwrap();
     assert_eq!(evaluate(&gnn, &dataset).unwrap().n, 60);
+}
+
+/// HGNAS's second supernet: its steps train architectures with the chosen functions, its file says so, and others are
+/// refused.
+#[test]
+fn a_restricted_supernet_trains_and_knows_its_functions_alone() {
+    let (dataset, functions) = (dataset(6), "0 3 6 0 3 / 1 4 3 1 0".parse::<Halves>().unwrap());
+    let subject = Subject::Restricted(functions);
+    let config = Config { epochs: 2, batch: 12, rate: 3e-3, dropout: 0.0, ..Config::new(subject.clone(), task(), 4) };
+    let mut trainer = Trainer::new(config).unwrap();
+    run(&mut trainer, &dataset, Some(1));
+    let mut trainer = Trainer::resume(&trainer.checkpoint().unwrap()).unwrap();
+    assert_eq!(
+        (&trainer.config().subject, subject.to_string().as_str()),
+        (&subject, "supernet of 0 3 6 0 3 / 1 4 3 1 0")
+    );
+    run(&mut trainer, &dataset, None);
+    let weights = trainer.supernet().unwrap().weights(&dataset.classes, "furniture".into());
+    let weights = SupernetWeights::from_safetensors(&weights.to_safetensors().unwrap()).unwrap();
+    assert_eq!(weights.functions, Some(functions));
+    let device = Device::flex();
+    let network = |architecture: &Architecture| {
+        let points = TensorData::new(dataset.points.clone(), [60, 32, 3]);
+        let input = State::input(Tensor::from_data(points, &device));
+        weights.network(architecture, input, &device).now_or_never().unwrap()
+    };
+    let drawn = Paths::with(&task(), functions).draw(&mut SplitMix64::new(5));
+    let (gnn, _) = network(&drawn).unwrap();
+    assert_eq!(evaluate(&gnn, &dataset).unwrap().n, 60);
+    let other: Plan = "3 2 1 1 4 0,0 6 3 4 3 0".parse().unwrap();
+    let why = network(other.architecture()).err().unwrap().to_string();
+    assert!(why.contains("other functions than `0 3 6 0 3 / 1 4 3 1 0`"), "{why}");
 }
 
 #[test]

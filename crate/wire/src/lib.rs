@@ -28,4 +28,4 @@ pub use limits::Limits;
 pub use tensor::Packed;
 pub use to_device::ToDevice;
 pub use to_edge::ToEdge;
-pub use types::{LinkShape, ModelHash, Refusal, RefusalCode, Subject, Timing};
+pub use types::{LinkShape, ModelHash, Refusal, RefusalCode, Subject, Timing, ValidationSet};

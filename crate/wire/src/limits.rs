@@ -36,6 +36,10 @@ impl Limits {
     pub const MAX_TEXT_BYTES: usize = 4096;
     /// 256 KiB of weights in one message: 52 ms at 40 Mbps, so that a ping is not stuck behind a whole model.
     pub const WEIGHTS_CHUNK_BYTES: usize = 256 << 10;
+    /// 16 MiB of clouds that judge: 220 clouds of 1024 points are 1.4 MB.
+    pub const MAX_VALIDATION_BYTES: u32 = 16 << 20;
+    /// 64 KiB of them in one message: 105 ms at 5 Mbps, for which frames and pings wait.
+    pub const VALIDATION_PIECE_BYTES: usize = 64 << 10;
 
     /// The defaults of both sides.
     pub const DEFAULT: Limits = Limits {

@@ -5,7 +5,7 @@ use crate::error::WireError;
 use crate::header::{PROTOCOL_VERSION, begin, finish, open};
 use crate::limits::Limits;
 use crate::tensor::Packed;
-use crate::types::{ModelHash, Refusal, Timing};
+use crate::types::{ModelHash, Refusal, Timing, ValidationSet};
 
 /// Edge → device.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub enum ToDevice {
         limits: Limits,
         /// Frames that may be under way at once.
         credit: u16,
+        /// The clouds that it has for judging, if any.
+        validation: Option<ValidationSet>,
     },
     /// The edge does not hold this model: send it.
     NeedWeights {
@@ -82,6 +84,13 @@ pub enum ToDevice {
         /// Bytes that mean nothing, as many as were asked for.
         payload: Vec<u8>,
     },
+    /// Answers `Validation`.
+    Validation {
+        /// First byte of the piece in the set's body.
+        offset: u32,
+        /// The piece.
+        piece: Vec<u8>,
+    },
     /// So many more frames may be sent.
     Credit {
         /// How many.
@@ -128,6 +137,7 @@ impl ToDevice {
             Self::Refused(_) => 136,
             Self::Measured { .. } => 137,
             Self::Echoed { .. } => 138,
+            Self::Validation { .. } => 139,
         }
     }
 
@@ -135,18 +145,20 @@ impl ToDevice {
         match self {
             Self::Result { tensors, .. } => tensors.len(),
             Self::Echoed { payload, .. } => payload.len(),
+            Self::Validation { piece, .. } => piece.len(),
             _ => 0,
         }
     }
 
     fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Welcome { version, name, threads, limits, credit } => {
+            Self::Welcome { version, name, threads, limits, credit, validation } => {
                 writer.text(version);
                 writer.text(name);
                 writer.u16(*threads);
                 limits.write(writer);
                 writer.u16(*credit);
+                ValidationSet::write(validation.as_ref(), writer);
             }
             Self::NeedWeights { model } => writer.raw(&model.0),
             Self::WeightsProgress { model, received, total } => {
@@ -178,6 +190,10 @@ impl ToDevice {
                 writer.u64(*sent_micros);
                 writer.raw(payload);
             }
+            Self::Validation { offset, piece } => {
+                writer.u32(*offset);
+                writer.raw(piece);
+            }
             Self::Credit { n } => writer.u16(*n),
             Self::Refused(refusal) => refusal.write(writer),
         }
@@ -191,6 +207,7 @@ impl ToDevice {
                 threads: reader.u16("threads")?,
                 limits: Limits::read(reader)?,
                 credit: reader.u16("credit")?,
+                validation: ValidationSet::read(reader)?,
             },
             130 => Self::NeedWeights { model: ModelHash(reader.hash("model")?) },
             131 => Self::WeightsProgress {
@@ -223,6 +240,7 @@ impl ToDevice {
                 sent_micros: reader.u64("sent micros")?,
                 payload: reader.tail("payload").to_vec(),
             },
+            139 => Self::Validation { offset: reader.u32("offset")?, piece: reader.tail("piece").to_vec() },
             found => return Err(WireError::Kind { found, direction: "device" }),
         })
     }

@@ -87,6 +87,11 @@ pub enum ToEdge {
         /// Bytes that mean nothing.
         payload: Vec<u8>,
     },
+    /// Send a piece of the validation set that the welcome told of; `Validation` answers at once.
+    Validation {
+        /// First byte of the piece in the set's body.
+        offset: u32,
+    },
     /// The edge shapes what it sends in this session.
     Shape(LinkShape),
     /// The device ends the session.
@@ -124,6 +129,7 @@ impl ToEdge {
             Self::Close => 8,
             Self::Measure { .. } => 9,
             Self::Echo { .. } => 10,
+            Self::Validation { .. } => 11,
         }
     }
 
@@ -177,6 +183,7 @@ impl ToEdge {
                 writer.u32(*answer_bytes);
                 writer.raw(payload);
             }
+            Self::Validation { offset } => writer.u32(*offset),
             Self::Shape(shape) => shape.write(writer),
             Self::Close => {}
         }
@@ -214,6 +221,7 @@ impl ToEdge {
                 answer_bytes: reader.u32("answer bytes")?,
                 payload: reader.tail("payload").to_vec(),
             },
+            11 => Self::Validation { offset: reader.u32("offset")? },
             found => return Err(WireError::Kind { found, direction: "edge" }),
         })
     }

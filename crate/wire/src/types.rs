@@ -24,6 +24,47 @@ impl fmt::Debug for ModelHash {
     }
 }
 
+/// Labelled clouds that an edge has for judging architectures. Written out it says which set it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidationSet {
+    /// What people call it.
+    pub name: String,
+    /// Clouds that judge.
+    pub clouds: u32,
+    /// Bytes of its body.
+    pub bytes: u32,
+    /// First four bytes of the body's SHA-256.
+    pub digest: u32,
+}
+
+impl fmt::Display for ValidationSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} clouds ({:08x})", self.name, self.clouds, self.digest)
+    }
+}
+
+impl ValidationSet {
+    pub(crate) fn write(set: Option<&Self>, writer: &mut Writer) {
+        writer.u8(set.is_some().into());
+        let Some(Self { name, clouds, bytes, digest }) = set else { return };
+        writer.text(name);
+        [clouds, bytes, digest].into_iter().for_each(|number| writer.u32(*number));
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
+        let field = "validation";
+        match reader.u8(field)? {
+            0 => Ok(None),
+            1 => Ok(Some(Self {
+                name: reader.text("validation name")?,
+                clouds: reader.u32("validation clouds")?,
+                bytes: reader.u32("validation bytes")?,
+                digest: reader.u32("validation digest")?,
+            })),
+            found => Err(bad_tag(field, found, "0 (none) or 1 (a set)")),
+        }
+    }
+}
+
 /// Conditions that one side imposes on what it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkShape {

@@ -38,6 +38,9 @@ impl Link {
     pub const UNSHAPED: Self = Self { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
 }
 
+/// Most times that a device is emulated slower than it is.
+pub const MAX_SLOWDOWN: f64 = 100.0;
+
 /// Most frames that a stream keeps under way.
 pub const MAX_IN_FLIGHT: usize = 16;
 
@@ -54,6 +57,8 @@ pub enum Intent {
     Simulate,
     /// Shape the link.
     Shape(Link),
+    /// Emulate a slower device: what it computes takes so many times as long, 1 to [`MAX_SLOWDOWN`]; 1 at the start.
+    SlowDown { times: f64 },
     /// Lose the connection now, as a network failure would: frames end locally until it is back.
     Break,
     /// Make a seeded shape of one class of the gallery.
@@ -161,9 +166,17 @@ pub enum EdgeStatus {
     /// Trying.
     Connecting { url: String },
     /// A native edge answers.
-    Connected { url: String, name: String, threads: usize, rtt_millis: f64 },
+    Connected { url: String, name: String, threads: usize, rtt_millis: f64, validation: Option<Validation> },
     /// It went away; frames are finished locally until it is back.
     Lost { url: String, why: String, retry_millis: f64 },
+}
+
+/// Clouds for judging that an edge has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// What people call the set.
+    pub name: String,
+    pub clouds: usize,
 }
 
 /// A point cloud: `points` holds x, y, z of every point, normalised to the unit sphere, z up.
@@ -326,6 +339,16 @@ pub enum Strategy {
     Nsga,
 }
 
+/// What accuracies are measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Judge {
+    /// Furniture that the worker generates.
+    #[default]
+    Furniture,
+    /// The clouds of the edge.
+    Edge,
+}
+
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchWish {
@@ -343,6 +366,9 @@ pub struct SearchWish {
     pub seed: u64,
     /// Of what crosses.
     pub codec: String,
+    /// A wish of before there was a choice means furniture.
+    #[serde(default)]
+    pub judge: Judge,
 }
 
 /// A search.
@@ -359,10 +385,14 @@ pub struct Search {
     pub by_predictor: u64,
     /// Architectures judged.
     pub evaluated: u64,
+    /// On which set of clouds, by a name that no other set has.
+    pub judged_on: String,
     /// Candidates a second, judging left out.
     pub per_second: f64,
     /// Those that no other beats.
     pub designs: Vec<Design>,
+    /// How many times slower the device was emulated; 1: it was as it is.
+    pub slowdown: f64,
     /// What they are held against, under the same conditions: DGCNN on the device, on the edge and at its best cut.
     pub references: Vec<Reference>,
     /// The limit that keeps every candidate out, in words.
@@ -375,7 +405,7 @@ pub struct Search {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Design {
     pub plan: String,
-    /// On generated furniture, 0..=1.
+    /// On the clouds that the search was judged on, 0..=1.
     pub accuracy: f64,
     pub latency_millis: f64,
     pub energy_millijoules: f64,

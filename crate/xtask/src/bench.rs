@@ -64,6 +64,10 @@ enum What {
     Browser,
     Loopback,
     Native,
+    /// An image network's operators, by our kernels and by burn's; only when it is named.
+    Images,
+    /// Strategies that share an image network, for two minutes; only when it is named.
+    Partition,
     /// Predictions against measurements, for some minutes; only when it is named.
     Predict,
     /// Shipped networks, searches and the dispatcher, for some minutes; only when it is named.
@@ -95,6 +99,8 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         build_native(shell)?;
     }
     match options.what {
+        Some(What::Images) => command(shell, options, &["images"]),
+        Some(What::Partition) => command(shell, options, &["partition"]),
         Some(What::Predict) => predict::run(shell, &options.predict, options.json),
         Some(What::Search) => search::run(shell, &options.search, options.json),
         _ => Ok(()),

@@ -34,6 +34,9 @@ pub struct SearchOptions {
     /// Most latency that the dispatcher keeps to, milliseconds: it then runs the most accurate instead of the fastest.
     #[arg(long)]
     latency: Option<f64>,
+    /// How many times slower the device is emulated; the profile is of the device as it is.
+    #[arg(long, default_value_t = 1.0)]
+    slow: f64,
 }
 
 /// Measures and prints.
@@ -44,16 +47,17 @@ pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> 
     let _running = edge.start()?;
     say("measuring in the browser: a minute for the profile, then some minutes");
     let url = format!(
-        "http://{page}/search.html#edge=ws://{}/ws&token={TOKEN}&runs={}&seeds={}&accuracy={}{}&parts={}",
+        "http://{page}/search.html#edge=ws://{}/ws&token={TOKEN}&runs={}&seeds={}&accuracy={}{}&slow={}&parts={}",
         edge.address(),
         options.median_of,
         options.seeds,
         options.accuracy,
         options.latency.map(|millis| format!("&latency={millis}")).unwrap_or_default(),
+        options.slow,
         options.parts.join(",")
     );
     let _browser = Browser::open(shell, &url)?;
-    let mut found = Found::default();
+    let mut found = Found { slow: options.slow, ..Found::default() };
     while let Some(figure) = serve::next_figure(&reports)? {
         found.take(figure);
     }
@@ -68,6 +72,7 @@ pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> 
 /// Everything that was reported.
 #[derive(Default)]
 struct Found {
+    slow: f64,
     textbook: Value,
     rows: Vec<Value>,
     searches: Vec<Value>,
@@ -148,13 +153,16 @@ impl Found {
     fn json(&self) -> Value {
         let table = [self.table(40.0), self.table(10.0)].concat();
         json!({
-            "table": table, "textbook": self.textbook, "rows": self.rows,
+            "device_slowdown": self.slow, "table": table, "textbook": self.textbook, "rows": self.rows,
             "searches": self.searches, "searches_within_limit": self.kept(), "dispatched": self.dispatched,
             "fixed": self.fixed, "dispatch_gain": self.gain(),
         })
     }
 
     fn print(&self) {
+        if self.slow != 1.0 {
+            println!("the device is emulated {} × slower than this browser; the edge is as it is", self.slow);
+        }
         for mbps in [40.0, 10.0] {
             self.print_table(mbps);
         }

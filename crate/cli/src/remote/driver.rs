@@ -248,7 +248,8 @@ impl Running {
             DeviceEffect::Echoed { id, result } => {
                 self.echoing.remove(&id).map(|answer| answer.try_send(result));
             }
-            DeviceEffect::Status(_) => {}
+            // Here nobody asks for the edge's clouds: whoever has the data reads it.
+            DeviceEffect::Status(_) | DeviceEffect::Validation(_) => {}
         }
         None
     }

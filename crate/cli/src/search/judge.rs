@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_arch::{Architecture, GraphSource, Task};
+use cleave_arch::{Architecture, GraphSource, Halves, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_model::{Gnn, SupernetWeights, Weights};
+use cleave_search::FURNITURE;
 use cleave_train::{Material, Sample, evaluate, state};
 use futures_util::FutureExt;
 
@@ -42,6 +43,7 @@ pub(crate) struct JudgeArgs {
 pub(crate) struct Judge {
     task: Task,
     supernet: SupernetWeights,
+    name: String,
     calibration: Box<dyn Material>,
     samples: Box<dyn Material>,
 }
@@ -72,6 +74,7 @@ impl JudgeArgs {
         Ok(Judge {
             task: whole,
             supernet,
+            name: if self.data.is_some() { "samples kept aside".into() } else { FURNITURE.into() },
             calibration: calibration.spread(CALIBRATION, points),
             samples: samples.spread(self.clouds, points),
         })
@@ -82,6 +85,16 @@ impl Judge {
     /// What is classified.
     pub(crate) fn task(&self) -> Task {
         self.task
+    }
+
+    /// What judges.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The functions that the weights were trained for alone.
+    pub(crate) fn functions(&self) -> Option<Halves> {
+        self.supernet.functions
     }
 
     /// Accuracy of an architecture of the space, 0..=1.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use cleave_arch::supernet::Paths;
-use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task, Tier};
+use cleave_arch::{Architecture, GraphSource, Halves, Plan, SplitMix64, Task, Tier};
 use cleave_model::{Gnn, SupernetWeights};
 use cleave_train::{
     Command, EpochReport, Material, Observer, Progress, Subject, TrainError, Trainer, evaluate, fit, kendall_tau,
@@ -20,10 +20,22 @@ use crate::material::{self, Part};
 use crate::output::{Align, Format, table};
 use crate::search::judge;
 
+/// Arguments of `cleave train supernet`.
+#[derive(clap::Args, Debug)]
+pub(super) struct SupernetArgs {
+    /// Only architectures with these functions of operations 0 to 4 in positions 0 to 5 and 6 to 11, as HGNAS's second
+    /// stage searches them: what `cleave search --strategy stages` prints
+    #[arg(long, value_name = "FUNCTIONS / FUNCTIONS")]
+    functions: Option<Halves>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
 /// Trains the shared weights.
-pub(super) fn train(args: &RunArgs) -> Result<()> {
+pub(super) fn train(args: &SupernetArgs) -> Result<()> {
+    let SupernetArgs { functions, run: args } = args;
     let data = material::read(&args.task(), &args.data, args.words.as_deref(), Part::Rest)?;
-    let trainer = args.train(Subject::Supernet, &*data)?;
+    let trainer = args.train(functions.map_or(Subject::Supernet, Subject::Restricted), &*data)?;
     let Some(supernet) = trainer.supernet() else { bail!("the checkpoint is no supernet's") };
     let config = trainer.config();
     let what = match config.task.graph {
@@ -97,7 +109,9 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
 }
 
 fn draw(count: usize, seed: u64, supernet: &SupernetWeights) -> Vec<Architecture> {
-    let (paths, mut rng) = (Paths::new(&supernet.task), SplitMix64::new(seed));
+    let task = &supernet.task;
+    let paths = supernet.functions.map_or_else(|| Paths::new(task), |functions| Paths::with(task, functions));
+    let mut rng = SplitMix64::new(seed);
     (0..count).map(|_| paths.draw(&mut rng)).collect()
 }
 

@@ -115,6 +115,17 @@ impl<'a> Npy<'a> {
     }
 }
 
+/// An array as a file of version 1, the last index the fastest. The header ends at a multiple of 64 bytes.
+pub(crate) fn npy_bytes(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
+    let shape: String = shape.iter().map(|length| format!("{length}, ")).collect();
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    let mut bytes = [MAGIC, &[1, 0], &(length as u16).to_le_bytes()].concat();
+    bytes.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+    bytes.extend(data);
+    bytes
+}
+
 fn bad(found: String, expected: &str) -> DataError {
     DataError::Malformed { format: Format::Npy, place: Place::Header, found, expected: expected.into() }
 }

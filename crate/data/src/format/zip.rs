@@ -125,6 +125,25 @@ impl Member {
     }
 }
 
+/// A zip of these members, stored as they are, without file times.
+pub(crate) fn zip_bytes(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let (offset, size) = ((bytes.len() as u32).to_le_bytes(), (content.len() as u32).to_le_bytes());
+        // Version 2.0, no flags, stored, the first moment of 1980.
+        let mut about = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
+        about.extend([crc32(content).to_le_bytes(), size, size].concat());
+        about.extend((name.len() as u32).to_le_bytes());
+        bytes.extend([MAGIC, &about, name.as_bytes(), content].concat());
+        directory.extend([DIRECTORY_ENTRY, &[20, 0], &about, &[0; 10], &offset, name.as_bytes()].concat());
+    }
+    let (count, size) = ((members.len() as u16).to_le_bytes(), (directory.len() as u32).to_le_bytes());
+    let start = (bytes.len() as u32).to_le_bytes();
+    bytes.extend(directory);
+    bytes.extend([END, &[0; 4], &count, &count, &size, &start, &[0; 2]].concat());
+    bytes
+}
+
 fn number(bytes: &[u8], at: usize, scalar: Scalar) -> Result<usize, DataError> {
     let number = bytes.get(at..).and_then(|rest| scalar.read(rest, Endian::Little));
     number.map(|n| n as usize).ok_or_else(|| bad(at, "the end of the file", "the rest of the zip's directory"))

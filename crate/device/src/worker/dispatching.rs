@@ -41,7 +41,7 @@ impl Worker {
         }
     }
 
-    fn begin_dispatch(&mut self, target: ui::Target) {
+    pub(super) fn begin_dispatch(&mut self, target: ui::Target) {
         let codec = self.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
         // The dispatcher measures the link itself.
         let link = ui::Link::UNSHAPED;

@@ -87,6 +87,23 @@ impl Worker {
         self.tell_profile();
     }
 
+    /// Emulates a slower device. A profile goes on: it measures the device as it is.
+    pub(super) fn slow_down(&mut self, times: f64) {
+        self.end_calibration();
+        if let Err(why) = self.pricing.slow_down(times) {
+            return self.page.fail(
+                "The device cannot be slowed down",
+                &why,
+                "Choose another factor; the one before is kept.",
+            );
+        }
+        self.jobs.slow_down(times);
+        self.tell_prices();
+        if let Some(target) = self.dispatch_wish.filter(|_| self.dispatching.is_some()) {
+            self.begin_dispatch(target);
+        }
+    }
+
     pub(super) fn profile(&mut self, quick: bool) {
         self.stop();
         let task = self.network.as_ref().map_or_else(Task::modelnet10, |network| network.card.task);

@@ -2,12 +2,14 @@
 
 use super::{Input, Worker};
 use crate::browser::{fetch, turn};
+use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::pricing::Edge;
 use crate::searching::{Searching, Slice, deploy};
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_cost::Profile;
 use cleave_model::SupernetWeights;
+use cleave_search::{FURNITURE, Search};
 use cleave_wire::share;
 use cleave_wire::ui::{self, Event};
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,9 @@ const REMEDY: &str = "Change the limits or the budget and start again; what was 
 
 /// First field of a shared search, and what is raised when an older program would misread a newer one.
 const FORMAT: &str = "cleave-search-link";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest that is read: all of its searches were judged on generated furniture.
+const OLDEST: u32 = 1;
 
 /// A search with everything that its result rests on, as a link holds it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,8 +34,22 @@ struct SharedSearch {
     link: ui::Link,
     /// The edge half ran on a native edge.
     native: bool,
+    /// How many times slower the device was emulated; version 1 knew no such thing.
+    #[serde(default = "as_it_is")]
+    slowdown: f64,
     /// As a file.
     profile: String,
+    /// Name of the set that judges.
+    #[serde(default = "furniture")]
+    judged_on: String,
+}
+
+fn furniture() -> String {
+    FURNITURE.to_owned()
+}
+
+fn as_it_is() -> f64 {
+    1.0
 }
 
 /// A shared search whose profile has been read.
@@ -46,7 +64,7 @@ impl Shared {
         let bytes = share::from_text(text).map_err(|why| why.to_string())?;
         let search: SharedSearch =
             serde_json::from_slice(&bytes).map_err(|why| format!("the link is damaged: {why}"))?;
-        if (search.format.as_str(), search.version) != (FORMAT, VERSION) {
+        if search.format != FORMAT || !(OLDEST..=VERSION).contains(&search.version) {
             return Err(format!("the link holds {} version {}, not {FORMAT} {VERSION}", search.format, search.version));
         }
         let profile = Profile::from_json(&search.profile).map_err(|why| why.to_string())?;
@@ -54,17 +72,28 @@ impl Shared {
     }
 }
 
-/// What waits for the shared weights.
-#[derive(Clone)]
+/// What waits for the shared weights, and then for what judges.
 pub enum Awaiting {
     /// A search to begin.
     Search(ui::SearchWish),
     /// A search that came by a link.
     Shared(Box<Shared>),
     /// A search to go on with.
-    Resume(String),
+    Resume(Box<Search>),
     /// A design to run.
     Deploy(String),
+}
+
+impl Awaiting {
+    /// Name of the set that judges; `None`: whatever the edge has.
+    pub(super) fn judged_on(&self) -> Option<&str> {
+        match self {
+            Self::Search(wish) => (wish.judge == ui::Judge::Furniture).then_some(FURNITURE),
+            Self::Shared(shared) => Some(&shared.search.judged_on),
+            Self::Resume(search) => Some(&search.settings().judge),
+            Self::Deploy(_) => Some(FURNITURE),
+        }
+    }
 }
 
 impl Worker {
@@ -94,19 +123,29 @@ impl Worker {
     }
 
     fn with(&mut self, supernet: Rc<SupernetWeights>, then: Awaiting) {
+        match then {
+            Awaiting::Deploy(plan) => self.deploy(supernet, &plan),
+            then => self.begin_judged(supernet, then),
+        }
+    }
+
+    /// Begins what is searched for, judged by these.
+    pub(super) fn begin(&mut self, supernet: Rc<SupernetWeights>, judges: Rc<Judges>, then: Awaiting) {
         self.searched += 1;
         let (task, number) = (supernet.task, self.searched);
         let here = |worker: &Self| worker.pricing.for_search(worker.shape, worker.edge_kind(), task);
         let begun = match then {
-            Awaiting::Search(wish) => Searching::new(&wish, supernet, here(self), number),
+            Awaiting::Search(wish) => Searching::new(&wish, supernet, judges, here(self), number),
             Awaiting::Shared(shared) => {
-                let pricing = self.pricing.with_profile(shared.profile);
                 let edge = if shared.search.native { Edge::Native } else { Edge::InThisTab };
-                let prices = pricing.for_search(shared.search.link, edge, task);
-                Searching::new(&shared.search.wish, supernet, prices, number)
+                let pricing = self.pricing.with(shared.profile, shared.search.slowdown);
+                pricing.and_then(|pricing| {
+                    let prices = pricing.for_search(shared.search.link, edge, task);
+                    Searching::new(&shared.search.wish, supernet, judges, prices, number)
+                })
             }
-            Awaiting::Resume(json) => Searching::resume(&json, supernet, here(self), number),
-            Awaiting::Deploy(plan) => return self.deploy(supernet, &plan),
+            Awaiting::Resume(search) => Ok(Searching::with(*search, supernet, judges, here(self), number)),
+            Awaiting::Deploy(_) => return,
         };
         match begun {
             Ok(searching) => {
@@ -118,15 +157,32 @@ impl Worker {
         }
     }
 
+    /// Goes on with a saved search.
+    pub(super) fn resume(&mut self, json: &str) {
+        match Search::from_json(json) {
+            Ok(search) => self.with_supernet(Awaiting::Resume(Box::new(search))),
+            Err(why) => self.page.fail("The search did not start", &why.to_string(), REMEDY),
+        }
+    }
+
     /// Puts a search under the conditions of now into a link.
     pub(super) fn share(&mut self, wish: ui::SearchWish) {
+        let judged_on = match self.judge_name(wish.judge) {
+            Ok(name) => name,
+            Err(why) => {
+                let remedy = "Connect an edge that was started with --data DIR, or choose generated furniture.";
+                return self.page.fail("The search cannot be shared", &why, remedy);
+            }
+        };
         let shared = SharedSearch {
             format: FORMAT.into(),
             version: VERSION,
             wish: wish.clone(),
             link: self.shape,
             native: self.link.is_native(),
+            slowdown: self.pricing.slowdown(),
             profile: self.pricing.profile().to_json(),
+            judged_on,
         };
         // Every number is finite and every key is text, so that writing cannot fail.
         let text = share::to_text(&serde_json::to_vec(&shared).unwrap_or_default());
@@ -192,6 +248,7 @@ impl Worker {
 
     /// Stops; the state that the page is told goes on later.
     pub(super) fn end_search(&mut self) {
+        self.waiting = None;
         let Some(mut searching) = self.searching.take() else { return };
         if let Some(view) = searching.view(false) {
             self.page.post(Event::Search(view));

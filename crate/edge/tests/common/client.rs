@@ -1,7 +1,7 @@
 //! A device that says exactly what a test tells it to.
 
 use cleave_arch::{Array, LinkCodec, Plan, Task};
-use cleave_wire::{Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge};
+use cleave_wire::{Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge, ValidationSet};
 use futures_util::{SinkExt, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -28,11 +28,16 @@ impl Client {
 
     /// A session that was welcomed.
     pub async fn greeted(edge: &Running) -> Self {
+        Self::welcomed(edge).await.0
+    }
+
+    /// A session that was welcomed, and the clouds for judging that it was told of.
+    pub async fn welcomed(edge: &Running) -> (Self, Option<ValidationSet>) {
         let mut client = Self::connect(edge).await.unwrap();
         client.say(&hello(TOKEN)).await;
         let welcome = client.hear().await;
-        assert!(matches!(welcome, ToDevice::Welcome { .. }), "{welcome:?}");
-        client
+        let ToDevice::Welcome { validation, .. } = welcome else { panic!("{welcome:?}") };
+        (client, validation)
     }
 
     pub async fn say(&mut self, message: &ToEdge) {

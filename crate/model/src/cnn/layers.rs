@@ -34,11 +34,8 @@ pub(super) enum Layer {
 /// What follows.
 pub(super) enum TailLayer {
     Relu,
-    /// `x · scale + shift`, each `[1, channels, 1, 1]`.
-    Affine {
-        scale: Tensor<4>,
-        shift: Tensor<4>,
-    },
+    /// `x · scale + shift`, each `[1, channels, 1, 1]`: scale, shift.
+    Affine(Box<[Tensor<4>; 2]>),
     Pool {
         kind: PoolKind,
         kernel: usize,
@@ -64,7 +61,10 @@ pub(super) fn make(layer: &Layer, input: Tensor<4>) -> Tensor<4> {
 pub(super) fn pass(x: Tensor<4>, layer: &TailLayer) -> Tensor<4> {
     match layer {
         TailLayer::Relu => relu(x),
-        TailLayer::Affine { scale, shift } => x * scale.clone() + shift.clone(),
+        TailLayer::Affine(of) => {
+            let [scale, shift] = of.as_ref().clone();
+            x * scale + shift
+        }
         TailLayer::Pool { kind, kernel, stride } => {
             let (window, step) = ([*kernel; 2], [*stride; 2]);
             match kind {
@@ -166,7 +166,7 @@ impl Reader<'_> {
         let scale: Vec<f32> = gamma.iter().zip(&var).map(|(g, v)| g / (v + EPSILON).sqrt()).collect();
         let shift: Vec<f32> = beta.iter().zip(mean.iter().zip(&scale)).map(|(b, (m, s))| b - m * s).collect();
         let tensor = |values| Tensor::from_data(TensorData::new(values, [1, channels.len(), 1, 1]), self.device);
-        Ok(TailLayer::Affine { scale: tensor(scale), shift: tensor(shift) })
+        Ok(TailLayer::Affine(Box::new([tensor(scale), tensor(shift)])))
     }
 
     fn vector(&self, layer: usize, part: &str, all: usize, channels: &Range<usize>) -> Result<Vec<f32>, ModelError> {

@@ -135,30 +135,24 @@ fn shifted(row: &[f32], tap: usize, side: usize, stride: usize, line: &mut [f32]
     }
 }
 
-/// Partial sums of a product at a time.
-const LANES: usize = 16;
+/// Outputs that a thread makes at a time.
+#[cfg(feature = "parallel")]
+const AT_ONCE: usize = 256;
 
 /// `x [inputs]`, `weight [outputs, inputs]`, `bias [outputs]` → `out [outputs]`: each weight is read once, in order.
 pub fn dense(x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
-    let one = |(out, (row, bias)): (&mut f32, (&[f32], &f32))| *out = bias + dot(row, x);
+    out.copy_from_slice(bias);
+    let product = |(out, weight): (&mut [f32], &[f32])| {
+        let (weight, x) = (View::rows(weight, out.len(), x.len()), View::rows(x, x.len(), 1));
+        matmul_into(out, 1, weight, x, Start::Accumulate, Threads::One);
+    };
     #[cfg(feature = "parallel")]
-    if weight.len() >= 1 << 20 {
+    {
         use rayon::prelude::*;
-        let rows = weight.par_chunks_exact(x.len()).zip(bias);
-        return out.par_iter_mut().zip(rows).with_min_len(64).for_each(one);
+        out.par_chunks_mut(AT_ONCE).zip(weight.par_chunks(AT_ONCE * x.len())).for_each(product);
     }
-    out.iter_mut().zip(weight.chunks_exact(x.len()).zip(bias)).for_each(one);
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        (0..LANES).for_each(|lane| sums[lane] += a[lane] * b[lane]);
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    #[cfg(not(feature = "parallel"))]
+    product((out, weight));
 }
 
 #[cfg(test)]

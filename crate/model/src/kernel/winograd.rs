@@ -142,12 +142,14 @@ fn write_rows(products: &[f32], from: usize, step: usize, across: usize, bias: f
     let (first, rest) = out.split_at_mut(cols);
     let after = rest.len().min(cols);
     let second = &mut rest[..after];
-    for j in 0..across {
+    let columns = |j: usize| {
         let column = |col: usize| {
             let (a, b, c, d) = (m[col][j], m[4 + col][j], m[8 + col][j], m[12 + col][j]);
             [a + b + c, b - c - d]
         };
-        let columns = [column(0), column(1), column(2), column(3)];
+        [column(0), column(1), column(2), column(3)]
+    };
+    for (j, columns) in (0..across).map(|j| (j, columns(j))) {
         for (row, line) in [&mut *first, &mut *second].into_iter().enumerate() {
             let [a, b, c, d] = columns.map(|column| column[row]);
             if let Some(value) = line.get_mut(2 * j) {

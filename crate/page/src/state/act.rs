@@ -42,6 +42,8 @@ pub enum Act {
     Write(LinkCodec),
     /// Shape the link.
     Shaping(Link),
+    /// Emulate a device that is so many times slower.
+    SlowDown(f64),
     /// Lose the connection now.
     Break,
     /// Override the choice of engine, or leave it to the measurement.
@@ -125,6 +127,7 @@ impl State {
             Act::AddCut => return self.add_cut(),
             Act::Write(codec) => return self.write(codec),
             Act::Shaping(link) => return self.shape_link(link),
+            Act::SlowDown(times) => return self.slow_down(times),
             Act::Break => return self.when_ready(Intent::Break),
             Act::Prefer(preference) => {
                 self.settings.preference = preference;
@@ -183,8 +186,9 @@ impl State {
             link: settings.link,
         };
         let shape = Intent::Generate { class: settings.class, seed: settings.seed };
+        let slow = (settings.slowdown > 1.0).then_some(Intent::SlowDown { times: settings.slowdown });
         let kept = self.kept_profile.take().map(|json| Intent::UseProfile { json });
-        [start].into_iter().chain(kept).chain([shape, Intent::Network(network)]).collect()
+        [start].into_iter().chain(slow).chain(kept).chain([shape, Intent::Network(network)]).collect()
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -288,8 +292,20 @@ impl State {
             return Vec::new();
         }
         self.settings.link = link;
+        self.under_new_conditions(Intent::Shape(link))
+    }
+
+    fn slow_down(&mut self, times: f64) -> Vec<Intent> {
+        if self.settings.slowdown == times {
+            return Vec::new();
+        }
+        self.settings.slowdown = times;
+        self.under_new_conditions(Intent::SlowDown { times })
+    }
+
+    fn under_new_conditions(&mut self, intent: Intent) -> Vec<Intent> {
         self.measured.clear();
-        let mut intents = self.when_ready(Intent::Shape(link));
+        let mut intents = self.when_ready(intent);
         intents.extend(self.inspect_again());
         intents.extend(self.run_soon());
         intents

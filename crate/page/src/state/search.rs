@@ -4,7 +4,7 @@ use super::{Cuts, Run, Shared, State};
 use crate::compare::Recorded;
 use crate::url::SEEDS;
 use cleave_arch::Plan;
-use cleave_wire::ui::{Inspection, Intent, Search, SearchWish, Strategy};
+use cleave_wire::ui::{EdgeStatus, Inspection, Intent, Judge, Search, SearchWish, Strategy, Validation};
 
 /// A link to the search of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) fn first_wish() -> SearchWish {
         evaluations: 120,
         seed: 1,
         codec: "f32".into(),
+        judge: Judge::Furniture,
     }
 }
 
@@ -43,6 +44,19 @@ impl State {
         let kept = self.kept_run.as_deref()?;
         let present = self.recorded().filter(|present| present.search != kept.search)?;
         Some([kept.clone(), present])
+    }
+
+    /// The clouds for judging that the edge has, or why there are none to choose.
+    pub fn edge_judges(&self) -> Result<Validation, &'static str> {
+        match &self.edge {
+            EdgeStatus::Connected { validation, .. } => validation
+                .clone()
+                .ok_or("This edge has no clouds that judge: start cleave-edge with --data and a folder of ModelNet10."),
+            EdgeStatus::Simulated => {
+                Err("For ModelNet10 connect a native edge that was started with --data and its folder.")
+            }
+            EdgeStatus::Connecting { .. } | EdgeStatus::Lost { .. } => Err("No edge is connected at the moment."),
+        }
     }
 
     pub(super) fn set_wish(&mut self, wish: SearchWish) {

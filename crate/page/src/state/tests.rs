@@ -163,6 +163,17 @@ fn a_frame_without_an_answer_keeps_the_last_one() {
     assert!(state.notice.is_some_and(|notice| notice.why.contains("memory")));
 }
 
+#[test]
+fn a_slower_device_is_asked_for_once_and_again_at_the_next_start() {
+    let mut state = running();
+    assert_eq!(names(&state.act(Act::SlowDown(4.0))), ["slowdown", "runonce"]);
+    assert!(state.act(Act::SlowDown(4.0)).is_empty());
+    let mut state = State::new(state.settings, None, "http://h/".into());
+    state.hear(ready());
+    let first = state.act(Act::List(vec![]));
+    assert_eq!(names(&first)[..2], ["start", "slowdown"]);
+}
+
 /// A search with one design, which is there to be compared, exported and gone on with.
 pub(crate) fn search(running: bool) -> ui::Search {
     ui::Search {
@@ -174,8 +185,10 @@ pub(crate) fn search(running: bool) -> ui::Search {
         by_table: 1,
         by_predictor: 1,
         evaluated: 1,
+        judged_on: "generated furniture".into(),
         per_second: 1.0,
         designs: vec![crate::front::tests::design(0.9, 1.0)],
+        slowdown: 1.0,
         references: vec![],
         binding: None,
         state: Some("{}".into()),
@@ -193,5 +206,6 @@ pub(crate) fn wish() -> ui::SearchWish {
         evaluations: 1,
         seed: 1,
         codec: "f32".into(),
+        judge: ui::Judge::Furniture,
     }
 }

@@ -22,7 +22,7 @@ pub fn Search() -> impl IntoView {
         Some(search) => funnel(search),
         None => {
             "Candidates are priced by the profile and the learned predictor; the best are judged by weights that all \
-                 networks share, on generated furniture."
+                 networks share, on generated furniture or on clouds of the edge."
                 .into()
         }
     });

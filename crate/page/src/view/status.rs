@@ -5,7 +5,7 @@ use super::control::{Range, amount, choices};
 use super::lane;
 use crate::format;
 use crate::state::{Act, Engine, Shared};
-use cleave_wire::ui::{Backend, EdgeAddress, EdgeStatus, Lane, Link, Preference};
+use cleave_wire::ui::{Backend, EdgeAddress, EdgeStatus, Lane, Link, MAX_SLOWDOWN, Preference};
 use leptos::prelude::*;
 
 /// The row of cards.
@@ -39,12 +39,19 @@ fn measured(engine: &Engine) -> String {
     engine.measured.iter().map(|time| candidate(time).trim().to_owned()).collect::<Vec<_>>().join(" · ")
 }
 
+/// The slow-downs that have a button.
+const SLOWDOWNS: [(&str, f64); 4] = [("as it is", 1.0), ("2 ×", 2.0), ("4 ×", 4.0), ("8 ×", 8.0)];
+
 #[component]
 fn DeviceCard() -> impl IntoView {
     let page = Page::of_here();
     let engine = page.part(|state| state.engine.clone());
     let preference = page.part(|state| Some(state.settings.preference));
+    let slowdown = page.part(|state| state.settings.slowdown);
     let name = move || engine.get().map_or("…", |engine| engine_word(engine.backend));
+    let slower = move || format::slower(slowdown.get());
+    let slow_down = move |times| page.act(Act::SlowDown(times));
+    let preset = Signal::derive(move || Some(slowdown.get()));
     let tell = |read: fn(&Engine) -> String, absent: &'static str| {
         move || engine.get().map_or_else(|| absent.to_owned(), |engine: Shared<Engine>| read(&engine))
     };
@@ -57,9 +64,13 @@ fn DeviceCard() -> impl IntoView {
     ];
     view! {
         <div class="card">
-            <h2>{lane::swatch(Lane::Device)} "Device" <span class="value">{name}</span></h2>
+            <h2>{lane::swatch(Lane::Device)} "Device" <span class="value">{name} {slower}</span></h2>
             <p class="reason" title=times>{reason}</p>
-            {choices("Engine", "engine", options, preference.into(), move |p| page.act(Act::Prefer(p)))}
+            <div class="controls">
+                {choices("Engine", "engine", options, preference.into(), move |p| page.act(Act::Prefer(p)))}
+                {choices("Emulate a slower device", "slower", SLOWDOWNS.to_vec(), preset, slow_down)}
+                {amount("or", "×", Range { min: 1.0, max: MAX_SLOWDOWN, step: 0.5 }, slowdown.into(), slow_down)}
+            </div>
         </div>
     }
 }
@@ -115,7 +126,7 @@ fn edge_words(status: &EdgeStatus) -> (String, String) {
             ("simulated".into(), "The edge half runs in this tab, behind a simulated link.".into())
         }
         EdgeStatus::Connecting { url } => ("connecting".into(), format!("Trying {url}.")),
-        EdgeStatus::Connected { url, name, threads, rtt_millis } => {
+        EdgeStatus::Connected { url, name, threads, rtt_millis, .. } => {
             let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
             (format!("{name}, {threads}"), format!("Connected to {url}, round trip {}.", format::millis(*rtt_millis)))
         }

@@ -3,9 +3,10 @@
 use super::Page;
 use super::download::copy;
 use crate::compare::strategy;
-use crate::state::{Act, Run, Sharing};
+use crate::format;
+use crate::state::{Act, Run, Sharing, State};
 use crate::url::search_link;
-use cleave_wire::ui::{SearchWish, Strategy};
+use cleave_wire::ui::{Judge, SearchWish, Strategy};
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
@@ -31,6 +32,7 @@ pub fn Wish() -> impl IntoView {
             {whole(page, wish, "judged", |wish| wish.evaluations, |wish, value| wish.evaluations = value)}
             {whole(page, wish, "seed", |wish| wish.seed, |wish, value| wish.seed = value)}
             {strategies(page, wish)}
+            {judges(page, wish)}
         </fieldset>
         <div class="buttons wish-buttons">
             <Show when=move || !searching.get() fallback=move || view! {
@@ -99,6 +101,30 @@ fn strategies(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
     };
     view! {
         <label>"strategy"<select on:change=chosen>{STRATEGIES.into_iter().map(option).collect_view()}</select></label>
+    }
+}
+
+/// What accuracies are measured on. Clouds of an edge can be chosen while it is connected and has some.
+fn judges(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
+    let offered = page.part(State::edge_judges);
+    let chosen = move |event| {
+        let judge = if event_target_value(&event) == "edge" { Judge::Edge } else { Judge::Furniture };
+        change(page, wish, |wish| wish.judge = judge);
+    };
+    let is = move |judge: Judge| move || wish.with(|wish| wish.judge == judge);
+    let name = move || match offered.get() {
+        Ok(set) => format!("{} (edge, {} clouds)", set.name, format::count(set.clouds)),
+        Err(_) => "clouds of the edge".into(),
+    };
+    let reason = move || offered.get().err().unwrap_or("The shared weights were not trained on these clouds.");
+    view! {
+        <label class="judges">"judged on"
+            <select aria-describedby="judges-reason" on:change=chosen>
+                <option value="furniture" prop:selected=is(Judge::Furniture)>"generated furniture"</option>
+                <option value="edge" prop:selected=is(Judge::Edge) disabled=move || offered.with(Result::is_err)>{name}</option>
+            </select>
+        </label>
+        <p class="hint judges" id="judges-reason">{reason}</p>
     }
 }
 

@@ -1,9 +1,8 @@
 //! Every string of a small space, in lexical order. Functions are fixed: a good one for each operation.
 
-use crate::genes::Halves;
 use crate::search::{Bench, Candidate};
-use cleave_arch::GraphSource;
 use cleave_arch::space::{Functions, Sampler};
+use cleave_arch::{GraphSource, Halves};
 use serde::{Deserialize, Serialize};
 
 /// Skip, combine 64, max of `[x_i ‖ x_j − x_i]`, kNN, max ‖ mean.

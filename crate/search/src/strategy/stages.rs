@@ -2,10 +2,10 @@
 //! by architectures with random operations. Then the operations, under the constraints: a candidate that breaks one is
 //! worth nothing, any other α·accuracy − β·(latency/limit + memory/limit). Sizes of populations and α, β are ours.
 
-use crate::genes::Halves;
+use crate::genes::{draw_halves, mutated};
 use crate::goal::Metrics;
 use crate::search::{Bench, Candidate};
-use cleave_arch::{Plan, SplitMix64};
+use cleave_arch::{Halves, Plan, SplitMix64};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,10 +19,23 @@ const POPULATION: usize = 64;
 const LATENCY: f64 = 100.0;
 const MEMORY: f64 = 64e6;
 
+/// The saved form of functions.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Halves")]
+struct Saved {
+    upper: [u8; 5],
+    lower: [u8; 5],
+}
+
+/// Functions as they are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Chosen(#[serde(with = "Saved")] Halves);
+
 /// A set of functions with the architectures that judge it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Set {
-    halves: Halves,
+    halves: Chosen,
     judges: Vec<String>,
 }
 
@@ -30,7 +43,7 @@ struct Set {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stages {
     sets: Vec<Set>,
-    chosen: Option<Halves>,
+    chosen: Option<Chosen>,
     population: Vec<(String, Metrics)>,
     generation: u64,
 }
@@ -43,6 +56,16 @@ impl Stages {
         }
     }
 
+    /// The functions of the second stage, once there are any.
+    pub(crate) fn functions(&self) -> Option<Halves> {
+        self.chosen.map(|Chosen(halves)| halves)
+    }
+
+    /// The second stage begins with these functions.
+    pub(crate) fn fix(&mut self, halves: Halves) {
+        self.chosen = Some(Chosen(halves));
+    }
+
     /// The first stage's judges that are not judged yet.
     pub(crate) fn wanted(&self, known: &BTreeMap<String, f64>) -> Vec<String> {
         let judges = self.sets.iter().filter(|_| self.chosen.is_none()).flat_map(|set| &set.judges);
@@ -50,7 +73,7 @@ impl Stages {
     }
 
     pub(crate) fn portion(&mut self, bench: &mut Bench, n: usize) -> Vec<Candidate> {
-        let Some(halves) = self.chosen else {
+        let Some(Chosen(halves)) = self.chosen else {
             self.next_set(bench);
             return Vec::new();
         };
@@ -78,8 +101,8 @@ impl Stages {
         }
         let rng = &mut bench.rng;
         let halves = match best {
-            Some(best) if self.sets.len() >= FIRST => best.mutated(rng),
-            _ => Halves::draw(rng),
+            Some(Chosen(best)) if self.sets.len() >= FIRST => mutated(best, rng),
+            _ => draw_halves(rng),
         };
         let judge = |rng: &mut SplitMix64| {
             let drawn = (0..2_000).find_map(|_| bench.space.draw_with(&halves, rng));
@@ -88,7 +111,7 @@ impl Stages {
         let judges: Vec<String> = (0..JUDGES).filter_map(|_| judge(rng)).collect();
         // Functions that make every string too wide judge themselves.
         if judges.len() == JUDGES {
-            self.sets.push(Set { halves, judges });
+            self.sets.push(Set { halves: Chosen(halves), judges });
         }
     }
 }

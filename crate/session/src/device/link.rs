@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use cleave_arch::Probe;
-use cleave_wire::{LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, WireError};
+use cleave_wire::{
+    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, ValidationSet, WireError,
+};
 use thiserror::Error;
 
+use super::download::{Download, Fetched};
 use super::peer::{Deployed, Up};
 use super::upload::Upload;
 use super::{Deployment, DeviceConfig, DeviceEffect, Effects};
@@ -103,6 +106,9 @@ pub(super) struct Sent {
     pub(super) encode: Micros,
 }
 
+/// Why what only an edge gives does not come.
+const NO_EDGE: &str = "no edge is connected";
+
 #[derive(Debug)]
 pub(super) struct Link {
     config: DeviceConfig,
@@ -115,6 +121,8 @@ pub(super) struct Link {
     /// Measurements and echoes that are awaited.
     measuring: Vec<u32>,
     echoing: Vec<(u32, Micros)>,
+    /// The validation set that is under way.
+    fetching: Option<Download>,
 }
 
 impl Link {
@@ -129,6 +137,7 @@ impl Link {
             status: LinkStatus::Off,
             measuring: Vec::new(),
             echoing: Vec::new(),
+            fetching: None,
         }
     }
 
@@ -222,8 +231,10 @@ impl Link {
             up.last_heard = now;
         }
         match message {
-            ToDevice::Welcome { version, name, threads, limits, credit } => {
-                self.welcomed(Up::new(version, name, threads, limits, credit, now), now, fx);
+            ToDevice::Welcome { version, name, threads, limits, credit, validation } => {
+                let mut up = Up::new(version, name, threads, limits, credit, now);
+                up.validation = validation;
+                self.welcomed(up, now, fx);
             }
             ToDevice::NeedWeights { model } => self.start_upload(model, now, fx),
             ToDevice::WeightsProgress { model, received, .. } => self.progress(model, received, now, fx),
@@ -245,6 +256,7 @@ impl Link {
                 let ms = nanos.into_iter().map(|nanos| nanos as f64 / 1e6).collect();
                 self.measured(id, Ok(Measured { ms, bytes }), fx);
             }
+            ToDevice::Validation { offset, piece } => self.fetched(offset, &piece, now, fx),
             ToDevice::Echoed { id, received_micros, sent_micros, .. } => {
                 if let Some(at) = self.echoing.iter().position(|(echo, _)| *echo == id) {
                     let (_, sent) = self.echoing.remove(at);
@@ -370,16 +382,47 @@ impl Link {
         }
     }
 
+    // ---- the validation set
+
+    pub(super) fn validation(&self) -> Option<&ValidationSet> {
+        self.up()?.validation.as_ref()
+    }
+
+    pub(super) fn fetch_validation(&mut self, now: Micros, fx: &mut Effects) {
+        if self.fetching.is_some() {
+            return;
+        }
+        match self.up().map_or(Err(NO_EDGE.to_owned()), |up| Download::new(up.validation.as_ref())) {
+            Ok(download) => {
+                self.write(&download.ask(), now, fx);
+                self.fetching = Some(download);
+            }
+            Err(why) => fx.push(DeviceEffect::Validation(Fetched::Failed(why))),
+        }
+    }
+
+    fn fetched(&mut self, offset: u32, piece: &[u8], now: Micros, fx: &mut Effects) {
+        let Some(download) = &mut self.fetching else { return };
+        let fetched = download.take(offset, piece);
+        let next = matches!(fetched, Fetched::Part { .. }).then(|| download.ask());
+        match next {
+            Some(next) => self.write(&next, now, fx),
+            None => self.fetching = None,
+        }
+        fx.push(DeviceEffect::Validation(fetched));
+    }
+
     /// Without a connection nothing that is awaited will come.
-    pub(super) fn give_up_measuring(&mut self, fx: &mut Effects) {
+    pub(super) fn give_up_waiting(&mut self, fx: &mut Effects) {
         if self.up().is_some() {
             return;
         }
-        const WHY: &str = "no edge is connected";
-        let measured = |id| DeviceEffect::Measured { id, result: Err(WHY.to_owned()) };
-        let echoed = |(id, _)| DeviceEffect::Echoed { id, result: Err(WHY.to_owned()) };
+        let measured = |id| DeviceEffect::Measured { id, result: Err(NO_EDGE.to_owned()) };
+        let echoed = |(id, _)| DeviceEffect::Echoed { id, result: Err(NO_EDGE.to_owned()) };
         fx.extend(self.measuring.drain(..).map(measured));
         fx.extend(self.echoing.drain(..).map(echoed));
+        let failed = |_| DeviceEffect::Validation(Fetched::Failed(NO_EDGE.to_owned()));
+        fx.extend(self.fetching.take().map(failed));
     }
 
     // ---- frames

@@ -5,6 +5,7 @@
 //! everything to where it should be *now*, so that no event needs to know what else it might set in motion.
 
 mod config;
+mod download;
 mod frames;
 mod link;
 mod peer;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use cleave_arch::array::Array;
 use cleave_arch::{Probe, Segment, Tier};
-use cleave_wire::{LinkShape, Subject, ToEdge};
+use cleave_wire::{LinkShape, Subject, ToEdge, ValidationSet};
 
 use crate::clock::ClockEstimate;
 use crate::ledger::{FrameError, FrameReport, LocalReason};
@@ -22,6 +23,7 @@ use crate::measure::{Echo, Measured};
 use crate::time::Micros;
 use crate::work::Work;
 pub use config::DeviceConfig;
+pub use download::Fetched;
 use frames::{Frames, Stage};
 use link::{Link, News};
 pub use link::{LinkStatus, StopReason};
@@ -96,6 +98,9 @@ pub enum DeviceEvent {
         /// Bytes to get.
         answer_bytes: u32,
     },
+    /// The edge's validation set is wanted; [`DeviceEffect::Validation`] tells. While it is under way, asking again changes
+    /// nothing.
+    FetchValidation,
     /// Conditions of both directions from now on.
     Shape {
         /// Device → edge.
@@ -158,6 +163,8 @@ pub enum DeviceEffect {
         /// Moments, or why there are none.
         result: Result<Echo, String>,
     },
+    /// More of the edge's validation set is here, or it will not come.
+    Validation(Fetched),
     /// The link's state changed.
     Status(LinkStatus),
 }
@@ -236,6 +243,11 @@ impl DeviceSession {
         self.link.status()
     }
 
+    /// The clouds for judging that the connected edge has.
+    pub fn validation(&self) -> Option<&ValidationSet> {
+        self.link.validation()
+    }
+
     /// What newly submitted frames run.
     pub fn work(&self) -> &Arc<Work> {
         &self.current.work
@@ -270,6 +282,7 @@ impl DeviceSession {
             DeviceEvent::Prepare(works) => self.prepare(works),
             DeviceEvent::Measure { id, probe, runs } => self.link.measure(id, probe, runs, now, fx),
             DeviceEvent::Echo { id, bytes, answer_bytes } => self.link.echo(id, bytes, answer_bytes, now, fx),
+            DeviceEvent::FetchValidation => self.link.fetch_validation(now, fx),
             DeviceEvent::Shape { up, down } => self.link.shape(up, down, now, fx),
             DeviceEvent::Tick => {}
         }
@@ -327,7 +340,7 @@ impl DeviceSession {
     /// Brings everything to where it should be now.
     fn settle(&mut self, now: Micros, fx: &mut Effects) {
         self.link.tick(now, fx);
-        self.link.give_up_measuring(fx);
+        self.link.give_up_waiting(fx);
         self.deploy(now, fx);
         self.expire(now, fx);
         self.recall(now, fx);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use cleave_wire::{Limits, ModelHash, Refusal, RefusalCode, Subject, ToEdge};
+use cleave_wire::{Limits, ModelHash, Refusal, RefusalCode, Subject, ToEdge, ValidationSet};
 
 use super::Deployment;
 use super::link::LinkStatus;
@@ -35,6 +35,8 @@ pub(super) struct Up {
     /// The deployment that new frames run.
     pub(super) current: u32,
     pub(super) upload: Option<Upload>,
+    /// The clouds for judging that it has.
+    pub(super) validation: Option<ValidationSet>,
 }
 
 /// A deployment that the edge was asked for on this connection.
@@ -71,6 +73,7 @@ impl Up {
             askings: 0,
             current: 0,
             upload: None,
+            validation: None,
         }
     }
 

@@ -158,6 +158,12 @@ impl Dispatcher {
         echo.map_or(self.next_evaluation, |(due, _)| due.min(self.next_evaluation))
     }
 
+    /// Until when the device should begin no work, if an echo is out that is soon back. A thread that computes sees it
+    /// late, by up to two frames: the link then looks slower than it is, noise hides the rate, and echoes grow.
+    pub fn quiet_until(&self) -> Option<Micros> {
+        self.prober.quiet_until(&self.link)
+    }
+
     /// What is to be done now.
     pub fn advance(&mut self, menu: &impl Menu, now: Micros) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -100,6 +100,8 @@ pub struct DispatchConfig {
     pub urgent_change: f64,
     /// Between two echoes that tell a rate.
     pub probe_every: Micros,
+    /// Most that the device's work waits for an echo ([`Dispatcher::quiet_until`]).
+    pub quiet: Micros,
     /// An unmeasured edge's load comes half as near to 1 in so much time: what was left because of its load is tried
     /// again.
     pub load_half_life: Micros,
@@ -117,6 +119,7 @@ impl Default for DispatchConfig {
             dwell: Micros::from_millis(300),
             urgent_change: 2.0,
             probe_every: Micros::from_millis(150),
+            quiet: Micros::from_millis(20),
             load_half_life: Micros::from_millis(10_000),
             remembered: 64,
         }

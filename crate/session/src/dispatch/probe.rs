@@ -42,13 +42,14 @@ pub(super) struct Awaited {
 #[derive(Clone, Debug)]
 pub(super) struct Prober {
     every: Micros,
+    quiet: Micros,
     sent: [Micros; 3],
     awaited: Option<Awaited>,
 }
 
 impl Prober {
     pub(super) fn new(config: &DispatchConfig) -> Self {
-        Self { every: config.probe_every, sent: [Micros(0); 3], awaited: None }
+        Self { every: config.probe_every, quiet: config.quiet, sent: [Micros(0); 3], awaited: None }
     }
 
     pub(super) fn awaited(&self) -> Option<Awaited> {
@@ -58,6 +59,18 @@ impl Prober {
     /// The echo is back, or never will be.
     pub(super) fn end(&mut self) {
         self.awaited = None;
+    }
+
+    /// Until when the device is to begin no work, because an echo is out that should be back by then. What the round
+    /// trip is without such a wait is not known before it has been waited for.
+    pub(super) fn quiet_until(&self, link: &Estimate) -> Option<Micros> {
+        let Awaited { kind, bytes, sent } = self.awaited?;
+        let wire = match kind {
+            Kind::RoundTrip => return Some(sent + self.quiet),
+            Kind::Up => link.up.wire(bytes),
+            Kind::Down => link.down.wire(bytes),
+        };
+        (link.round_trip.ms() + wire.as_millis() <= self.quiet.as_millis()).then(|| sent + self.quiet)
     }
 
     /// When the next echo is to be sent, and what for.
@@ -132,6 +145,25 @@ mod tests {
             assert_eq!(prober.due(&link), None, "one at a time");
             assert_eq!(Kind::of(wanted, 0), Kind::Up);
         }
+    }
+
+    #[test]
+    fn an_echo_that_is_soon_back_is_waited_for() {
+        let wait = |rtt_ms: f64, kind| {
+            let mut prober = Prober::new(&DispatchConfig::default());
+            let mut link = known(5.0);
+            (0..8).for_each(|_| link.round_trip.add(rtt_ms, Micros(1)));
+            assert_eq!(prober.quiet_until(&link), None);
+            prober.send(kind, &link, Micros(7));
+            prober.quiet_until(&link)
+        };
+        let until = Some(Micros(7) + DispatchConfig::default().quiet);
+        assert_eq!([1.0, 30.0].map(|rtt_ms| wait(rtt_ms, Kind::Up)), [until, None]);
+        assert_eq!(
+            [1.0, 30.0].map(|rtt_ms| wait(rtt_ms, Kind::RoundTrip)),
+            [until, until],
+            "it may have become shorter"
+        );
     }
 
     #[test]

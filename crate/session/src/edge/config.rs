@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cleave_wire::Limits;
+use cleave_wire::{Limits, ValidationSet};
 
 use crate::time::{Micros, Stopwatch, unmeasured};
 
@@ -33,6 +33,21 @@ impl fmt::Debug for TokenCheck {
     }
 }
 
+/// The clouds for judging that an edge holds.
+#[derive(Clone)]
+pub struct OwnValidation {
+    /// What the welcome says of it.
+    pub set: ValidationSet,
+    /// What is sent; as long as the set says.
+    pub body: Arc<[u8]>,
+}
+
+impl fmt::Debug for OwnValidation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnValidation({})", self.set)
+    }
+}
+
 /// Settings of an [`crate::EdgeSession`]. Start from [`EdgeConfig::new`] and change what differs.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
@@ -48,6 +63,8 @@ pub struct EdgeConfig {
     pub credit: u16,
     /// What is accepted from the device.
     pub limits: Limits,
+    /// Sent to devices that ask for it.
+    pub validation: Option<OwnValidation>,
     /// Most memory that one run of a deployed network may take, by [`cleave_arch::Trace::peak_bytes`].
     pub max_peak_bytes: u64,
     /// For the greeting to come.
@@ -70,6 +87,7 @@ impl EdgeConfig {
             threads: 1,
             credit: 4,
             limits: Limits::DEFAULT,
+            validation: None,
             max_peak_bytes: 1 << 30,
             handshake_timeout: Micros::from_millis(5_000),
             idle_timeout: Micros::from_millis(30_000),

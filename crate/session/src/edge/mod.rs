@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use cleave_arch::array::Array;
 use cleave_arch::{Plan, Probe, Segment, Task};
-use cleave_wire::{Header, LinkShape, ModelHash, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
+use cleave_wire::{Header, Limits, LinkShape, ModelHash, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
 
 use crate::measure::{MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured};
 use crate::time::Micros;
-pub use config::{EdgeConfig, TokenCheck};
+pub use config::{EdgeConfig, OwnValidation, TokenCheck};
 use deployments::Deployments;
 use jobs::{Arrived, Jobs};
 use outbox::Outbox;
@@ -337,6 +337,7 @@ impl EdgeSession {
             }
             (ToEdge::Shape(shape), _) => self.outbox.reshape(shape),
             (ToEdge::Measure { id, probe, runs }, _) => self.measure(id, probe, runs, now, fx),
+            (ToEdge::Validation { offset }, _) => self.validation(offset, now, fx),
             (ToEdge::Echo { id, answer_bytes, .. }, _) => self.echo(id, answer_bytes, now, fx),
         }
     }
@@ -354,6 +355,7 @@ impl EdgeSession {
             threads: self.config.threads,
             limits: self.config.limits,
             credit: self.config.credit,
+            validation: self.config.validation.as_ref().map(|own| own.set.clone()),
         };
         self.write(&welcome, now, fx);
     }
@@ -466,6 +468,20 @@ impl EdgeSession {
         }
         let payload = vec![0; answer_bytes as usize];
         self.write(&ToDevice::Echoed { id, received_micros: now.0, sent_micros: now.0, payload }, now, fx);
+    }
+
+    // ---- the validation set
+
+    fn validation(&mut self, offset: u32, now: Micros, fx: &mut Effects) {
+        let body = self.config.validation.as_ref().map_or(&[][..], |own| &own.body);
+        let rest = body.get(offset as usize..).unwrap_or_default();
+        let piece = rest[..rest.len().min(Limits::VALIDATION_PIECE_BYTES)].to_vec();
+        if piece.is_empty() {
+            let wrong = format!("byte {offset} of a validation set of {} bytes was asked for", body.len());
+            let right = "ask for pieces of the set that the welcome tells of";
+            return self.refuse_session(Wrong::new(RefusalCode::Malformed, wrong, right), now, fx);
+        }
+        self.write(&ToDevice::Validation { offset, piece }, now, fx);
     }
 
     // ---- ending and sending

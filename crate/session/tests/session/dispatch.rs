@@ -103,15 +103,20 @@ struct Live {
     awaited: Vec<(u32, u32, u32)>,
     seen: usize,
     probes: usize,
+    /// Both ways.
+    probe_bytes: u32,
     decisions: Vec<Decision>,
 }
 
 impl Live {
     fn new(target: Target, running: usize, mbps: f64, jitter_ms: f64) -> Self {
+        Self::with(Settings::default(), target, running, mbps, jitter_ms)
+    }
+
+    fn with(mut settings: Settings, target: Target, running: usize, mbps: f64, jitter_ms: f64) -> Self {
         let menu = Toys::new();
-        let [device_op, edge_op] = OP_MS.map(|ms| Micros((ms * 1000.0) as u64));
-        let mut settings = Settings { device_op, edge_op, ..Settings::default() };
-        settings.device.seed = (mbps * 10.0) as u64;
+        [settings.device_op, settings.edge_op] = OP_MS.map(|ms| Micros((ms * 1000.0) as u64));
+        settings.device.seed += (mbps * 10.0) as u64;
         let mut world = World::connected(menu.works[running].clone(), settings);
         let choices = hull(&menu, &target, 8);
         world.device(DeviceEvent::Prepare(choices.iter().map(|choice| menu.works[*choice].clone()).collect()));
@@ -127,6 +132,7 @@ impl Live {
             awaited: Vec::new(),
             seen: 0,
             probes: 0,
+            probe_bytes: 0,
             decisions: Vec::new(),
         };
         live.step(mbps);
@@ -143,7 +149,12 @@ impl Live {
         for _ in 0..millis {
             self.world.run_for(Micros::from_millis(1));
             self.observe();
-            self.advance();
+            if self.world.is_thread_free() {
+                self.advance();
+                if self.dispatcher.quiet_until().is_none_or(|until| until <= self.world.now) {
+                    self.world.begin();
+                }
+            }
         }
     }
 
@@ -174,6 +185,7 @@ impl Live {
                 Action::Probe { bytes, answer_bytes } => {
                     self.asked += 1;
                     self.probes += 1;
+                    self.probe_bytes += bytes + answer_bytes;
                     self.awaited.push((self.asked, bytes, answer_bytes));
                     assert_eq!(self.awaited.len(), 1, "one echo at a time");
                     self.world.device(DeviceEvent::Echo { id: self.asked, bytes, answer_bytes });
@@ -255,6 +267,33 @@ fn echoes_tell_of_a_faster_link_while_the_device_is_alone() {
         assert!(to.contains(&ON_DEVICE) && to.contains(&ON_EDGE), "{to:?}");
         let live = check_steps(ACCURATE, ON_DEVICE, &[5.0, 100.0, 5.0, 40.0], jitter_ms);
         assert_eq!(live.dispatcher.running(), ON_EDGE);
+    }
+}
+
+/// A browser's worker sends and receives nothing while it computes; that the link is faster again is told by echoes
+/// alone. Without the quiet around them, most of these rises are not seen in three seconds.
+#[test]
+fn a_step_is_decided_in_half_a_second_though_the_device_computes_on_one_thread() {
+    for (seed, jitter_ms) in [0.0, 0.3, 1.0, 2.0].into_iter().cycle().take(80).enumerate() {
+        let mut settings = Settings { one_thread: true, ..Settings::default() };
+        settings.device.seed = 1_000 * seed as u64;
+        let mut live = Live::with(settings, ACCURATE, ON_EDGE, 100.0, jitter_ms);
+        // Steps come at any moment between two echoes.
+        live.run_for(2_000 + 13 * seed as u64);
+        for (mbps, is_rise) in [(5.0, false), (40.0, true)] {
+            let (stepped, before) = (live.world.now, live.decisions.len());
+            live.step(mbps);
+            live.run_for(1_500);
+            let bytes = live.probe_bytes;
+            live.run_for(1_000);
+            live.check_choice(&ACCURATE, mbps);
+            let decided = &live.decisions[before..];
+            let leaves = |decision: &&Decision| (decision.from == ON_DEVICE) == is_rise;
+            let took = decided.iter().find(leaves).map_or(f64::INFINITY, |first| (first.at - stepped).as_millis());
+            assert!(took <= 500.0 && decided.len() <= 2, "seed {seed}, {mbps} Mbps: {took} ms, {decided:#?}");
+            let share = 0.008 * f64::from(live.probe_bytes - bytes) / 1_000.0 / mbps;
+            assert!(share < 0.1, "seed {seed}, {mbps} Mbps: {share} of the link for echoes");
+        }
     }
 }
 

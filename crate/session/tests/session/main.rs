@@ -12,3 +12,4 @@ mod prepare;
 mod refusals;
 mod sim;
 mod toy;
+mod validation;

@@ -177,7 +177,8 @@ fn an_old_client_is_answered_in_its_own_version() {
     bytes[4] = cleave_wire::PROTOCOL_VERSION;
     let Ok(ToDevice::Refused(refusal)) = ToDevice::decode(&bytes, &Limits::DEFAULT) else { panic!() };
     assert_eq!(refusal.code, RefusalCode::WrongVersion);
-    assert!(refusal.wrong.contains("version 0") && refusal.wrong.contains("version 2"), "{refusal}");
+    let ours = format!("version {}", cleave_wire::PROTOCOL_VERSION);
+    assert!(refusal.wrong.contains("version 0") && refusal.wrong.contains(&ours), "{refusal}");
 }
 
 #[test]
@@ -280,4 +281,16 @@ fn weights_that_do_not_fit_are_refused() {
     client.send(&piece(2, &[1]));
     assert_eq!(client.refusal().code, RefusalCode::BadWeights);
     assert!(client.closed());
+}
+
+#[test]
+fn a_validation_set_that_is_not_there_is_refused_with_words() {
+    for offset in [0, 1, u32::MAX] {
+        let mut client = Client::greeted();
+        client.send(&ToEdge::Validation { offset });
+        let refusal = client.refusal();
+        assert_eq!((refusal.code, refusal.subject), (RefusalCode::Malformed, Subject::Session));
+        assert!(refusal.wrong.contains(&format!("byte {offset} of a validation set of 0 bytes")), "{refusal}");
+        assert!(client.closed());
+    }
 }

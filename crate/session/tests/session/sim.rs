@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cleave_arch::array::Array;
 use cleave_session::{
     DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
-    FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
+    Fetched, FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
 };
 use cleave_wire::ModelHash;
 
@@ -25,19 +25,23 @@ pub struct Settings {
     pub edge_op: Micros,
     /// One-way delay of the network below the shapers.
     pub delay: Micros,
+    /// While the device computes it neither sends nor receives, as a browser's worker, and [`World::begin`] says when it
+    /// begins.
+    pub one_thread: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let device = DeviceConfig { token: "right".into(), ..DeviceConfig::default() };
         let edge = EdgeConfig::new(TokenCheck::new(|token| token == "right"));
-        Self { device, edge, device_op: Micros(1_000), edge_op: Micros(200), delay: Micros(300) }
+        Self { device, edge, device_op: Micros(1_000), edge_op: Micros(200), delay: Micros(300), one_thread: false }
     }
 }
 
 enum Happening {
     Opened { connection: u32 },
     Closed { connection: u32, why: &'static str },
+    Leaves { connection: u32, bytes: Vec<u8> },
     AtEdge { connection: u32, bytes: Vec<u8> },
     AtDevice { connection: u32, bytes: Vec<u8> },
     DeviceComputed { job: u64, output: Vec<Array> },
@@ -87,6 +91,7 @@ pub struct World {
     pub most_edge_jobs: usize,
     pub measured: Vec<(u32, Result<Measured, String>)>,
     pub echoed: Vec<(u32, Result<Echo, String>)>,
+    pub fetched: Vec<Fetched>,
     settings: Settings,
     happenings: BTreeMap<(Micros, u64), Happening>,
     next_number: u64,
@@ -98,6 +103,9 @@ pub struct World {
     edge_slowness: u64,
     edge_free_at: Vec<Micros>,
     device_busy: bool,
+    /// When the device's one thread is done with what it computes, and what it is to compute next.
+    thread_free_at: Micros,
+    waiting: Option<(u64, Micros, Vec<Array>)>,
     deadlines: BTreeMap<u64, Micros>,
     stream: Option<Stream>,
     last_sends: [Micros; 2],
@@ -116,6 +124,7 @@ impl World {
             most_edge_jobs: 0,
             measured: Vec::new(),
             echoed: Vec::new(),
+            fetched: Vec::new(),
             settings,
             happenings: BTreeMap::new(),
             next_number: 0,
@@ -127,6 +136,8 @@ impl World {
             edge_slowness: 1,
             edge_free_at: vec![Micros(0); threads],
             device_busy: false,
+            thread_free_at: Micros(0),
+            waiting: None,
             deadlines: BTreeMap::new(),
             stream: None,
             last_sends: [Micros(0); 2],
@@ -177,6 +188,19 @@ impl World {
     /// The edge takes so many times as long for everything from now on.
     pub fn slow_edge(&mut self, times: u64) {
         self.edge_slowness = times;
+    }
+
+    /// Whether the device's one thread computes nothing.
+    pub fn is_thread_free(&self) -> bool {
+        self.now >= self.thread_free_at
+    }
+
+    /// The device's one thread begins with what waits for it.
+    pub fn begin(&mut self) {
+        if let Some((job, took, output)) = self.waiting.take() {
+            self.thread_free_at = self.now + took;
+            self.later(took, Happening::DeviceComputed { job, output });
+        }
     }
 
     pub fn fate_after(&mut self, wait: Micros, fate: Fate) {
@@ -252,6 +276,12 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Leaves { .. } | Happening::AtDevice { .. } if self.now < self.thread_free_at => {
+                self.at(self.thread_free_at, happening);
+            }
+            Happening::Leaves { connection, bytes } => {
+                self.later(self.settings.delay, Happening::AtEdge { connection, bytes });
+            }
             Happening::Opened { connection } => self.device(DeviceEvent::Opened { connection }),
             Happening::Closed { connection, why } => {
                 self.device(DeviceEvent::Closed { connection, why: why.to_owned() });
@@ -327,19 +357,23 @@ impl World {
             DeviceEffect::Send { connection, bytes, at } => {
                 assert!(at >= self.now && at >= self.last_sends[0], "sends keep their order");
                 self.last_sends[0] = at;
-                self.at(at + self.settings.delay, Happening::AtEdge { connection, bytes });
+                self.at(at, Happening::Leaves { connection, bytes });
             }
             DeviceEffect::Compute { job, work, segment, input, .. } => {
                 assert!(!std::mem::replace(&mut self.device_busy, true), "one job at a time");
                 let n = segment.ops.len() as u64 + u64::from(segment.classifier);
                 let output = toy::run(work.trace(), &segment, &input);
                 let took = Micros(self.settings.device_op.0 * n);
-                self.later(took, Happening::DeviceComputed { job, output });
+                match self.settings.one_thread {
+                    true => self.waiting = Some((job, took, output)),
+                    false => self.later(took, Happening::DeviceComputed { job, output }),
+                }
             }
             DeviceEffect::Report(report) => self.reported(*report),
             DeviceEffect::Status(status) => self.statuses.push((self.now, status)),
             DeviceEffect::Measured { id, result } => self.measured.push((id, result)),
             DeviceEffect::Echoed { id, result } => self.echoed.push((id, result)),
+            DeviceEffect::Validation(fetched) => self.fetched.push(fetched),
         }
     }
 

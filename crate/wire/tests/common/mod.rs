@@ -3,7 +3,8 @@
 use cleave_arch::array::Array;
 use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
 use cleave_wire::{
-    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, limits::Limits,
+    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, ValidationSet,
+    limits::Limits,
 };
 
 pub fn codec(codec: Codec, compression: Compression) -> LinkCodec {
@@ -49,6 +50,7 @@ pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
         ("close", ToEdge::Close),
         ("measure", ToEdge::Measure { id: 5, probe: "op 3 0 1024 64 20".parse().unwrap(), runs: 4 }),
         ("echo", ToEdge::Echo { id: 6, answer_bytes: 16_384, payload: vec![0, 0, 0] }),
+        ("validation", ToEdge::Validation { offset: 65_536 }),
     ]
 }
 
@@ -57,17 +59,18 @@ pub fn to_device() -> Vec<(&'static str, ToDevice)> {
     let refusal = |subject, code| {
         ToDevice::Refused(Refusal { subject, code, wrong: "token is wrong".into(), right: "use the URL".into() })
     };
+    let welcome = |validation| ToDevice::Welcome {
+        version: "0.1.0".into(),
+        name: "edge".into(),
+        threads: 2,
+        limits: Limits::DEFAULT,
+        credit: 4,
+        validation,
+    };
+    let set = ValidationSet { name: "ModelNet10".into(), clouds: 190, bytes: 1_290_460, digest: 0x3f2a_9c41 };
     vec![
-        (
-            "welcome",
-            ToDevice::Welcome {
-                version: "0.1.0".into(),
-                name: "edge".into(),
-                threads: 2,
-                limits: Limits::DEFAULT,
-                credit: 4,
-            },
-        ),
+        ("welcome", welcome(None)),
+        ("welcome-validation", welcome(Some(set))),
         ("need-weights", ToDevice::NeedWeights { model: hash() }),
         ("weights-progress", ToDevice::WeightsProgress { model: hash(), received: 256, total: 260 }),
         ("deployed", ToDevice::Deployed { deployment: 2 }),
@@ -80,5 +83,6 @@ pub fn to_device() -> Vec<(&'static str, ToDevice)> {
         ("refused-measurement", refusal(Subject::Measurement(5), RefusalCode::BadMeasurement)),
         ("measured", ToDevice::Measured { id: 5, bytes: 12, nanos: vec![1_500_000, 1_499_000] }),
         ("echoed", ToDevice::Echoed { id: 6, received_micros: 20, sent_micros: 21, payload: vec![0, 0] }),
+        ("validation-piece", ToDevice::Validation { offset: 65_536, piece: vec![3, 2, 1] }),
     ]
 }

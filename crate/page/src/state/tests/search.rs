@@ -179,3 +179,43 @@ fn a_link_that_is_asked_for_during_the_search_of_another_is_not_mixed_up() {
     state.hear(Event::Shared { wish: wish(), text: "x".into() });
     assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not), "the form has changed: the link is stale");
 }
+
+fn connected(validation: Option<ui::Validation>) -> Event {
+    let (url, name) = ("ws://e/ws".into(), "edge".into());
+    Event::Edge(EdgeStatus::Connected { url, name, threads: 2, rtt_millis: 1.0, validation })
+}
+
+#[test]
+fn clouds_of_the_edge_can_be_chosen_while_it_has_some_and_otherwise_the_reason_is_told() {
+    let mut state = running();
+    assert!(state.edge_judges().unwrap_err().contains("connect a native edge"));
+    state.hear(connected(None));
+    assert!(state.edge_judges().unwrap_err().contains("--data"));
+    let set = ui::Validation { name: "ModelNet10".into(), clouds: 190 };
+    state.hear(connected(Some(set.clone())));
+    assert_eq!(state.edge_judges(), Ok(set));
+    state.hear(Event::Edge(EdgeStatus::Lost { url: "u".into(), why: "w".into(), retry_millis: 1.0 }));
+    assert!(state.edge_judges().is_err());
+}
+
+#[test]
+fn what_judges_is_part_of_the_wish_and_outlives_a_search_that_does_not_begin() {
+    let mut state = running();
+    state.act(Act::Search(wish()));
+    state.hear(Event::Search(search(false)));
+    let on_edge = SearchWish { judge: ui::Judge::Edge, ..wish() };
+    state.act(Act::Wish(on_edge.clone()));
+    let intents = state.act(Act::Search(on_edge.clone()));
+    assert!(matches!(intents.last(), Some(Intent::Search(asked)) if *asked == on_edge));
+    // The worker has no such clouds.
+    state.hear(failed());
+    assert_eq!((state.run, &state.wish), (Run::Idle, &on_edge));
+    assert_eq!(state.kept_wish.as_ref().map(|wish| wish.judge), Some(ui::Judge::Furniture));
+    assert!(state.recorded().is_some_and(|run| run.search.judged_on == "generated furniture"), "it is kept");
+    state.act(Act::Search(on_edge.clone()));
+    let judged_on = "ModelNet10, 190 clouds (3f2a9c41)".to_owned();
+    state.hear(Event::Search(ui::Search { judged_on: judged_on.clone(), ..search(false) }));
+    assert!(crate::front::funnel(state.search.as_ref().unwrap()).contains("1 judged on ModelNet10, 190 clouds"));
+    assert_eq!(state.recorded().map(|run| run.search.judged_on.clone()), Some(judged_on));
+    assert_eq!(state.kept_wish, Some(on_edge));
+}

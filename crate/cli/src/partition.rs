@@ -1,0 +1,154 @@
+//! `cleave partition`: how several workers share an image network, and what that takes, by each strategy.
+
+mod measure;
+mod workers;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use cleave_arch::cnn::{Network, Partition, Split, Step, zoo};
+use cleave_partition::{Measured, PartitionError, Plan, Problem, Strategy};
+use serde_json::{Value, json};
+
+use crate::output::{Align, Format, table};
+pub(crate) use measure::Times;
+use workers::{Workers, WorkersArgs};
+
+/// Arguments of `cleave partition`.
+#[derive(clap::Args, Debug)]
+pub struct PartitionArgs {
+    /// Name of an image network, or its chain
+    #[arg(long, default_value = "vgg11")]
+    network: String,
+    /// Strategies: output-channel, coedge, iop, iop-exact, mixed
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAME",
+        default_value = "output-channel,coedge,iop,iop-exact,mixed"
+    )]
+    strategy: Vec<String>,
+    #[command(flatten)]
+    workers: WorkersArgs,
+    /// Times of the operators that were measured before, instead of measuring now
+    #[arg(long, value_name = "FILE.json")]
+    times: Option<PathBuf>,
+    /// Keep the measured times
+    #[arg(long, value_name = "FILE.json")]
+    save_times: Option<PathBuf>,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `cleave partition`.
+///
+/// # Errors
+/// A network, workers, times or a strategy that make no sense; a memory limit that no plan keeps.
+pub fn run(args: &PartitionArgs) -> Result<()> {
+    let network = zoo::network(&args.network)?;
+    let strategies = args.strategy.iter().map(|name| name.parse()).collect::<Result<Vec<Strategy>, _>>()?;
+    let workers = args.workers.read()?;
+    let times = match &args.times {
+        Some(path) => Times::read(path, &network)?,
+        None => Times::measure(&network)?,
+    };
+    if let Some(path) = &args.save_times {
+        fs::write(path, times.to_json().to_string())
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    let measured = times.of_workers(&network, &workers.slower);
+    let problem = Problem::new(&network, &workers.cluster, &measured)?;
+    let plans: Vec<(Strategy, Result<Plan, PartitionError>)> =
+        strategies.into_iter().map(|strategy| (strategy, strategy.plan(&problem))).collect();
+    if let [(_, Err(why))] = plans.as_slice() {
+        return Err(why.clone().into());
+    }
+    Format::from_flag(args.json).print(|| to_text(&network, &workers, &plans), || to_json(&network, &workers, &plans))
+}
+
+/// Plans of one problem, as the benchmark has them.
+pub(crate) fn plans(
+    network: &Network,
+    cluster: &cleave_partition::Cluster,
+    times: &Measured,
+    strategies: &[Strategy],
+) -> Result<Vec<Plan>, PartitionError> {
+    let problem = Problem::new(network, cluster, times)?;
+    strategies.iter().map(|strategy| strategy.plan(&problem)).collect()
+}
+
+/// The most of any worker.
+pub(crate) fn peak(plan: &Plan) -> u64 {
+    plan.memory.iter().map(|memory| memory.peak()).max().unwrap_or(0)
+}
+
+fn to_json(network: &Network, workers: &Workers, plans: &[(Strategy, Result<Plan, PartitionError>)]) -> Value {
+    let names: Vec<&str> = workers.cluster.workers().iter().map(|worker| worker.name.as_str()).collect();
+    let plan = |(strategy, plan): &(Strategy, Result<Plan, PartitionError>)| match plan {
+        Err(why) => json!({ "strategy": strategy.name(), "error": why.to_string() }),
+        Ok(plan) => json!({
+            "strategy": strategy.name(), "ms": plan.total_ms(), "messages": plan.timeline.messages,
+            "bytes": plan.timeline.bytes, "energy_joules": plan.timeline.energy_joules,
+            "busy_ms": plan.timeline.busy_ms, "sending_ms": plan.timeline.sending_ms,
+            "memory_bytes": plan.memory.iter().map(|memory| memory.peak()).collect::<Vec<_>>(),
+            "steps": plan.partition.steps.iter().map(step_text).collect::<Vec<_>>(),
+        }),
+    };
+    json!({
+        "network": network.to_string(), "workers": names, "plans": plans.iter().map(plan).collect::<Vec<_>>(),
+    })
+}
+
+/// A step in one word: who has how many units of what.
+fn step_text(step: &Step) -> String {
+    let shares = |what: &str, shares: &cleave_arch::cnn::Shares| {
+        format!("{what} {}", shares.units().iter().map(usize::to_string).collect::<Vec<_>>().join("+"))
+    };
+    match &step.split {
+        Split::Copies => "all".into(),
+        Split::Alone(worker) => format!("worker {worker}"),
+        Split::Outputs(units) => shares("out", units),
+        Split::Inputs(units) => shares("in", units),
+        Split::Rows(units) => shares("rows", units),
+    }
+}
+
+fn to_text(network: &Network, workers: &Workers, plans: &[(Strategy, Result<Plan, PartitionError>)]) -> String {
+    let mut rows = Vec::new();
+    for (strategy, plan) in plans {
+        rows.push(match plan {
+            Err(why) => vec![strategy.to_string(), why.to_string()],
+            Ok(plan) => vec![
+                strategy.to_string(),
+                format!("{:.1}", plan.total_ms()),
+                plan.timeline.messages.to_string(),
+                format!("{:.2}", plan.timeline.bytes as f64 / 1e6),
+                format!("{:.1}", peak(plan) as f64 / 1e6),
+                format!("{:.2}", plan.timeline.energy_joules),
+            ],
+        });
+    }
+    let heading = [
+        ("strategy", Align::Left),
+        ("ms", Align::Right),
+        ("messages", Align::Right),
+        ("MB sent", Align::Right),
+        ("MB at most", Align::Right),
+        ("J", Align::Right),
+    ];
+    let names: Vec<&str> = workers.cluster.workers().iter().map(|worker| worker.name.as_str()).collect();
+    let mut text = format!("{network}\nshared by {}\n\n{}", names.join(", "), table(&heading, &rows));
+    let found: Vec<(&Strategy, &Partition)> =
+        plans.iter().filter_map(|(strategy, plan)| Some((strategy, &plan.as_ref().ok()?.partition))).collect();
+    let mut heading = vec![("operator", Align::Left)];
+    let names: Vec<String> = found.iter().map(|(strategy, _)| strategy.to_string()).collect();
+    heading.extend(names.iter().map(|name| (name.as_str(), Align::Left)));
+    let steps = network.operators().iter().enumerate().map(|(at, operator)| {
+        let of = found.iter().map(|(_, partition)| step_text(&partition.steps[at]));
+        [operator.as_layer().to_string()].into_iter().chain(of).collect()
+    });
+    text.push_str(&format!("\n\n{}", table(&heading, &steps.collect::<Vec<_>>())));
+    text
+}
