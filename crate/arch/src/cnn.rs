@@ -27,6 +27,7 @@
 //! ```
 
 mod error;
+pub mod kernel;
 mod layer;
 mod memory;
 mod network;

@@ -1,12 +1,14 @@
 //! Measurements for `cargo xtask bench browser`, taken by the shipped worker itself.
 
 use crate::browser::now_millis;
-use crate::engine::{Gpu, measure_forward};
+use crate::engine::{Gpu, measure_forward, timed};
 use crate::library::Loaded;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
+use cleave_arch::cnn::{Network, zoo};
 use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, space};
 use cleave_cost::graph::{FEATURES, PlanGraph};
 use cleave_cost::{Machines, Profile};
+use cleave_model::cnn::{Cnn, CnnWeights};
 use cleave_model::{Gin, GinWeights};
 use cleave_wire::ui::Backend;
 use peak_alloc::PeakAlloc;
@@ -18,7 +20,7 @@ use serde_json::{Value, json};
 pub enum BenchRequest {
     /// Measure a network's forward pass.
     Bench {
-        /// As for `Intent::Network`.
+        /// As for `Intent::Network`, or an image network's.
         name: String,
         /// On which engine.
         backend: Backend,
@@ -90,6 +92,9 @@ async fn forward(
             gpu.as_ref().map(|(device, adapter)| (device.clone(), adapter.as_str())).map_err(Clone::clone)?
         }
     };
+    if let Ok(network) = zoo::network(name) {
+        return image(name, &network, [runs, warm], &device, adapter).await;
+    }
     let loaded = Loaded::open(name, base_url, &device).await?;
     let times = measure_forward(&loaded.gnn, warm, runs.max(1), plain).await?;
     Ok(json!({
@@ -105,6 +110,26 @@ async fn forward(
         "median_ms": times[times.len() / 2],
         "min_ms": times[0],
         "max_ms": times[times.len() - 1],
+    }))
+}
+
+/// An image network with seeded weights on a seeded image.
+async fn image(
+    name: &str,
+    network: &Network,
+    [runs, warm]: [usize; 2],
+    device: &Device,
+    adapter: &str,
+) -> Result<Value, String> {
+    let cnn = Cnn::whole(network, &CnnWeights::Seeded(1), device).map_err(|why| why.to_string())?;
+    let (shape, mut rng) = (network.input(), SplitMix64::new(7));
+    let values: Vec<f32> = (0..shape.values()).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
+    let image = TensorData::new(values, [1, shape.channels, shape.height, shape.width]);
+    let image = Tensor::<4>::from_data(image, device);
+    let times = timed(warm, runs.max(1), || cnn.forward(image.clone()).into_data_async()).await?;
+    Ok(json!({
+        "network": name, "adapter": adapter, "macs": network.macs(), "batch": 1, "runs": times.len(),
+        "median_ms": times[times.len() / 2], "min_ms": times[0], "max_ms": times[times.len() - 1],
     }))
 }
 

@@ -140,13 +140,24 @@ pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize, plain: bool) -
     let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
     let points = TensorData::new(points, [1, task.n_points, task.in_channels]);
     let points = Tensor::<3>::from_data(points, gnn.device());
+    let forward = || {
+        let points = points.clone();
+        let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
+        logits.into_data_async()
+    };
+    timed(warm, runs, forward).await
+}
+
+/// Milliseconds of `runs` answers, ascending, after `warm` unmeasured ones.
+pub async fn timed<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
+    warm: usize,
+    runs: usize,
+    mut answer: impl FnMut() -> F,
+) -> Result<Vec<f64>, String> {
     let mut times = Vec::new();
     for run in 0..warm + runs {
         let start = now_millis();
-        let points = points.clone();
-        let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
-        let logits = logits.into_data_async().await;
-        logits.map_err(|why| format!("{why:?}"))?;
+        answer().await.map_err(|why| format!("{why:?}"))?;
         if run >= warm {
             times.push(now_millis() - start);
         }

@@ -15,6 +15,7 @@ pub mod library;
 mod link;
 pub mod mailbox;
 mod outbox;
+mod partitioning;
 pub mod port;
 mod pricing;
 mod profiling;

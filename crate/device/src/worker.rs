@@ -3,6 +3,7 @@
 mod dispatching;
 mod judging;
 mod measuring;
+mod partitioning;
 mod searching;
 
 use crate::bench::{self, BenchRequest};
@@ -15,6 +16,7 @@ use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
+use crate::partitioning::{Cancelled, Times};
 use crate::port::{self, Page};
 use crate::pricing::Pricing;
 use crate::profiling::Profiling;
@@ -66,6 +68,8 @@ pub enum Input {
     SearchOn,
     /// An architecture of this search has been judged.
     Judged(u32, Architecture, Result<f64, String>),
+    /// What an image network's operators take on this engine.
+    OperatorTimes(Backend, Times),
     /// Something may be due.
     Tick,
 }
@@ -130,6 +134,10 @@ struct Worker {
     /// What a dispatcher is to reach, also while the zoo is on its way.
     dispatch_wish: Option<ui::Target>,
     dispatching: Option<Dispatching>,
+    /// A partition that is being planned.
+    partitioning: Option<Cancelled>,
+    /// What operators of image networks take, by engine.
+    operator_times: Vec<(Backend, Times)>,
 }
 
 impl Worker {
@@ -166,6 +174,8 @@ impl Worker {
             zoo: Vec::new(),
             dispatch_wish: None,
             dispatching: None,
+            partitioning: None,
+            operator_times: Vec::new(),
         }
     }
 
@@ -187,6 +197,7 @@ impl Worker {
             Input::Zoo(zoo) => self.zoo_came(zoo),
             Input::SearchOn => self.search_on().await,
             Input::Judged(number, architecture, accuracy) => self.judged(number, &architecture, accuracy),
+            Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
             Input::Tick => {}
         }
         self.pump();
@@ -255,6 +266,7 @@ impl Worker {
             Intent::Share(wish) => self.share(wish),
             Intent::OpenShared { text } => self.open_shared(text),
             Intent::Dispatch(target) => self.dispatch(target),
+            Intent::Partition(wish) => self.partition(wish),
             Intent::Stop => self.stop(),
         }
     }
@@ -410,6 +422,7 @@ impl Worker {
         self.end_profile();
         self.end_calibration();
         self.end_search();
+        self.end_partition();
     }
 
     /// Delivers what is due on the link now.

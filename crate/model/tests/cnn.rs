@@ -13,6 +13,7 @@ use cleave_arch::cnn::{
 use cleave_model::cnn::{Cnn, CnnWeights, Member};
 use cleave_model::{ModelError, Weight, Weights};
 use futures_util::FutureExt;
+use std::sync::Arc;
 
 fn image(network: &Network, seed: u64, device: &Device) -> Tensor<4> {
     let mut rng = SplitMix64::new(seed);
@@ -35,7 +36,8 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 /// All workers in one process, operator by operator, with nothing but numbers between them.
 fn together(network: &Network, partition: &Partition, weights: &CnnWeights, image: Vec<f32>) -> Vec<f32> {
     let (m, device) = (partition.workers, Device::flex());
-    let schedule = Schedule::new(network, partition).unwrap();
+    let schedule = Arc::new(Schedule::new(network, partition).unwrap());
+    let network = Arc::new(network.clone());
     let member = |j| Member::new(network.clone(), schedule.clone(), j, weights, &device).unwrap();
     let mut workers: Vec<Member> = (0..m).map(member).collect();
     let n = schedule.stages.len();

@@ -44,7 +44,7 @@ pub fn scatter<'a>(pairs: impl IntoIterator<Item = &'a [f64; 2]>) -> Scatter {
 }
 
 /// 1, 2 and 5 times powers of ten, or the powers alone where those are many.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub(crate) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
     let steps: &[f64] = if high / low > 30.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let all = decades.flat_map(|decade| steps.iter().map(move |step| step * 10f64.powi(decade)));

@@ -4,16 +4,18 @@
 mod act;
 mod dispatch;
 mod hear;
+mod partition;
 mod search;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use crate::compare::Recorded;
+use crate::partition::form::Form;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
 use cleave_wire::ui::{
-    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EngineTime, Frame, Inspection, Intent, Link, Preference, Prices,
-    Profile, Search, SearchWish, Stream, Target,
+    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EngineTime, Frame, Inspection, Intent, Link, PartitionWish,
+    Partitions, Preference, Prices, Profile, Search, SearchWish, Stream, Target,
 };
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -57,6 +59,10 @@ pub struct Settings {
     pub preference: Preference,
     /// Frames of a stream that are under way at once.
     pub in_flight: usize,
+    /// Which image network is shared by which workers over what: the form's last wish without a mistake.
+    pub partition: PartitionWish,
+    /// The two strategies that are drawn, places in [`crate::partition::STRATEGIES`].
+    pub pair: [usize; 2],
 }
 
 impl Default for Settings {
@@ -71,6 +77,8 @@ impl Default for Settings {
             slowdown: 1.0,
             preference: Preference::Auto,
             in_flight: 3,
+            partition: crate::partition::form::first_wish(),
+            pair: crate::partition::FIRST_PAIR,
         }
     }
 }
@@ -153,6 +161,8 @@ pub enum Run {
     Measuring,
     /// Candidates are being looked at.
     Searching,
+    /// Ways to share an image network are being planned.
+    Planning,
 }
 
 /// A network that `model/index.json` ships.
@@ -267,6 +277,10 @@ pub struct State {
     pub dispatching: Dispatching,
     /// What the dispatcher said last.
     pub dispatch: Option<Shared<Dispatch>>,
+    /// What the form for sharing an image network holds, mistakes and all.
+    pub partition_form: Form,
+    /// What every way to share an image network comes to, as planned last.
+    pub partitions: Option<Shared<Partitions>>,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -294,6 +308,7 @@ pub enum Freshness {
 impl State {
     /// A page that has just been opened with these settings.
     pub fn new(settings: Settings, address: Option<EdgeAddress>, base_url: String) -> Self {
+        let partition_form = Form::of(&settings.partition);
         State {
             settings,
             loading: Loading::Fetching { done: 0, total: 0 },
@@ -330,6 +345,8 @@ impl State {
             target: Target { goal: Default::default(), accuracy: None, latency_millis: None },
             dispatching: Dispatching::Off,
             dispatch: None,
+            partition_form,
+            partitions: None,
             notice: None,
             base_url,
         }
@@ -361,7 +378,7 @@ impl State {
                 self.run = Run::OnceMore;
                 Vec::new()
             }
-            Run::Stream | Run::Measuring | Run::Searching => Vec::new(),
+            Run::Stream | Run::Measuring | Run::Searching | Run::Planning => Vec::new(),
         }
     }
 

@@ -109,7 +109,7 @@ fn busy_time(blocks: &[Block]) -> f64 {
 }
 
 /// A round number of milliseconds that divides the axis into four to ten parts.
-fn tick(length: f64) -> f64 {
+pub(crate) fn tick(length: f64) -> f64 {
     let rough = length / 8.0;
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(10.0 * power)

@@ -4,8 +4,10 @@
 //! and its default used: an old or mistyped link still opens. The edge's token never gets into the query: it arrives in the
 //! fragment and is dropped from sight at once.
 
+use crate::partition::STRATEGIES;
+use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
 use crate::state::{CLASSES, Cuts, Settings};
-use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, MAX_SLOWDOWN, Preference};
+use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference};
 
 /// How one part of the state is written; `Err` of `parse` says what would be right.
 struct Property {
@@ -14,7 +16,7 @@ struct Property {
     parse: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-const PROPERTIES: [Property; 11] = [
+const PROPERTIES: [Property; 18] = [
     Property {
         key: "net",
         print: |s| s.network.clone(),
@@ -65,6 +67,33 @@ const PROPERTIES: [Property; 11] = [
         print: |s| s.in_flight.to_string(),
         parse: |s, text| whole(text, 1, MAX_IN_FLIGHT as u64).map(|n| s.in_flight = n as usize),
     },
+    Property {
+        key: "share.net",
+        print: |s| s.partition.network.clone(),
+        parse: |s, text| {
+            cleave_arch::cnn::zoo::network(text).map_err(|why| why.to_string())?;
+            s.partition.network = text.trim().to_owned();
+            Ok(())
+        },
+    },
+    Property { key: "share.slower", print: |s| print_slower(&s.partition.slower), parse: parse_slower },
+    Property {
+        key: "share.setup",
+        print: |s| s.partition.setup_millis.to_string(),
+        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.setup_millis = v),
+    },
+    Property {
+        key: "share.mbps",
+        print: |s| s.partition.mbps.to_string(),
+        parse: |s, text| positive(text, MOST_MBPS).map(|v| s.partition.mbps = v),
+    },
+    Property {
+        key: "share.delay",
+        print: |s| s.partition.delay_millis.to_string(),
+        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.delay_millis = v),
+    },
+    Property { key: "share.medium", print: |s| medium(s.partition.shared).to_owned(), parse: parse_medium },
+    Property { key: "share.show", print: |s| s.pair.map(|i| STRATEGIES[i].0).join(","), parse: parse_pair },
 ];
 
 /// Seeds stay exact in every number format on the way.
@@ -183,9 +212,45 @@ fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
     number.ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
 }
 
-fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|n| (least..=most).contains(n));
+pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
     number.ok_or_else(|| format!("a number from {least} to {most} is needed"))
+}
+
+pub(crate) fn positive(text: &str, most: f64) -> Result<f64, String> {
+    let number = number(text, 0.0, most).ok().filter(|n| *n > 0.0);
+    number.ok_or_else(|| format!("a number above 0 and up to {most} is needed"))
+}
+
+fn print_slower(slower: &[f64]) -> String {
+    slower.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn parse_slower(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let slower = text.split(',').map(|text| positive(text, MOST_SLOWER)).collect::<Result<Vec<_>, _>>()?;
+    if !(MIN_WORKERS..=MAX_PARTITION_WORKERS).contains(&slower.len()) {
+        return Err(format!("{MIN_WORKERS} to {MAX_PARTITION_WORKERS} workers are needed, a number for each"));
+    }
+    settings.partition.slower = slower;
+    Ok(())
+}
+
+fn medium(shared: bool) -> &'static str {
+    if shared { "shared" } else { "own" }
+}
+
+fn parse_medium(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let known = [false, true].into_iter().find(|shared| medium(*shared) == text);
+    settings.partition.shared = known.ok_or("the media are own and shared")?;
+    Ok(())
+}
+
+fn parse_pair(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let place = |text: &str| STRATEGIES.iter().position(|(name, _)| *name == text);
+    let pair = text.split_once(',').and_then(|(one, other)| Some([place(one)?, place(other)?]));
+    let known = || STRATEGIES.map(|(name, _)| name).join(", ");
+    settings.pair = pair.ok_or_else(|| format!("two of {} with a comma between are needed", known()))?;
+    Ok(())
 }
 
 /// Percent-encodes everything but letters, digits and `-_.~,`; blanks become `+`, which keeps text forms readable.
@@ -226,7 +291,7 @@ fn decode(text: &str) -> String {
 mod tests {
     use super::*;
     use cleave_arch::{Codec, Compression, LinkCodec};
-    use cleave_wire::ui::Link;
+    use cleave_wire::ui::{Link, PartitionWish};
     use proptest::prelude::*;
 
     fn settings() -> impl Strategy<Value = Settings> {
@@ -249,19 +314,37 @@ mod tests {
         let preference = (0usize..3)
             .prop_map(|i| [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)][i]);
         let slowdown = (10u32..=1000).prop_map(|tenths| f64::from(tenths) / 10.0);
-        (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, slowdown, preference, 1usize..=16).prop_map(
-            |(network, cuts, codec, class, seed, link, slowdown, preference, in_flight)| Settings {
-                network,
-                cuts,
-                codec,
-                class,
-                seed,
-                link,
-                slowdown,
-                preference,
-                in_flight,
-            },
-        )
+        let shares =
+            (0usize..4, prop::collection::vec(1u32..999, 2..=8), 0u32..999, any::<bool>(), [0usize..5, 0usize..5]);
+        let shares = shares.prop_map(|(network, slower, number, shared, pair)| {
+            let wish = PartitionWish {
+                network: cleave_arch::cnn::zoo::NETWORKS[network].0.into(),
+                slower: slower.into_iter().map(|tenths| f64::from(tenths) / 10.0).collect(),
+                setup_millis: f64::from(number) / 10.0,
+                mbps: f64::from(number + 1),
+                delay_millis: f64::from(number),
+                shared,
+            };
+            (wish, pair)
+        });
+        (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, slowdown, preference, 1usize..=16, shares)
+            .prop_map(
+                |(network, cuts, codec, class, seed, link, slowdown, preference, in_flight, (partition, pair))| {
+                    Settings {
+                        network,
+                        cuts,
+                        codec,
+                        class,
+                        seed,
+                        link,
+                        slowdown,
+                        preference,
+                        in_flight,
+                        partition,
+                        pair,
+                    }
+                },
+            )
     }
 
     proptest! {
@@ -293,6 +376,17 @@ mod tests {
         assert_eq!(settings, Settings { seed: 7, ..Settings::default() });
         assert_eq!(problems.len(), 5);
         assert!(problems[4].contains("lamp") && problems[4].contains("chair"), "{}", problems[4]);
+    }
+
+    #[test]
+    fn a_partition_is_read_and_what_is_wrong_of_it_is_named() {
+        let (settings, problems) =
+            parse("share.net=lenet5&share.slower=1,2.5&share.medium=shared&share.show=iop,mixed");
+        assert_eq!((settings.partition.network.as_str(), settings.pair, problems.len()), ("lenet5", [2, 4], 0));
+        assert_eq!((settings.partition.slower, settings.partition.shared), (vec![1.0, 2.5], true));
+        let wrong = "share.net=resnet&share.slower=1&share.slower=1,0&share.mbps=0&share.setup=-1&share.show=iop";
+        let (settings, problems) = parse(wrong);
+        assert_eq!((settings, problems.len()), (Settings::default(), 6), "{problems:?}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod input;
 mod inspect;
 mod lane;
 mod network;
+mod partition;
 mod pipeline;
 mod price;
 mod run;
@@ -207,6 +208,7 @@ fn App() -> impl IntoView {
             {staged("panel ghost", || view! { <price::Prices /> })}
             {staged("panel ghost", || view! { <search::Search /> })}
             {staged("panel ghost", || view! { <dispatch::Dispatcher /> })}
+            {staged("panel ghost", || view! { <partition::Partition /> })}
             {staged("panel ghost", || view! { <timeline::Timeline /> })}
         </main>
     }

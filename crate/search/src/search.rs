@@ -6,7 +6,7 @@ use crate::genes::Space;
 use crate::goal::{Blame, Ledger, Limits, Metrics, rounded};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
-use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task, fnv_1a};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -276,7 +276,7 @@ impl Search {
         // limits, not the fastest.
         let explores = self.known.len() < settings.budget.sample();
         let value = |candidate: &Candidate| match explores {
-            true => SplitMix64::new(settings.seed ^ hash(&candidate.plan.to_string())).unit_f32().into(),
+            true => SplitMix64::new(settings.seed ^ fnv_1a(candidate.plan.to_string().as_bytes())).unit_f32().into(),
             false => settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics),
         };
         let mut valued: Vec<(f64, Candidate)> =
@@ -481,11 +481,6 @@ impl Bench<'_> {
         let known = self.known.get(&architecture.to_string()).copied();
         known.unwrap_or_else(|| self.guess.of(architecture, self.space.task()))
     }
-}
-
-/// FNV-1a of 64 bits.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 fn design(candidate: &Candidate, accuracy: f64) -> Design {

@@ -1,6 +1,12 @@
 //! What the page and its worker say to each other. The page holds no tensor and the worker no DOM:
 //! everything between them is one [`Intent`] or one [`Event`], carried by `postMessage`.
 
+mod partition;
+
+pub use partition::{
+    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
+    WorkerActivity, WorkerSpan,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which engine computes the device tier.
@@ -102,6 +108,8 @@ pub enum Intent {
     OpenShared { text: String },
     /// From now on choose design and cut from the zoo by the measured link and edge, or no longer.
     Dispatch(Option<Target>),
+    /// Plan how several workers share an image network, by every strategy; [`Event::Partitions`] tells.
+    Partition(PartitionWish),
     /// Ends a stream, or whatever long work is under way.
     Stop,
 }
@@ -144,6 +152,8 @@ pub enum Event {
     Shared { wish: SearchWish, text: String },
     /// What the dispatcher knows and has decided: after every decision and about twice a second.
     Dispatch(Dispatch),
+    /// What every strategy makes of a wish, as [`Intent::Partition`] asked.
+    Partitions(Partitions),
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.

@@ -1,10 +1,14 @@
 //! What a schedule takes of each worker's memory.
 
+use super::kernel::{FILTER_TAPS, columns_at_once, is_filtered, tile_rows_at_once};
 use super::layer::Shape;
 use super::network::Network;
-use super::operator::Operator;
+use super::operator::{Kind, Operator, Tail};
 use super::region::Region;
-use super::schedule::{Schedule, Stage, Work};
+use super::schedule::{Schedule, Stage, Transfer, Work};
+
+/// Depth of the columns that the matrix product packs at a time: by measurement, of the `gemm` crate.
+const PACKED_DEPTH: usize = 256;
 
 /// Bytes of one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,40 +35,95 @@ impl Schedule {
     fn memory_of(&self, network: &Network, worker: usize) -> Memory {
         let mut memory = Memory::default();
         let mut held = if worker == super::COORDINATOR { 4 * network.input().values() } else { 0 };
-        for (operator, stage) in network.operators().iter().zip(&self.stages) {
+        for (at, (operator, stage)) in network.operators().iter().zip(&self.stages).enumerate() {
             let work = stage.work[worker].as_ref();
             memory.weights += work.map_or(0, |work| weight_bytes(operator, work));
-            memory.activations = memory.activations.max(stage_bytes(operator, stage, worker, held));
+            memory.weights += norm_bytes(operator, &stage.complete[worker]);
+            let next = self.stages.get(at + 1).map_or(&self.answer, |next| &next.gather);
+            memory.activations = memory.activations.max(stage_bytes(operator, stage, next, worker, held));
             held = bytes(&stage.output[worker], operator.output);
         }
-        let received: u64 = self.answer.iter().filter(|part| part.to == worker).map(super::Transfer::bytes).sum();
+        let received: u64 = self.answer.iter().filter(|part| part.to == worker).map(Transfer::bytes).sum();
         memory.activations = memory.activations.max(held + received);
         memory
     }
 }
 
-/// A slice of an operator's weight, with its bias if it has one.
-pub(super) fn weight_bytes(operator: &Operator, work: &Work) -> u64 {
-    let weight = operator.weight_values(work.input.channels.len(), work.made.channels.len());
-    let bias = if work.bias && weight > 0 { work.made.channels.len() as u64 } else { 0 };
-    4 * (weight + bias)
+/// A slice of an operator's weight as an engine holds it, with its bias, and the statistics of norms.
+pub fn weight_bytes(operator: &Operator, work: &Work) -> u64 {
+    let (inputs, outputs) = (work.input.channels.len(), work.made.channels.len());
+    let values = match operator.kind {
+        Kind::LocalNorm { .. } => return 0,
+        Kind::Conv { kernel, stride, .. } if is_filtered(kernel, stride, inputs, outputs) => {
+            (FILTER_TAPS * inputs * outputs) as u64
+        }
+        _ => operator.weight_values(inputs, outputs),
+    };
+    4 * (values + outputs as u64)
 }
 
-fn stage_bytes(operator: &Operator, stage: &Stage, worker: usize, held: u64) -> u64 {
-    let received = |transfers: &[super::Transfer]| -> u64 {
-        transfers.iter().filter(|transfer| transfer.to == worker).map(super::Transfer::bytes).sum()
+/// Two numbers for each channel of each norm, for what a worker completes.
+fn norm_bytes(operator: &Operator, complete: &Region) -> u64 {
+    let norms = operator.tail.iter().filter(|tail| matches!(tail, Tail::BatchNorm { .. })).count();
+    if complete.is_empty() { 0 } else { (8 * norms * complete.channels.len()) as u64 }
+}
+
+/// What a convolution works in.
+fn scratch_bytes(operator: &Operator, work: &Work) -> u64 {
+    let (inputs, outputs) = (work.input.channels.len(), work.made.channels.len());
+    let output @ [_, cols] = [work.made.rows.len(), operator.made.width];
+    let values = match operator.kind {
+        Kind::Conv { kernel, stride, .. } if is_filtered(kernel, stride, inputs, outputs) => {
+            let (rows, across) = (tile_rows_at_once(inputs, outputs, output), cols.div_ceil(2));
+            FILTER_TAPS * (inputs + outputs) * rows * across + 8 * (2 * across + 2)
+        }
+        Kind::Conv { kernel, .. } => {
+            let [channels, rows] = columns_at_once(kernel, inputs, output);
+            let (depth, width) = (channels * kernel * kernel, rows * cols);
+            // The matrix product packs these columns once more, in equal pieces of at most so much depth.
+            depth * width + depth.div_ceil(depth.div_ceil(PACKED_DEPTH).max(1)) * width
+        }
+        // Squares, and sums of them; at the end the powers of these beside what is normalised.
+        Kind::LocalNorm { .. } => return bytes(&work.input, operator.input) + bytes(&work.made, operator.made),
+        Kind::Linear => 0,
+    };
+    4 * values as u64
+}
+
+/// Most at one time while a worker goes through an operator: it assembles its input, makes its part, gives what others
+/// add, adds what they give, runs the tail, and gives what is needed next.
+fn stage_bytes(operator: &Operator, stage: &Stage, next: &[Transfer], worker: usize, held: u64) -> u64 {
+    let received = |transfers: &[Transfer]| -> u64 {
+        transfers.iter().filter(|transfer| transfer.to == worker).map(Transfer::bytes).sum()
     };
     let gathered = received(&stage.gather);
-    let (input, made) = match &stage.work[worker] {
-        Some(work) => (bytes(&work.input, operator.input), bytes(&work.made, operator.made)),
-        None => (0, 0),
+    let (input, made, scratch) = match &stage.work[worker] {
+        Some(work) => {
+            (bytes(&work.input, operator.input), bytes(&work.made, operator.made), scratch_bytes(operator, work))
+        }
+        None => (0, 0, 0),
     };
-    // What is held is the input itself unless something has been sent for it.
-    let assembling = if gathered > 0 { held + gathered + input } else { held };
+    // Parts side by side become one; what was held is the input itself, unless some of its rows are.
+    let assembling = held + gathered + if gathered > 0 { input } else { 0 };
+    let reading = if gathered > 0 { input } else { held.max(input) };
+    let making = reading + made + scratch;
     let complete = bytes(&stage.complete[worker], operator.made);
     let adding = made.max(complete) + received(&stage.sums);
     let output = bytes(&stage.output[worker], operator.output);
-    assembling.max(input + made).max(adding).max(complete + output)
+    let tail = complete + if operator.tail.iter().any(|tail| matches!(tail, Tail::Pool { .. })) { output } else { 0 };
+    let given = [made + given(&stage.sums, worker), output + given(next, worker)];
+    [assembling, making, adding, tail].into_iter().chain(given).max().unwrap_or(0)
+}
+
+/// Copies of what is sent, one for all who get the same.
+fn given(transfers: &[Transfer], worker: usize) -> u64 {
+    let mut given: Vec<&Transfer> = Vec::new();
+    for transfer in transfers.iter().filter(|transfer| transfer.from == worker) {
+        if !given.iter().any(|other| other.region == transfer.region) {
+            given.push(transfer);
+        }
+    }
+    given.into_iter().map(Transfer::bytes).sum()
 }
 
 fn bytes(region: &Region, shape: Shape) -> u64 {

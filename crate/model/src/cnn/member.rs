@@ -2,6 +2,8 @@
 //! they stay on the device.
 
 use super::{Cnn, CnnWeights, Piece, assemble, cut};
+use std::sync::Arc;
+
 use crate::ModelError;
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 use cleave_arch::cnn::{COORDINATOR, Network, Region, Schedule, Shape};
@@ -9,8 +11,8 @@ use cleave_arch::cnn::{COORDINATOR, Network, Region, Schedule, Shape};
 /// The engine of one worker. Each call takes what has come for it, in the schedule's order, and gives what is to be sent.
 pub struct Member {
     cnn: Cnn,
-    network: Network,
-    schedule: Schedule,
+    network: Arc<Network>,
+    schedule: Arc<Schedule>,
     worker: usize,
     /// Its part of an operator's input, with the operator's number; one past the last is the answer.
     has: Option<(usize, Piece)>,
@@ -24,8 +26,8 @@ impl Member {
     /// # Errors
     /// As [`Cnn::new`].
     pub fn new(
-        network: Network,
-        schedule: Schedule,
+        network: Arc<Network>,
+        schedule: Arc<Schedule>,
         worker: usize,
         weights: &CnnWeights,
         device: &Device,

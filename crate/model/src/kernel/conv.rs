@@ -4,10 +4,7 @@
 //! rows of the output and some channels at a time, so that the columns stay in the cache and never exist as a whole.
 
 use super::matmul::{Start, Threads, View, matmul_into};
-
-/// Columns' depth and width at a time: channels · taps, and positions of the output. Together 1.2 MB.
-const DEPTH: usize = 1152;
-const POSITIONS: usize = 256;
+use cleave_arch::cnn::kernel::columns_at_once;
 
 /// Extents of a convolution over one map, or over some rows of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +77,7 @@ pub fn conv(x: &[f32], weight: &[f32], bias: &[f32], extent: &Extent, out: &mut 
     if extent.is_pointwise() {
         return product(0, inputs, View::rows(x, inputs, positions), out);
     }
-    let (at_once, high) = ((DEPTH / taps).clamp(1, extent.channels), (POSITIONS / cols).clamp(1, rows));
+    let [at_once, high] = columns_at_once(extent.window.kernel, extent.channels, [rows, cols]);
     let mut columns = vec![0.0; at_once * taps * high * cols];
     for top in (0..rows).step_by(high) {
         let tile = top..(top + high).min(rows);

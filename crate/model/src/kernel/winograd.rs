@@ -6,15 +6,11 @@
 
 use super::conv::{Extent, Window};
 use super::matmul::{Start, Threads, View, matmul};
+use cleave_arch::cnn::kernel::{FILTER_TAPS as TAPS, is_filtered, tile_rows_at_once};
 
-/// Values of a tile.
-const TAPS: usize = 16;
-/// Bytes of transformed values at a time.
-const SCRATCH: usize = 4 << 20;
-
-/// Whether a convolution is one for this module: below so many channels the transforms cost more than they save.
+/// Whether a convolution is one for this module.
 pub fn suits(channels: usize, outputs: usize, window: &Window) -> bool {
-    window.kernel == 3 && window.stride == 1 && channels >= 16 && outputs >= 16
+    is_filtered(window.kernel, window.stride, channels, outputs)
 }
 
 /// `weight [outputs, channels, 3, 3]` → `[16, outputs, channels]`: G g Gᵀ.
@@ -43,8 +39,7 @@ fn combine_weight([a, b, c]: [f32; 3]) -> [f32; 4] {
 pub fn conv(x: &[f32], weight: &[f32], bias: &[f32], extent: &Extent, out: &mut [f32]) {
     let [rows, cols] = extent.output();
     let (down, across) = (rows.div_ceil(2), cols.div_ceil(2));
-    let per_row = TAPS * (extent.channels + extent.outputs) * across * size_of::<f32>();
-    let high = (SCRATCH / per_row).clamp(1, down);
+    let high = tile_rows_at_once(extent.channels, extent.outputs, [rows, cols]);
     let mut tiles = vec![0.0; TAPS * extent.channels * high * across];
     let mut products = vec![0.0; TAPS * extent.outputs * high * across];
     let mut lines = vec![0.0; 8 * (2 * across + 2)];

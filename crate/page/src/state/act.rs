@@ -1,6 +1,8 @@
 //! What a person does: every control of the page is one [`Act`], and this is all that it changes.
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
+use crate::partition::STRATEGIES;
+use crate::partition::form::Form;
 use cleave_arch::LinkCodec;
 use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target};
 
@@ -89,6 +91,12 @@ pub enum Act {
     Aim(Target),
     /// Let the dispatcher choose what runs, or no longer.
     Dispatch(Option<Target>),
+    /// Change what the form for sharing an image network holds.
+    PartitionForm(Form),
+    /// Plan how workers share an image network.
+    Partition,
+    /// Draw these two strategies, places in [`crate::partition::STRATEGIES`].
+    Pair([usize; 2]),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -158,6 +166,9 @@ impl State {
             Act::Aim(target) => self.target = target,
             Act::Dispatch(Some(target)) => return self.start_dispatch(target),
             Act::Dispatch(None) => return self.end_dispatch(),
+            Act::PartitionForm(form) => self.set_partition(form),
+            Act::Partition => return self.plan_partition(),
+            Act::Pair(pair) => self.settings.pair = pair.map(|i| i.min(STRATEGIES.len() - 1)),
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
@@ -191,7 +202,8 @@ impl State {
         [start].into_iter().chain(slow).chain(kept).chain([shape, Intent::Network(network)]).collect()
     }
 
-    pub(super) fn is_ready(&self) -> bool {
+    /// Whether the worker listens.
+    pub fn is_ready(&self) -> bool {
         matches!(self.loading, Loading::Ready { .. })
     }
 

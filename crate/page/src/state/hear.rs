@@ -49,6 +49,7 @@ impl State {
             Event::Inspected(inspection) => self.take_inspection(inspection),
             Event::Shared { wish, text } => self.take_shared(wish, text),
             Event::Dispatch(dispatch) => self.take_dispatch(dispatch),
+            Event::Partitions(partitions) => return self.take_partitions(partitions),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
         }
@@ -172,7 +173,7 @@ impl State {
         }
         // A stream, a measurement and a search that has begun tell of their own end.
         let has_begun = self.search.as_ref().is_some_and(|search| search.running);
-        if matches!(self.run, Run::Once | Run::OnceMore) || (self.run == Run::Searching && !has_begun) {
+        if matches!(self.run, Run::Once | Run::OnceMore | Run::Planning) || (self.run == Run::Searching && !has_begun) {
             self.run = Run::Idle;
         }
         self.forget_asked();

@@ -1,6 +1,7 @@
 //! The page's behaviour without a browser: what is sent when, and what survives an error.
 
 mod dispatch;
+mod partition;
 mod search;
 
 use super::*;

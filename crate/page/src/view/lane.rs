@@ -29,6 +29,9 @@ pub fn label(lane: Lane) -> impl IntoView {
     view! { <span class="lane-label">{swatch(lane)} {word(lane)}</span> }
 }
 
+/// What fills memory that is not weights.
+pub const REST: &str = "url(#texture-rest)";
+
 /// The definitions.
 #[component]
 pub fn Textures() -> impl IntoView {
@@ -49,6 +52,10 @@ pub fn Textures() -> impl IntoView {
                 <pattern id="texture-downlink" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)">
                     <rect width="5" height="5" class="fill-downlink"></rect>
                     <rect width="1.5" height="5" class="ink-downlink"></rect>
+                </pattern>
+                <pattern id="texture-rest" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+                    <rect width="5" height="5" class="fill-rest"></rect>
+                    <rect width="2" height="5" class="ink-rest"></rect>
                 </pattern>
             </defs>
         </svg>

@@ -20,7 +20,7 @@ pub fn RunBar() -> impl IntoView {
     let run = page.part(|state| state.run);
     let waiting = page.part(waiting);
     let in_flight = page.part(|state| state.settings.in_flight as f64);
-    let streaming = Memo::new(move |_| matches!(run.get(), Run::Stream | Run::Measuring | Run::Searching));
+    let streaming = Memo::new(move |_| !matches!(run.get(), Run::Idle | Run::Once | Run::OnceMore));
     view! {
         <div class="run-bar">
             <button type="button" class="primary" disabled=move || waiting.get() || streaming.get()

@@ -50,29 +50,34 @@ pub fn Timeline() -> impl IntoView {
 }
 
 /// A place on the axis as a part of the chart's width; a little room is left on both sides for labels.
-fn across(millis: f64, layout: &Layout) -> String {
-    format!("{:.3}%", 1.5 + 96.0 * millis / layout.length.max(1e-9))
+pub(super) fn across(millis: f64, length: f64) -> String {
+    format!("{:.3}%", 1.5 + part(millis, length))
+}
+
+/// A stretch of the axis in per cent of the chart's width.
+pub(super) fn part(millis: f64, length: f64) -> f64 {
+    96.0 * millis / length.max(1e-9)
 }
 
 fn draw(layout: &Layout) -> impl IntoView + use<> {
     view! {
-        <g class="grid">{ticks(layout)}</g>
+        <g class="grid">{ticks(layout.length, layout.tick, [NUMBERS, NUMBERS + 4.0 * LANE])}</g>
         <g class="breaks">{breaks(layout)}</g>
         <g class="blocks">{blocks(layout)}</g>
         <g class="numbers">{numbers(layout)}</g>
     }
 }
 
-fn ticks(layout: &Layout) -> Vec<impl IntoView + use<>> {
-    let n_ticks = if layout.tick > 0.0 { (layout.length / layout.tick).floor() as usize + 1 } else { 0 };
-    let bottom = NUMBERS + 4.0 * LANE;
+/// Lines over the lanes at every so many milliseconds, with their numbers below.
+pub(super) fn ticks(length: f64, step: f64, [top, bottom]: [f64; 2]) -> Vec<impl IntoView + use<>> {
+    let n_ticks = if step > 0.0 { (length / step).floor() as usize + 1 } else { 0 };
     let tick = |i: usize| {
-        let millis = i as f64 * layout.tick;
-        let x = across(millis, layout);
+        let millis = i as f64 * step;
+        let x = across(millis, length);
         let unit = if i + 1 == n_ticks { " ms" } else { "" };
-        let decimals = if layout.tick < 1.0 { 1 } else { 0 };
+        let decimals = (-step.log10().floor()).max(0.0) as usize;
         view! {
-            <line x1=x.clone() x2=x.clone() y1=NUMBERS y2=bottom + 4.0></line>
+            <line x1=x.clone() x2=x.clone() y1=top y2=bottom + 4.0></line>
             <text x=x y=bottom + 19.0 text-anchor="middle">{format!("{millis:.decimals$}{unit}")}</text>
         }
     };
@@ -81,7 +86,7 @@ fn ticks(layout: &Layout) -> Vec<impl IntoView + use<>> {
 
 fn breaks(layout: &Layout) -> Vec<impl IntoView + use<>> {
     let mark = |millis: &f64| {
-        let x = across(*millis, layout);
+        let x = across(*millis, layout.length);
         view! { <line x1=x.clone() x2=x y1=NUMBERS y2=NUMBERS + 4.0 * LANE></line> }
     };
     layout.breaks.iter().map(mark).collect()
@@ -90,7 +95,7 @@ fn breaks(layout: &Layout) -> Vec<impl IntoView + use<>> {
 fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
     let block = |block: &crate::timeline::Block| {
         let y = NUMBERS + index(block.lane) as f64 * LANE + (LANE - BAR) / 2.0;
-        let width = format!("{:.3}%", (96.0 * block.length / layout.length.max(1e-9)).max(0.12));
+        let width = format!("{:.3}%", part(block.length, layout.length).max(0.12));
         let foreseen = block.predicted.map(|millis| format!(", predicted {}", format::millis(millis)));
         let tip = format!(
             "frame {}, {}: {}{}",
@@ -100,11 +105,11 @@ fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
             foreseen.unwrap_or_default()
         );
         let outline = block.predicted.map(|millis| {
-            let width = format!("{:.3}%", 96.0 * millis / layout.length.max(1e-9));
-            view! { <rect class="outline" x=across(block.start, layout) y=y - 2.5 width=width height=BAR + 5.0 rx="3"></rect> }
+            let width = format!("{:.3}%", part(millis, layout.length));
+            view! { <rect class="outline" x=across(block.start, layout.length) y=y - 2.5 width=width height=BAR + 5.0 rx="3"></rect> }
         });
         view! {
-            <rect x=across(block.start, layout) y=y width=width height=BAR rx="2" fill=lane::fill(block.lane)>
+            <rect x=across(block.start, layout.length) y=y width=width height=BAR rx="2" fill=lane::fill(block.lane)>
                 {leptos::svg::title().child(tip)}
             </rect>
             {outline}
@@ -123,7 +128,6 @@ fn numbers(layout: &Layout) -> Vec<impl IntoView + use<>> {
         }
         roomy
     };
-    let number =
-        |(frame, millis): &(u64, f64)| view! { <text x=across(*millis, layout) y="13">{format!("#{frame}")}</text> };
+    let number = |(frame, millis): &(u64, f64)| view! { <text x=across(*millis, layout.length) y="13">{format!("#{frame}")}</text> };
     layout.starts.iter().filter(roomy).map(number).collect()
 }

@@ -1,0 +1,38 @@
+//! Image networks that several workers share: what is asked for, and what every strategy makes of it.
+
+use super::{Run, Shared, State};
+use crate::partition::form::Form;
+use cleave_wire::ui::{Intent, Partitions};
+
+impl State {
+    /// The address follows the form as long as that has no mistake.
+    pub(super) fn set_partition(&mut self, form: Form) {
+        if let Ok(wish) = form.wish() {
+            self.settings.partition = wish;
+        }
+        self.partition_form = form;
+    }
+
+    /// A form with a mistake is not sent: its fields say what is wrong. No network has to be held, for this is another one.
+    pub(super) fn plan_partition(&mut self) -> Vec<Intent> {
+        let Ok(wish) = self.partition_form.wish() else { return Vec::new() };
+        if !self.is_ready() {
+            return Vec::new();
+        }
+        let mut intents = self.end_dispatch();
+        intents.extend(self.stop());
+        self.run = Run::Planning;
+        intents.push(Intent::Partition(wish));
+        intents
+    }
+
+    pub(super) fn take_partitions(&mut self, partitions: Partitions) -> Vec<Intent> {
+        self.progress = None;
+        self.partitions = Some(Shared::new(partitions));
+        if self.run != Run::Planning {
+            return Vec::new();
+        }
+        self.run = Run::Idle;
+        self.run_soon()
+    }
+}

@@ -1,0 +1,121 @@
+//! What page and worker say of image networks that several workers share: the wish, and what each strategy would do.
+
+use serde::{Deserialize, Serialize};
+
+/// Which network is to be shared by whom, over what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionWish {
+    /// Name of an image network, or its chain.
+    pub network: String,
+    /// How many times slower than this tab each worker is; the first has the image. 2 to [`MAX_PARTITION_WORKERS`].
+    pub slower: Vec<f64>,
+    /// Set-up of a message, milliseconds.
+    pub setup_millis: f64,
+    /// Rate of every link, megabits per second.
+    pub mbps: f64,
+    /// One-way delay, milliseconds.
+    pub delay_millis: f64,
+    /// One message at a time over all workers, as on one radio channel.
+    pub shared: bool,
+}
+
+/// Most workers of a wish.
+pub const MAX_PARTITION_WORKERS: usize = 8;
+
+/// What all strategies make of a wish.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Partitions {
+    pub wish: PartitionWish,
+    /// Its chain.
+    pub network: String,
+    pub operators: Vec<OperatorRow>,
+    /// One for each strategy.
+    pub plans: Vec<PartitionPlan>,
+    /// The same wish over other set-up times, ascending.
+    pub sweep: Vec<SetupPoint>,
+    /// Where the operators' times come from, for people.
+    pub source: String,
+}
+
+/// One operator of the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperatorRow {
+    /// Its layer's text form: `conv 64 k3 p1`.
+    pub layer: String,
+    /// Its output: `64×224×224`.
+    pub output: String,
+    /// Multiplications with addition.
+    pub macs: u64,
+    /// What it takes whole in this tab.
+    pub millis: f64,
+}
+
+/// What one strategy does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionPlan {
+    /// `output-channel`, `coedge`, `iop`, `iop-exact` or `mixed`.
+    pub strategy: String,
+    /// Why it has no plan; then the rest is empty.
+    pub failed: Option<String>,
+    /// Until the answer is there, predicted.
+    pub millis: f64,
+    pub messages: usize,
+    pub bytes: u64,
+    pub energy_joules: f64,
+    /// One for each operator.
+    pub steps: Vec<PartitionStep>,
+    /// What each worker does.
+    pub spans: Vec<Vec<WorkerSpan>>,
+    /// Peak memory of each worker: weights, everything else.
+    pub memory_bytes: Vec<[u64; 2]>,
+}
+
+/// How an operator is split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionStep {
+    pub how: SplitWay,
+    /// Units (channels or rows) of each worker; of one that computes all, 1 there and 0 elsewhere.
+    pub units: Vec<u32>,
+    /// Messages before it, of its input, and after its layer, of partial sums.
+    pub messages: [u32; 2],
+    /// Bytes of both together.
+    pub bytes: u64,
+}
+
+/// In which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SplitWay {
+    /// All compute all of it.
+    Copies,
+    /// One computes all of it.
+    Alone,
+    Outputs,
+    Inputs,
+    Rows,
+}
+
+/// What a worker does for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSpan {
+    pub activity: WorkerActivity,
+    /// For which operator; of the answer, the number of operators.
+    pub operator: usize,
+    pub from_millis: f64,
+    pub to_millis: f64,
+}
+
+/// What it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerActivity {
+    Wait,
+    Compute,
+    Send,
+}
+
+/// All strategies at one set-up time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetupPoint {
+    pub setup_millis: f64,
+    /// In the order of [`Partitions::plans`]; absent where there is no plan.
+    pub millis: Vec<Option<f64>>,
+}
