@@ -110,7 +110,8 @@ pub fn network(wish: &ui::PartitionWish) -> Result<Network, String> {
     let is_slower = |slower: &f64| slower.is_finite() && *slower > 0.0;
     match wish.slower.iter().position(|slower| !is_slower(slower)) {
         Some(worker) => Err(format!(
-            "worker {worker} is {} times slower; that must be above 0, or leave the worker out",
+            "worker {} is {} times slower; that must be above 0, or leave the worker out",
+            worker + 1,
             wish.slower[worker]
         )),
         None => zoo::network(&wish.network).map_err(|why| why.to_string()),
@@ -121,7 +122,7 @@ fn cluster(wish: &ui::PartitionWish, setup_ms: f64) -> Result<Cluster, String> {
     if !(2..=ui::MAX_PARTITION_WORKERS).contains(&wish.slower.len()) {
         return Err(format!("{} workers; choose 2 to {}", wish.slower.len(), ui::MAX_PARTITION_WORKERS));
     }
-    let workers = (0..wish.slower.len()).map(|worker| Worker::named(format!("worker {worker}"))).collect();
+    let workers = (0..wish.slower.len()).map(|worker| Worker::named(format!("worker {}", worker + 1))).collect();
     let link = Link { setup_ms, mbps: wish.mbps, delay_ms: wish.delay_millis };
     let medium = if wish.shared { Medium::Shared } else { Medium::Switched };
     Cluster::new(workers, Links::Uniform(link), medium).map_err(|why| why.to_string())

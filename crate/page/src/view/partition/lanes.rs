@@ -57,7 +57,7 @@ fn key(class: &'static str) -> impl IntoView {
 fn timeline(drawn: &Drawn, plan: &PartitionPlan, which: usize, length: f64) -> impl IntoView + use<> {
     let (lanes, id) = (marks(&drawn.told, plan, length), format!("partition-words-{which}"));
     let bottom = TOTAL + LANE * lanes.len() as f64;
-    let names = (1..=lanes.len()).map(|i| view! { <li style=format!("height: {LANE}px")>{format!("worker {i}")}</li> });
+    let names = (1..=lanes.len()).map(|i| view! { <li style:height=format!("{LANE}px")>{format!("worker {i}")}</li> });
     let own = |(i, marks): (usize, &Vec<Mark>)| {
         let top = TOTAL + LANE * i as f64;
         marks.iter().map(|own| mark(own, top, length)).collect_view()
@@ -66,7 +66,7 @@ fn timeline(drawn: &Drawn, plan: &PartitionPlan, which: usize, length: f64) -> i
     let (anchor, dx) = if part(plan.millis, length) > LATE { ("end", "-6") } else { ("start", "6") };
     view! {
         <div class="timeline-grid">
-            <ul class="worker-names" style=format!("padding-top: {TOTAL}px") aria-hidden="true">{names.collect_view()}</ul>
+            <ul class="worker-names" style:padding-top=format!("{TOTAL}px") aria-hidden="true">{names.collect_view()}</ul>
             <svg class="chart" width="100%" height=bottom + AXIS role="img" aria-labelledby=id.clone()>
                 <g class="grid">{ticks(length, tick(length.max(1e-6)), [TOTAL, bottom])}</g>
                 {lanes.iter().enumerate().map(own).collect_view()}
