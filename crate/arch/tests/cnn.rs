@@ -1,6 +1,8 @@
 //! Image networks: known sizes, the text form, what is refused; and of schedules that everybody gets exactly what is
 //! needed, from somebody who has it, over as many connections as the papers count.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on panics
+
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{
     COORDINATOR, Kind, Network, NetworkError, Partition, Reduce, Region, Schedule, Shape, Shares, Split, Step,

@@ -1,6 +1,8 @@
 //! Image networks, split equals whole: whatever the operators, the splits, the reductions, the number of workers and
 //! their shares, workers that hold only their slices and exchange what the schedule says give the unsplit answer.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on panics
+
 use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};

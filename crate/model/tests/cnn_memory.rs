@@ -1,5 +1,7 @@
 //! What a worker of an image network takes of memory: predicted by the schedule, counted by the allocator.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on panics
+
 use burn::tensor::Device;
 use cleave_arch::cnn::{
     COORDINATOR, Kind, Network, Partition, Reduce, Region, Schedule, Shares, Split, Step, Transfer, zoo,

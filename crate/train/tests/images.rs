@@ -1,5 +1,7 @@
 //! Image networks learn, the same way every time, through every kind of layer; what cannot be trained is refused.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on panics
+
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::Network;
 use cleave_data::images::ImageSet;
