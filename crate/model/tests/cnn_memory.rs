@@ -40,9 +40,11 @@ fn measured(network: &Arc<Network>, schedule: &Arc<Schedule>, worker: usize) -> 
         let own = parts.iter().filter(|part| part.to == worker);
         own.map(|part| (part.region.clone(), zeros(&part.region, part.width))).collect()
     };
-    // Now and then a thread starts beside a run, which is not the worker's: the least of three runs counts.
+    // A thread that starts beside a run keeps what it takes, which is not the worker's: the least of three runs counts.
     let mut least = usize::MAX;
     for _ in 0..3 {
+        member.forget();
+        let start = COUNTER.current_usage();
         COUNTER.reset_peak_usage();
         if worker == COORDINATOR {
             let image = zeros(&Region::all(network.input()), network.input().width);
@@ -60,7 +62,7 @@ fn measured(network: &Arc<Network>, schedule: &Arc<Schedule>, worker: usize) -> 
         if worker == COORDINATOR {
             drop(member.answer(comes(&schedule.answer)).now_or_never().unwrap().unwrap());
         }
-        least = least.min(COUNTER.peak_usage() - before - held);
+        least = least.min(COUNTER.peak_usage() - start);
     }
     [held, least]
 }

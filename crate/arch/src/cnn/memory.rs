@@ -36,9 +36,7 @@ impl Schedule {
         let mut memory = Memory::default();
         let mut held = if worker == super::COORDINATOR { 4 * network.input().values() } else { 0 };
         for (at, (operator, stage)) in network.operators().iter().zip(&self.stages).enumerate() {
-            let work = stage.work[worker].as_ref();
-            memory.weights += work.map_or(0, |work| weight_bytes(operator, work));
-            memory.weights += norm_bytes(operator, &stage.complete[worker]);
+            memory.weights += stage.weight_bytes(operator, worker);
             let next = self.stages.get(at + 1).map_or(&self.answer, |next| &next.gather);
             memory.activations = memory.activations.max(stage_bytes(operator, stage, next, worker, held));
             held = bytes(&stage.output[worker], operator.output);
@@ -49,8 +47,16 @@ impl Schedule {
     }
 }
 
-/// A slice of an operator's weight as an engine holds it, with its bias, and the statistics of norms.
-pub fn weight_bytes(operator: &Operator, work: &Work) -> u64 {
+impl Stage {
+    /// What a worker's engine holds for this stage's operator, bytes: its slice of the weight with its bias, and two
+    /// numbers for each channel of a norm.
+    pub fn weight_bytes(&self, operator: &Operator, worker: usize) -> u64 {
+        let slice = self.work[worker].as_ref().map_or(0, |work| slice_bytes(operator, work));
+        slice + norm_bytes(operator, &self.complete[worker])
+    }
+}
+
+fn slice_bytes(operator: &Operator, work: &Work) -> u64 {
     let (inputs, outputs) = (work.input.channels.len(), work.made.channels.len());
     let values = match operator.kind {
         Kind::LocalNorm { .. } => return 0,
@@ -62,7 +68,6 @@ pub fn weight_bytes(operator: &Operator, work: &Work) -> u64 {
     4 * (values + outputs as u64)
 }
 
-/// Two numbers for each channel of each norm, for what a worker completes.
 fn norm_bytes(operator: &Operator, complete: &Region) -> u64 {
     let norms = operator.tail.iter().filter(|tail| matches!(tail, Tail::BatchNorm { .. })).count();
     if complete.is_empty() { 0 } else { (8 * norms * complete.channels.len()) as u64 }

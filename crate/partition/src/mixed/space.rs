@@ -189,7 +189,7 @@ fn level(problem: &Problem, at: usize, steps: Vec<Step>, stages: &[Stage], after
             need: number_of(&mut needs, inputs),
             ms: stage_ms(problem, stage, is_direct),
             onward: number_of(&mut lefts, left),
-            weight_bytes: (0..stage.work.len()).map(|worker| weight_bytes(operator, stage, worker)).collect(),
+            weight_bytes: (0..stage.work.len()).map(|worker| stage.weight_bytes(operator, worker)).collect(),
             other_bytes: (0..stage.work.len()).map(|worker| other_bytes(operator, stage, worker)).collect(),
             step,
         }
@@ -274,14 +274,6 @@ fn gathers(has: &[Region], need: &[Region], width: usize) -> Vec<Transfer> {
         }
     }
     transfers
-}
-
-fn weight_bytes(operator: &Operator, stage: &Stage, worker: usize) -> u64 {
-    let values = |work: &cleave_arch::cnn::Work| {
-        let weight = operator.weight_values(work.input.channels.len(), work.made.channels.len());
-        weight + if work.bias && weight > 0 { work.made.channels.len() as u64 } else { 0 }
-    };
-    4 * stage.work[worker].as_ref().map_or(0, values)
 }
 
 fn other_bytes(operator: &Operator, stage: &Stage, worker: usize) -> u64 {
