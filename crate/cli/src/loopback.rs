@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cleave_edge::{Config, Token};
+use cleave_session::cooperate::MemberSpec;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -41,6 +42,21 @@ impl LoopbackEdge {
     pub fn start_on(port: u16, workers: usize) -> Result<Self> {
         let mut config = Config::new(Token::new(TOKEN)?);
         config.workers = workers;
+        Self::serve(port, config)
+    }
+
+    /// A worker of image networks under this name, which connects to others.
+    ///
+    /// # Errors
+    /// As [`LoopbackEdge::start`].
+    pub fn worker(name: &str) -> Result<Self> {
+        let mut config = Config::new(Token::random()?);
+        (config.name, config.peers, config.workers) = (name.to_owned(), true, 1);
+        Self::serve(0, config)
+    }
+
+    fn serve(port: u16, config: Config) -> Result<Self> {
+        let token = config.token.expose().to_owned();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", port)));
         let listener = listener.with_context(|| format!("port {port} of this machine cannot be listened on"))?;
@@ -52,13 +68,19 @@ impl LoopbackEdge {
                 eprintln!("the edge in this process ended: {why}");
             }
         });
-        let address = Address { authority: format!("127.0.0.1:{port}"), token: TOKEN.into() };
+        let address = Address { authority: format!("127.0.0.1:{port}"), token };
         Ok(Self { address, port, stop: Some(stop), served: Some(served), runtime: Some(runtime) })
     }
 
     /// Where it listens, and its token.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// How a coordinator reaches a [`LoopbackEdge::worker`].
+    pub fn member(&self, name: &str) -> MemberSpec {
+        let Address { authority, token } = &self.address;
+        MemberSpec { name: name.to_owned(), token: token.clone(), address: format!("ws://{authority}") }
     }
 
     /// The port.

@@ -1,6 +1,8 @@
 //! `cleave partition`: how several workers share an image network, and what that takes, by each strategy.
 
+pub mod cooperate;
 mod measure;
+mod run;
 mod workers;
 
 use std::fs;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::output::{Align, Format, table};
 pub(crate) use measure::Times;
+use run::RunArgs;
 use workers::{Workers, WorkersArgs};
 
 /// Arguments of `cleave partition`.
@@ -21,16 +24,13 @@ pub struct PartitionArgs {
     /// Name of an image network, or its chain
     #[arg(long, default_value = "vgg11")]
     network: String,
-    /// Strategies: output-channel, coedge, iop, iop-exact, mixed
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "NAME",
-        default_value = "output-channel,coedge,iop,iop-exact,mixed"
-    )]
+    /// Strategies: output-channel, coedge, iop, iop-exact, mixed [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
     strategy: Vec<String>,
     #[command(flatten)]
     workers: WorkersArgs,
+    #[command(flatten)]
+    run: RunArgs,
     /// Times of the operators that were measured before, instead of measuring now
     #[arg(long, value_name = "FILE.json")]
     times: Option<PathBuf>,
@@ -48,8 +48,12 @@ pub struct PartitionArgs {
 /// A network, workers, times or a strategy that make no sense; a memory limit that no plan keeps.
 pub fn run(args: &PartitionArgs) -> Result<()> {
     let network = zoo::network(&args.network)?;
-    let strategies = args.strategy.iter().map(|name| name.parse()).collect::<Result<Vec<Strategy>, _>>()?;
-    let workers = args.workers.read()?;
+    let mut strategies = args.strategy.iter().map(|name| name.parse()).collect::<Result<Vec<Strategy>, _>>()?;
+    let first = strategies.first().copied().unwrap_or(Strategy::Mixed);
+    if strategies.is_empty() {
+        strategies.extend(Strategy::ALL);
+    }
+    let workers = args.workers.read(args.run.local)?;
     let times = match &args.times {
         Some(path) => Times::read(path, &network)?,
         None => Times::measure(&network)?,
@@ -59,6 +63,10 @@ pub fn run(args: &PartitionArgs) -> Result<()> {
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let measured = times.of_workers(&network, &workers.slower);
+    if args.run.is_wanted() {
+        let ran = run::run(&args.run, &network, &workers, &measured, first)?;
+        return Format::from_flag(args.json).print(|| ran.to_text(&network), || ran.to_json());
+    }
     let problem = Problem::new(&network, &workers.cluster, &measured)?;
     let plans: Vec<(Strategy, Result<Plan, PartitionError>)> =
         strategies.into_iter().map(|strategy| (strategy, strategy.plan(&problem))).collect();

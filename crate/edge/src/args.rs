@@ -23,6 +23,12 @@ pub struct Args {
     /// Folder with ModelNet10, whose clouds kept aside from training judge searches of the page
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What this worker is called among those that share an image network; each needs a name of its own
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Connect to other workers at addresses that a coordinator names; without it their values go through the coordinator
+    #[arg(long)]
+    peers: bool,
     /// Threads that compute [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -54,6 +60,8 @@ impl Args {
     pub fn config(&self) -> Result<Config, EdgeError> {
         let token = self.token.as_deref().map_or_else(Token::random, Token::new)?;
         let mut config = Config::new(token);
+        config.name = self.name.clone().unwrap_or(config.name);
+        config.peers = self.peers;
         config.page = self.page.clone();
         config.validation = self.data.as_deref().map(read_validation).transpose()?;
         config.workers = self.workers.unwrap_or(config.workers);

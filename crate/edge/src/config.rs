@@ -28,6 +28,8 @@ pub struct Config {
     pub allow_origins: Vec<String>,
     /// Clouds on which searches of the page may be judged, by [`crate::read_validation`].
     pub validation: Option<OwnValidation>,
+    /// As a worker of an image network, open connections to other workers at addresses that the coordinator names.
+    pub peers: bool,
     /// How much clients may take.
     pub bounds: Bounds,
 }
@@ -82,6 +84,7 @@ impl Config {
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
             validation: None,
+            peers: false,
             bounds: Bounds::default(),
         }
     }

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::tensor::Device;
 use cleave_arch::{Array, Segment};
 use cleave_model::Gnn;
+use cleave_session::cooperate::{Member, MemberConfig};
 use cleave_session::{EdgeConfig, EdgeSession, Micros, TokenCheck};
 use cleave_wire::LinkShape;
 use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::config::{Bounds, Config};
+use crate::cooperate::Groups;
 use crate::error::EdgeError;
 use crate::executor::Executor;
 use crate::models::Models;
@@ -24,6 +26,8 @@ pub(crate) struct Edge {
     pub(crate) executor: Executor,
     pub(crate) models: Arc<Models>,
     pub(crate) bounds: Bounds,
+    pub(crate) groups: Groups,
+    pub(crate) peers: bool,
     session: EdgeConfig,
     shape: LinkShape,
     sessions: AtomicU64,
@@ -37,6 +41,8 @@ impl Edge {
         Ok(Self {
             executor: Executor::start(config.workers, capacity)?,
             models: Arc::new(Models::new(bounds.model_cache_bytes, Device::flex())),
+            groups: Groups::default(),
+            peers: config.peers,
             session: session_config(config),
             shape: config.shape,
             sessions: AtomicU64::new(0),
@@ -51,6 +57,14 @@ impl Edge {
         let mut session = EdgeSession::new(config, clock::now());
         session.shape(self.shape);
         (session, number)
+    }
+
+    /// The machine of a coordinator that connects now.
+    pub(crate) fn member(&self) -> Member {
+        let EdgeConfig { token, name, version, limits, handshake_timeout, .. } = self.session.clone();
+        let seed = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let config = MemberConfig { version, limits, handshake_timeout, seed, ..MemberConfig::new(token, name) };
+        Member::new(config, clock::now())
     }
 
     /// Twice what a session accepts: a message somewhat too large is read and refused with words.

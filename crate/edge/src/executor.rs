@@ -71,7 +71,8 @@ fn work(tasks: &Mutex<Receiver<Task>>) {
     }
 }
 
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
     format!("computing panicked: {}", text.unwrap_or("no reason given"))
 }

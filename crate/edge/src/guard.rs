@@ -47,6 +47,12 @@ impl Guard {
         Err(Denied(format!("The request is for the host {text:?}, which is not this edge; {}.", right())))
     }
 
+    /// The upgrade of a worker: a page must be one that may use the edge; everyone else shows in its greeting that it
+    /// knows the token, or the number of a group.
+    pub(crate) fn check_worker(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        if headers.contains_key(ORIGIN) { self.check_upgrade(headers) } else { Ok(()) }
+    }
+
     /// The upgrade to a session must come from a page that may use the edge, or show the token.
     pub(crate) fn check_upgrade(&self, headers: &HeaderMap) -> Result<(), Denied> {
         if !headers.contains_key(ORIGIN) {

@@ -4,11 +4,12 @@
 //! socket. This crate gives it one: [`serve_on`] accepts connections on hyper with a time limit for everything, lets in
 //! who names this edge, comes from its page and knows its token, and drives each session from one task. Segments run on
 //! threads of their own behind a bounded queue; a second task per session sends at the moments that the shaped link
-//! allows. Nothing that a client sends becomes a path, and every queue, cache and wait has a bound in [`Bounds`].
+//! allows. [`cooperate`] is for workers that share an image network. Nothing that a client sends becomes a path, and every queue, cache and wait has a bound in [`Bounds`].
 
-mod clock;
+pub mod clock;
 mod closing;
 mod config;
+pub mod cooperate;
 mod edge;
 mod error;
 mod executor;

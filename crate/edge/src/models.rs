@@ -59,7 +59,8 @@ impl Models {
         Self { cache: Mutex::new(Cache { held: HashMap::new(), bytes: 0, bound, uses: 0 }), device }
     }
 
-    fn file(&self, model: ModelHash) -> Option<Arc<[u8]>> {
+    /// A file that is held.
+    pub(crate) fn file(&self, model: ModelHash) -> Option<Arc<[u8]>> {
         match self.lock().get(&Key::File(model)) {
             Some(Held::File(bytes)) => Some(bytes),
             _ => None,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -29,9 +29,8 @@ use crate::closing::{self, Closing};
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::error::EdgeError;
-use crate::guard::{Guard, refusal};
-use crate::page;
-use crate::socket;
+use crate::guard::{Denied, Guard, refusal};
+use crate::{cooperate, page, socket};
 
 /// Connections that are not (yet) sessions: a browser opens six to load a page, and idle ones are closed.
 const PAGE_CONNECTIONS: usize = 64;
@@ -43,6 +42,8 @@ struct Shared {
     guard: Guard,
     edge: Arc<Edge>,
     sessions: Arc<Semaphore>,
+    /// Who has not shown the token yet cannot take a session's place.
+    workers: Arc<Semaphore>,
     max_sessions: usize,
     closing: Closing,
     alive: mpsc::Sender<()>,
@@ -69,6 +70,7 @@ pub async fn serve_on(
         guard: Guard::new(&config),
         edge: Arc::new(Edge::start(&config)?),
         sessions: Arc::new(Semaphore::new(config.bounds.sessions)),
+        workers: Arc::new(Semaphore::new(config.bounds.sessions)),
         max_sessions: config.bounds.sessions,
         closing: closing.clone(),
         alive: alive.clone(),
@@ -103,6 +105,7 @@ fn http1_builder(handshake: Duration) -> http1::Builder {
 fn router(config: &Config, shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/ws", get(upgrade))
+        .route("/cooperate", get(worker))
         .with_state(shared.clone())
         .merge(page::router(&config.page))
         .layer(from_fn_with_state(shared, check_host))
@@ -170,14 +173,33 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if let Err(denied) = shared.guard.check_upgrade(&headers) {
-        return denied.into_response();
-    }
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(why) => return why.into_response(),
+    let allowed = shared.guard.check_upgrade(&headers);
+    serve(&shared, allowed, &shared.sessions, upgrade, socket::run)
+}
+
+async fn worker(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let allowed = shared.guard.check_worker(&headers);
+    serve(&shared, allowed, &shared.workers, upgrade, cooperate::run)
+}
+
+/// Serves a socket, if it may be one and there is a place, by `run`.
+fn serve<Running: Future<Output = ()> + Send>(
+    shared: &Shared,
+    allowed: Result<(), Denied>,
+    places: &Arc<Semaphore>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    run: impl FnOnce(WebSocket, Arc<Edge>, Closing) -> Running + Send + 'static,
+) -> Response {
+    let upgrade = match (allowed, upgrade) {
+        (Err(denied), _) => return denied.into_response(),
+        (_, Err(why)) => return why.into_response(),
+        (Ok(()), Ok(upgrade)) => upgrade,
     };
-    let Ok(place) = shared.sessions.clone().try_acquire_owned() else {
+    let Ok(place) = places.clone().try_acquire_owned() else {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, no_place(shared.max_sessions));
     };
     let most = shared.edge.max_message_bytes();
@@ -188,7 +210,7 @@ async fn upgrade(
         .max_frame_size(most)
         .max_write_buffer_size(2 * most)
         .on_upgrade(async move |socket| {
-            socket::run(socket, edge, closing).await;
+            run(socket, edge, closing).await;
             drop((place, alive));
         })
 }

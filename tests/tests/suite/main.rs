@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod cooperate;
 mod determinism;
 mod example;
 mod killed;

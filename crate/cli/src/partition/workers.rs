@@ -12,7 +12,8 @@ use serde_json::Value;
 #[command(next_help_heading = "Workers")]
 pub(super) struct WorkersArgs {
     /// Workers and links: {"medium": "switched", "link": {"setup_ms": 1, "mbps": 100, "delay_ms": 0.2}, "workers":
-    /// [{"name": "a", "slower": 1.0, "memory_mb": 512}]}; the first has the image
+    /// [{"name": "a", "slower": 1.0, "memory_mb": 512}]}; the first has the image. Beside that, for --run, "address" and
+    /// "token"
     #[arg(long, value_name = "FILE.json", conflicts_with_all = ["count", "setup_ms", "mbps", "delay_ms", "shared"])]
     workers: Option<PathBuf>,
     /// So many workers like this machine
@@ -36,14 +37,19 @@ pub(super) struct WorkersArgs {
 pub(super) struct Workers {
     pub(super) cluster: Cluster,
     pub(super) slower: Vec<f64>,
+    /// Address and token of each that can be connected to.
+    pub(super) reached: Vec<Option<(String, String)>>,
 }
 
 impl WorkersArgs {
-    pub(super) fn read(&self) -> Result<Workers> {
+    /// From the file, or so many: `local` of them if given.
+    pub(super) fn read(&self, local: Option<usize>) -> Result<Workers> {
         let Some(path) = &self.workers else {
             let link = Link { setup_ms: self.setup_ms, mbps: self.mbps, delay_ms: self.delay_ms };
             let medium = if self.shared { Medium::Shared } else { Medium::Switched };
-            return Ok(Workers { cluster: Cluster::uniform(self.count, link, medium)?, slower: vec![1.0; self.count] });
+            let count = local.unwrap_or(self.count);
+            let cluster = Cluster::uniform(count, link, medium)?;
+            return Ok(Workers { cluster, slower: vec![1.0; count], reached: vec![None; count] });
         };
         let within = || format!("the workers {}", path.display());
         let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", within()))?;
@@ -66,9 +72,10 @@ fn parse(json: &Value) -> Result<Workers> {
         }
     };
     let workers = json["workers"].as_array().ok_or_else(|| anyhow!("workers must be a list"))?;
+    let reached = workers.iter().map(reached).collect::<Result<Vec<_>>>()?;
     let named = workers.iter().map(worker).collect::<Result<Vec<_>>>()?;
     let (workers, slower) = named.into_iter().unzip();
-    Ok(Workers { cluster: Cluster::new(workers, links, medium)?, slower })
+    Ok(Workers { cluster: Cluster::new(workers, links, medium)?, slower, reached })
 }
 
 fn link(json: &Value) -> Result<Link> {
@@ -78,6 +85,14 @@ fn link(json: &Value) -> Result<Link> {
         return Ok(Link::FREE);
     }
     Ok(Link { setup_ms: number("setup_ms")?, mbps: number("mbps")?, delay_ms: number("delay_ms")? })
+}
+
+fn reached(json: &Value) -> Result<Option<(String, String)>> {
+    match (json["address"].as_str(), json["token"].as_str()) {
+        (Some(address), Some(token)) => Ok(Some((address.to_owned(), token.to_owned()))),
+        (None, None) => Ok(None),
+        _ => bail!("worker {} needs both an address and a token, or none of them", json["name"]),
+    }
 }
 
 fn worker(json: &Value) -> Result<(Worker, f64)> {

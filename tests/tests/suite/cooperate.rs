@@ -1,0 +1,141 @@
+//! Workers that share an image network over real sockets: the answer is the unsplit one, what is sent is what the
+//! schedule says, a worker that dies is done without, and a worker that cannot be had is named in seconds.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use cleave_arch::SplitMix64;
+use cleave_arch::cnn::Network;
+use cleave_arch::tolerance::{SPLIT_F32, distance};
+use cleave_cli::loopback::LoopbackEdge;
+use cleave_cli::partition::cooperate::{Answer, Cooperation, News, Outcome};
+use cleave_partition::{Cluster, Link, Medium, Speed, Speeds, Strategy};
+use cleave_session::cooperate::{MemberSpec, Weights};
+
+const LENET: &str = "1x28x28: conv 6 k5 p2, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, \
+                     linear 120, relu, linear 84, relu, linear 10";
+const FAST: Link = Link { setup_ms: 0.0, mbps: f64::INFINITY, delay_ms: 0.0 };
+const SLOW: Link = Link { setup_ms: 60.0, mbps: 100.0, delay_ms: 0.2 };
+
+fn edges() -> Vec<LoopbackEdge> {
+    ["worker 1", "worker 2"].map(|name| LoopbackEdge::worker(name).unwrap()).into()
+}
+
+fn members(edges: &[LoopbackEdge]) -> Vec<MemberSpec> {
+    edges.iter().zip(1..).map(|(edge, number)| edge.member(&format!("worker {number}"))).collect()
+}
+
+fn images(network: &Network, n: usize) -> Vec<Vec<f32>> {
+    let mut rng = SplitMix64::new(3);
+    let image: Vec<f32> = (0..network.input().values()).map(|_| rng.unit_f32()).collect();
+    vec![image; n]
+}
+
+/// Runs one image so many times, over three workers or over this process alone.
+fn cooperate(
+    network: &str,
+    strategy: Strategy,
+    link: Link,
+    (members, runs): (Vec<MemberSpec>, usize),
+    heard: &mut dyn FnMut(News),
+) -> anyhow::Result<Outcome> {
+    let network: Network = network.parse()?;
+    let m = members.len() + 1;
+    let cluster = Cluster::uniform(m, link, Medium::Switched)?;
+    let times = Speeds::new(&network, vec![Speed::of_macs(1e8); m])?;
+    let weights = Weights::Seeded(5);
+    let cooperation = Cooperation { network: &network, cluster: &cluster, times: &times, strategy, weights, members };
+    cooperation.run(&images(&network, runs), heard)
+}
+
+fn alone() -> Vec<f32> {
+    let outcome = cooperate(LENET, Strategy::Mixed, FAST, (Vec::new(), 1), &mut |_| ()).unwrap();
+    outcome.answers[0].values.clone()
+}
+
+fn sent(answer: &Answer) -> u32 {
+    answer.report.traffic.iter().flatten().map(|traffic| traffic.messages).sum()
+}
+
+#[test]
+fn shared_by_every_strategy_it_answers_as_alone() {
+    let (edges, alone) = (edges(), alone());
+    for strategy in Strategy::ALL {
+        let outcome = cooperate(LENET, strategy, FAST, (members(&edges), 2), &mut |_| ()).unwrap();
+        for answer in &outcome.answers {
+            let far = distance(&answer.values, &alone);
+            assert!(far <= SPLIT_F32, "{strategy}: distance {far:e}");
+            assert_eq!(sent(answer) as usize, outcome.formed.plan.timeline.messages, "{strategy}");
+            assert!(answer.report.missing.is_empty() && answer.report.restarts == 0, "{strategy}: {:?}", answer.report);
+        }
+        assert!(outcome.formed.relayed.is_empty(), "{strategy}: the workers reach each other");
+    }
+}
+
+#[test]
+fn a_pair_of_operators_takes_six_messages_instead_of_twelve() {
+    // Image and answer are two messages each beside those between the operators.
+    let network = "8x8x8: conv 12 k3 p1, relu, conv 12 k3 p1, relu, conv 3 k3 p1";
+    let (edges, link) = (edges(), Link { setup_ms: 5.0, ..FAST });
+    for (strategy, between) in [(Strategy::OutputChannel, 12), (Strategy::Iop, 6)] {
+        let outcome = cooperate(network, strategy, link, (members(&edges), 1), &mut |_| ()).unwrap();
+        let traffic = &outcome.answers[0].report.traffic;
+        assert_eq!(sent(&outcome.answers[0]), between + 4, "{strategy}: {traffic:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_dies_in_mid_run_is_done_without() {
+    let (mut edges, alone) = (edges(), alone());
+    let members = members(&edges);
+    let (mut last, mut gone) = (edges.pop(), Vec::new());
+    let mut heard = |news: News| match news {
+        // The next run takes hundreds of milliseconds.
+        News::Ended(_) => {
+            if let Some(edge) = last.take() {
+                std::thread::spawn(|| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    edge.kill();
+                });
+            }
+        }
+        News::Gone(name, why) => gone.push(format!("{name}: {why}")),
+        News::Ready(_) => {}
+    };
+    let outcome = cooperate(LENET, Strategy::OutputChannel, SLOW, (members, 3), &mut heard).unwrap();
+    assert_eq!((outcome.answers.len(), &outcome.formed.places[..]), (3, &[0, 1][..]), "{gone:?}");
+    assert_eq!(outcome.answers[1].report.restarts, 1, "{gone:?}");
+    assert!(gone.len() == 1 && gone[0].starts_with("worker 2: its connection broke"), "{gone:?}");
+    for answer in &outcome.answers {
+        assert!(distance(&answer.values, &alone) <= SPLIT_F32);
+    }
+}
+
+#[test]
+fn workers_that_cannot_be_had_are_named() {
+    let edges = edges();
+    let good = members(&edges);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("ws://{}", silent.local_addr().unwrap());
+    let with = |change: &dyn Fn(&mut MemberSpec)| {
+        let mut members = good.clone();
+        change(&mut members[1]);
+        let start = Instant::now();
+        let why = cooperate(LENET, Strategy::Iop, FAST, (members, 1), &mut |_| ()).unwrap_err().to_string();
+        assert!(start.elapsed() < Duration::from_secs(9), "{why}: {:?}", start.elapsed());
+        assert!(why.starts_with("worker \"worker "), "{why}");
+        why
+    };
+    let why = with(&|member| member.address = "ws://127.0.0.1:1".into());
+    assert!(why.contains("cannot be reached") && why.contains("refused"), "{why}");
+    let why = with(&|member| member.address = "http://127.0.0.1:1/".into());
+    assert!(why.contains("ws://HOST:PORT"), "{why}");
+    let why = with(&|member| member.address = silent.clone());
+    assert!(why.contains("did not open the connection within"), "{why}");
+    let why = with(&|member| member.token = "another-token".into());
+    assert!(why.contains("the token is not this worker's"), "{why}");
+    let why = with(&|member| member.name = "worker 3".into());
+    assert!(why.contains("\"worker 2\" answered where \"worker 3\" was expected"), "{why}");
+    let why = with(&|member| *member = MemberSpec { name: String::new(), ..good[0].clone() });
+    assert!(why.contains("another worker called \"worker 1\""), "{why}");
+}
