@@ -45,4 +45,4 @@ pub use network::{MAX_LAYERS, Network};
 pub use operator::{Kind, LRN_ALPHA, LRN_BETA, LRN_K, Operator, RowInput, Tail};
 pub use partition::{MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
 pub use region::Region;
-pub use schedule::{COORDINATOR, Schedule, Stage, Transfer, Work};
+pub use schedule::{COORDINATOR, Schedule, Stage, Transfer, Work, gathers};

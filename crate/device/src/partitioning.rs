@@ -2,9 +2,9 @@
 //! every strategy plans for workers that are so many times slower, over the links that are wished.
 
 use crate::browser::{now_millis, turn};
-use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::cnn::{Network, Partition, Region, Schedule, Split, zoo};
-use cleave_model::cnn::{Cnn, CnnWeights};
+use burn::tensor::{Device, Tensor};
+use cleave_arch::cnn::{Network, Split, zoo};
+use cleave_model::cnn::Part;
 use cleave_partition::{
     Activity, Cluster, Effort, Link, Links, Measured, Medium, PartitionError, Plan, Probe, Problem, Sample, Strategy,
     Worker, mixed, probes,
@@ -57,44 +57,24 @@ pub async fn measure(
         samples.push(run(network, probe, device).await?);
     }
     let (a, b) = (Tensor::<1>::ones([ADDED], device), Tensor::<1>::ones([ADDED], device));
-    let add_ms = median_ms(|| a.clone() + b.clone()).await?;
+    let add_ms = median_ms(|| Some(a.clone() + b.clone())).await?;
     Ok(Some(Times { network: network.to_string(), samples, add_ms_per_value: add_ms / ADDED as f64 }))
 }
 
-/// Runs a part as the first of two workers; all other operators are the second's.
 async fn run(network: &Network, probe: &Probe, device: &Device) -> Result<Sample, String> {
-    let at = probe.operator;
-    let mut partition = Partition::whole(2, network.operators().len(), 1);
-    partition.steps[at].split = probe.split.clone();
-    let schedule = Schedule::new(network, &partition).map_err(|why| why.to_string())?;
-    let cnn = Cnn::new(network, &schedule, 0, &CnnWeights::Seeded(1), device).map_err(|why| why.to_string())?;
-    let (stage, operator) = (&schedule.stages[at], &network.operators()[at]);
-    let Some(work) = &stage.work[0] else { return Err(format!("operator {at} has no such part")) };
-    let input = ones(&work.input, operator.input.width, device);
-    let layer_ms = median_ms(|| cnn.make(at, input.clone())).await?;
-    let complete = &stage.complete[0];
-    let tail_ms = match complete.is_empty() {
-        true => 0.0,
-        false => {
-            let made = ones(complete, operator.made.width, device);
-            median_ms(|| cnn.finish(at, made.clone())).await?
-        }
-    };
-    Ok(Sample { operator: at, way: probe.way, share: probe.share, layer_ms, tail_ms })
+    let part = Part::new(network, probe.operator, probe.split.clone(), device).map_err(|why| why.to_string())?;
+    let layer_ms = median_ms(|| Some(part.layer())).await?;
+    let tail_ms = median_ms(|| part.tail()).await?;
+    Ok(Sample { operator: probe.operator, way: probe.way, share: probe.share, layer_ms, tail_ms })
 }
 
-fn ones(region: &Region, width: usize, device: &Device) -> Tensor<4> {
-    let shape = region.shape(width);
-    let values = vec![1.0f32; shape.values() as usize];
-    Tensor::from_data(TensorData::new(values, [1, shape.channels, shape.height, shape.width]), device)
-}
-
-/// Until one value can be read: a GPU has computed all by then.
-async fn median_ms<const D: usize>(work: impl Fn() -> Tensor<D>) -> Result<f64, String> {
+/// Until one value can be read: a GPU has computed all by then. Nothing to run takes no time.
+async fn median_ms<const D: usize>(work: impl Fn() -> Option<Tensor<D>>) -> Result<f64, String> {
     let mut times = Vec::with_capacity(RUNS);
     for run in 0..=RUNS {
         let start = now_millis();
-        let first = work().slice(std::array::from_fn::<_, D, _>(|_| 0..1));
+        let Some(result) = work() else { return Ok(0.0) };
+        let first = result.slice(std::array::from_fn::<_, D, _>(|_| 0..1));
         first.into_data_async().await.map_err(|why| format!("{why:?}"))?;
         if run > 0 {
             times.push(now_millis() - start);

@@ -9,12 +9,14 @@ mod layers;
 mod map;
 mod member;
 mod ops;
+mod part;
 mod weights;
 
 pub use card::ImageCard;
 pub use layers::local_norm;
 pub use map::{Piece, assemble, cut};
 pub use member::Member;
+pub use part::Part;
 pub use weights::CnnWeights;
 
 use crate::ModelError;

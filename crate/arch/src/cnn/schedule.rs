@@ -110,7 +110,7 @@ impl Schedule {
             stages.push(stage);
         }
         let answer = alone(COORDINATOR, network.output());
-        let answer = transfers(&has, &answer, network.output().width);
+        let answer = gathers(&has, &answer, network.output().width);
         Ok(Self { workers: partition.workers, stages, answer })
     }
 
@@ -123,7 +123,7 @@ impl Schedule {
 fn stage(at: usize, operator: &Operator, step: &Step, has: &[Region], next: &[Region]) -> Stage {
     let workers = has.len();
     let work = works(operator, &step.split, workers);
-    let gather = transfers(has, &needs(&work), operator.input.width);
+    let gather = gathers(has, &needs(&work), operator.input.width);
     let made: Vec<Region> =
         work.iter().map(|work| work.as_ref().map_or_else(Region::default, |w| w.made.clone())).collect();
     let (sums, complete, output) = match &step.split {
@@ -202,7 +202,7 @@ fn of_rows(rows: std::ops::Range<usize>, shape: Shape) -> Region {
 
 /// Who sends what so that all have what they need. Either the parts that workers have are disjoint, or whoever has
 /// anything has everything.
-fn transfers(has: &[Region], need: &[Region], width: usize) -> Vec<Transfer> {
+pub fn gathers(has: &[Region], need: &[Region], width: usize) -> Vec<Transfer> {
     let mut transfers = Vec::new();
     for (to, need) in need.iter().enumerate() {
         if has[to].contains(need) {

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::cnn::{Network, Partition, Region, Schedule};
-use cleave_model::cnn::{Cnn, CnnWeights};
+use burn::tensor::{Device, Tensor};
+use cleave_arch::cnn::Network;
+use cleave_model::cnn::Part;
 use cleave_partition::{Measured, Probe, Sample, Way, probes};
 use indicatif::ProgressBar;
 use rayon::ThreadPoolBuilder;
@@ -111,28 +111,11 @@ impl Times {
     }
 }
 
-/// Runs a part as the first of two workers; all other operators are the second's.
 fn measure(network: &Network, probe: &Probe) -> Result<Sample> {
-    let at = probe.operator;
-    let mut partition = Partition::whole(2, network.operators().len(), 1);
-    partition.steps[at].split = probe.split.clone();
-    let schedule = Schedule::new(network, &partition)?;
-    let device = Device::flex();
-    let cnn = Cnn::new(network, &schedule, 0, &CnnWeights::Seeded(1), &device)?;
-    let Some(work) = &schedule.stages[at].work[0] else { bail!("operator {at} has no such part") };
-    let operator = &network.operators()[at];
-    let input = ones(&work.input, operator.input.width, &device);
-    let layer_ms = time(|| cnn.make(at, input.clone()));
-    let complete = &schedule.stages[at].complete[0];
-    let made = ones(complete, operator.made.width, &device);
-    let tail_ms = if complete.is_empty() { 0.0 } else { time(|| cnn.finish(at, made.clone())) };
-    Ok(Sample { operator: at, way: probe.way, share: probe.share, layer_ms, tail_ms })
-}
-
-fn ones(region: &Region, width: usize, device: &Device) -> Tensor<4> {
-    let shape = region.shape(width);
-    let values = vec![1.0f32; shape.values() as usize];
-    Tensor::from_data(TensorData::new(values, [1, shape.channels, shape.height, shape.width]), device)
+    let part = Part::new(network, probe.operator, probe.split.clone(), &Device::flex())?;
+    let tail_ms = if part.tail().is_some() { time(|| part.tail()) } else { 0.0 };
+    let (operator, way, share) = (probe.operator, probe.way, probe.share);
+    Ok(Sample { operator, way, share, layer_ms: time(|| part.layer()), tail_ms })
 }
 
 /// Median milliseconds.

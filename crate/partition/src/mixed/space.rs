@@ -2,7 +2,7 @@
 //! and what lies between a step and the next one's need.
 
 use cleave_arch::cnn::{
-    COORDINATOR, Kind, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer,
+    COORDINATOR, Kind, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer, gathers,
 };
 
 use super::units;
@@ -259,21 +259,6 @@ fn onward_ms(problem: &Problem, at: usize, left: &Left, need: &Layout) -> f64 {
             sums_ms(problem, at, &sums, &complete)
         }
     }
-}
-
-/// Who sends what so that all have what they need: the rule of [`Schedule`], which tests compare with this.
-fn gathers(has: &[Region], need: &[Region], width: usize) -> Vec<Transfer> {
-    let mut transfers = Vec::new();
-    for (to, need) in need.iter().enumerate().filter(|(to, need)| !has[*to].contains(need)) {
-        let whole = has.iter().position(|region| region.contains(need));
-        for (from, has) in has.iter().enumerate() {
-            let region = has.intersection(need);
-            if from != to && !region.is_empty() && whole.is_none_or(|whole| whole == from) {
-                transfers.push(Transfer { from, to, region, width });
-            }
-        }
-    }
-    transfers
 }
 
 fn other_bytes(operator: &Operator, stage: &Stage, worker: usize) -> u64 {
