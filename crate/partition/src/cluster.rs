@@ -192,6 +192,11 @@ impl Cluster {
         self.hops(from, to).map(|(_, link)| link.occupied_ms(bytes)).sum()
     }
 
+    /// The same of its bytes alone, without set-up.
+    pub(crate) fn moving_ms(&self, from: usize, to: usize, bytes: u64) -> f64 {
+        self.hops(from, to).map(|(_, link)| Link { setup_ms: 0.0, ..link }.occupied_ms(bytes)).sum()
+    }
+
     /// An exchange that nothing overlaps, milliseconds: IOP's G and R. Over a shared medium the sum of all messages, over
     /// switches that of the busiest sender; and the longest delay once (the paper has no delays and no switches).
     pub fn exchange_ms(&self, transfers: &[Transfer]) -> f64 {

@@ -1,4 +1,5 @@
-//! CoEdge's linear program: times and energy as lines in the fraction of the rows that each worker has.
+//! CoEdge's linear program: times, but for the set-up of messages, and energy as lines in the fraction of the rows that
+//! each worker has.
 
 use cleave_arch::cnn::{COORDINATOR, Region, Shape};
 use microlp::{ComparisonOp, Error, LinearExpr, OptimizationDirection, Problem as Program, Variable};
@@ -61,13 +62,8 @@ impl Model {
             }
             rounds.push(round);
         }
-        let strip = |from, to, map: Shape| match from == to {
-            true => Line::default(),
-            false => {
-                let fixed = problem.cluster.message_ms(from, to, 0);
-                Line { fixed, slope: problem.cluster.message_ms(from, to, 4 * map.values()) - fixed }
-            }
-        };
+        let strip =
+            |from, to, map: Shape| Line { fixed: 0.0, slope: problem.cluster.moving_ms(from, to, 4 * map.values()) };
         let mut gather = Vec::with_capacity(active.len());
         let map = maps.checked_sub(1).map_or(problem.network.input(), |last| operators[last].output);
         for (j, worker) in active.iter().enumerate() {
@@ -84,7 +80,7 @@ impl Model {
         Self { active, fixed_ms: rest, serial, rounds, joules }
     }
 
-    /// The time by this model, milliseconds.
+    /// The time by this model, milliseconds, without set-up.
     pub(super) fn estimate_ms(&self, fractions: &[f64]) -> f64 {
         let each = |lines: &[Line]| -> Vec<f64> {
             lines.iter().zip(&self.active).map(|(line, worker)| line.at(fractions[*worker])).collect()
@@ -158,5 +154,5 @@ fn halo_ms(problem: &Problem, active: &[usize], j: usize, at: usize) -> f64 {
     }
     let bytes = 4 * (rows * input.channels * input.width) as u64;
     let neighbours = [j.checked_sub(1), Some(j + 1)].into_iter().flatten().filter_map(|other| active.get(other));
-    neighbours.map(|to| problem.cluster.message_ms(active[j], *to, bytes)).sum()
+    neighbours.map(|to| problem.cluster.moving_ms(active[j], *to, bytes)).sum()
 }

@@ -114,6 +114,45 @@ fn coedge_gives_the_faster_more_rows_and_drops_who_has_less_than_a_padding() {
     assert_eq!(rows(&[4.0, 2.0, 1.0]).len(), 8);
 }
 
+/// Set-up times, which decide who takes part, only choose among plans: so no plan for another set-up time is ever better,
+/// and where uplinks are the senders' own (over a shared medium one schedule may get faster, see `simulate`) the time never
+/// falls. Nor is any worker alone faster.
+#[test]
+fn coedge_is_never_slower_than_by_its_plans_for_other_set_up_times() {
+    let profiles: [&[f64]; 5] =
+        [&[1.0, 3.0], &[1.0, 1.0, 1.0], &[2.0, 4.0, 1.0], &[1.0; 4], &[1.0, 2.0, 4.0, 3.0, 2.0]];
+    let (mut fewer, mut cases) = (0, 0);
+    for (name, giga) in [("lenet5", 0.01), ("alexnet", 2.0), ("vgg11", 8.0)] {
+        let network = zoo::network(name).unwrap();
+        for (profile, medium) in profiles.iter().flat_map(|p| [(p, Medium::Switched), (p, Medium::Shared)]) {
+            let workers = profile.len();
+            let times = speeds(&network, &profile.iter().map(|speed| speed * giga).collect::<Vec<_>>());
+            for mbps in [30.0, 1000.0] {
+                let clusters = [0.0, 1.0, 5.0, 10.0, 20.0]
+                    .map(|setup_ms| Cluster::uniform(workers, link(setup_ms, mbps), medium).unwrap());
+                let plans = clusters.each_ref().map(|c| coedge(&problem(&network, c, &times), Goal::Time).unwrap());
+                let alone = (0..workers).map(|worker| Partition::whole(workers, network.operators().len(), worker));
+                let others: Vec<Partition> = alone.chain(plans.iter().map(|plan| plan.partition.clone())).collect();
+                for (cluster, plan) in clusters.iter().zip(&plans) {
+                    let problem = problem(&network, cluster, &times);
+                    for other in &others {
+                        let other_ms = Plan::new(&problem, other.clone()).unwrap().total_ms();
+                        let what = format!("{name}, {profile:?}, {medium:?}, {mbps} Mbps: {other_ms}");
+                        assert!(plan.total_ms() <= other_ms + 1e-6, "{what} < {}", plan.total_ms());
+                    }
+                }
+                let falls = |two: &[Plan]| two[1].total_ms() < two[0].total_ms() - 1e-6;
+                assert!(medium == Medium::Shared || !plans.windows(2).any(falls), "{name}, {profile:?}, {mbps} Mbps");
+                let messages = plans.each_ref().map(|plan| plan.timeline.messages);
+                fewer += usize::from(messages[4] < messages[0]);
+                cases += 1;
+            }
+        }
+    }
+    println!("{fewer} of {cases} send fewer messages at 20 ms than without set-up");
+    assert!(fewer > cases / 3, "{fewer} of {cases}");
+}
+
 #[test]
 fn coedge_saves_energy_within_a_limit_of_time() {
     let network = zoo::network("alexnet").unwrap();
