@@ -50,6 +50,13 @@ pub fn distance(answer: &[f32], unsplit: &[f32]) -> f32 {
     answer.iter().zip(unsplit).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / scale
 }
 
+/// Largest difference of two answers relative to the largest value of the unsplit one; NaN anywhere is infinitely far.
+/// For image networks, whose untrained answers may be of any size.
+pub fn relative_distance(answer: &[f32], unsplit: &[f32]) -> f32 {
+    let most = unsplit.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    distance(answer, unsplit) * most.max(1.0) / most
+}
+
 /// What is asked of a split run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {

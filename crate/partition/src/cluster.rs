@@ -130,6 +130,29 @@ impl Cluster {
         }
     }
 
+    /// The same over real links, on which a message takes so many milliseconds more between the coordinator and each
+    /// worker: half of a round trip. Between two others it takes the mean of theirs, as if all met at one switch.
+    ///
+    /// # Errors
+    /// [`PartitionError::Count`]: not one for each worker. [`PartitionError::Link`]: one that is none.
+    pub fn with_latencies(self, ms: &[f64]) -> Result<Self, PartitionError> {
+        let n = self.len();
+        if ms.len() != n {
+            return Err(PartitionError::Count { what: "latencies", found: ms.len(), workers: n });
+        }
+        let latency = |a: usize, b: usize| if a.min(b) == COORDINATOR { ms[a.max(b)] } else { (ms[a] + ms[b]) / 2.0 };
+        let link = |from: usize, to: usize| match from == to {
+            true => Link::FREE,
+            false => {
+                let link = self.link(from, to);
+                Link { delay_ms: link.delay_ms + latency(from, to), ..link }
+            }
+        };
+        let links = (0..n).map(|from| (0..n).map(|to| link(from, to)).collect()).collect();
+        let cluster = Self::new(self.workers.clone(), Links::Pairs(links), self.medium)?;
+        Ok(Self { relayed: self.relayed, ..cluster })
+    }
+
     /// These of its workers, in this order, so that the first has the image.
     ///
     /// # Errors

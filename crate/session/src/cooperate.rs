@@ -16,7 +16,7 @@
 //! coordinator: Connect; then loop { event -> handle(event, now) -> effects; Tick at next_wake }
 //!     Connect / Disconnect { place }  => the socket to that member; Opened, Received, Closed
 //!     Send { place, bytes }           => write now
-//!     Engine(call)                    => one engine, calls in order; Engine(event) back
+//!     Engine(call)                    => one engine, calls in order, some at once; Engine(event) back
 //!     NeedPlan { places }             => plan over these places; Plan(plan) back, or Leave
 //!     Answered, Ended, Failed         => whoever submitted; each run ends in Ended or in Failed
 //! member: per accepted socket, greeting(first message):
@@ -86,7 +86,9 @@ pub enum EngineCall {
         group: u64,
         /// The network.
         network: Arc<Network>,
-        /// What each worker does; not empty.
+        /// How it is shared.
+        partition: Arc<Partition>,
+        /// What each worker does by that; not empty.
         schedule: Arc<Schedule>,
         /// Which worker.
         worker: usize,

@@ -2,15 +2,19 @@
 //! schedule says, a worker that dies is done without, and a worker that cannot be had is named in seconds.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::Network;
-use cleave_arch::tolerance::{SPLIT_F32, distance};
+use cleave_arch::cnn::{Network, zoo};
+use cleave_arch::tolerance::{SPLIT_F32, distance, relative_distance};
 use cleave_cli::loopback::LoopbackEdge;
 use cleave_cli::partition::cooperate::{Answer, Cooperation, News, Outcome};
 use cleave_partition::{Cluster, Link, Medium, Speed, Speeds, Strategy};
+use cleave_session::Model;
 use cleave_session::cooperate::{MemberSpec, Weights};
+use cleave_wire::ModelHash;
+use sha2::{Digest, Sha256};
 
 const LENET: &str = "1x28x28: conv 6 k5 p2, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, \
                      linear 120, relu, linear 84, relu, linear 10";
@@ -39,11 +43,21 @@ fn cooperate(
     (members, runs): (Vec<MemberSpec>, usize),
     heard: &mut dyn FnMut(News),
 ) -> anyhow::Result<Outcome> {
+    cooperate_with(Weights::Seeded(5), network, strategy, link, (members, runs), heard)
+}
+
+fn cooperate_with(
+    weights: Weights,
+    network: &str,
+    strategy: Strategy,
+    link: Link,
+    (members, runs): (Vec<MemberSpec>, usize),
+    heard: &mut dyn FnMut(News),
+) -> anyhow::Result<Outcome> {
     let network: Network = network.parse()?;
     let m = members.len() + 1;
     let cluster = Cluster::uniform(m, link, Medium::Switched)?;
     let times = Speeds::new(&network, vec![Speed::of_macs(1e8); m])?;
-    let weights = Weights::Seeded(5);
     let cooperation = Cooperation { network: &network, cluster: &cluster, times: &times, strategy, weights, members };
     cooperation.run(&images(&network, runs), heard)
 }
@@ -66,10 +80,53 @@ fn shared_by_every_strategy_it_answers_as_alone() {
             let far = distance(&answer.values, &alone);
             assert!(far <= SPLIT_F32, "{strategy}: distance {far:e}");
             assert_eq!(sent(answer) as usize, outcome.formed.plan.timeline.messages, "{strategy}");
+            assert_peaks(&outcome, 40_000.0, 0.0, strategy.name());
             assert!(answer.report.missing.is_empty() && answer.report.restarts == 0, "{strategy}: {:?}", answer.report);
         }
-        assert!(outcome.formed.relayed.is_empty(), "{strategy}: the workers reach each other");
+        assert!(outcome.formed.reach.relayed.is_empty(), "{strategy}: the workers reach each other");
     }
+}
+
+/// Every worker's peak is what was predicted, to so many bytes and so much of it.
+fn assert_peaks(outcome: &Outcome, bytes: f64, part: f64, of: &str) {
+    let plan = &outcome.formed.plan;
+    for (worker, report) in outcome.answers[0].report.workers.iter().enumerate() {
+        let (predicted, measured) = (plan.memory[worker].peak() as f64, report.peak_bytes as f64);
+        let is_idle = plan.schedule.stages.iter().all(|stage| stage.work[worker].is_none());
+        let is_near = (measured - predicted).abs() <= bytes + part * predicted;
+        assert!(is_idle || is_near, "{of}, worker {worker}: {predicted} bytes predicted, {measured} measured");
+    }
+}
+
+#[test]
+fn alexnet_answers_as_alone_in_the_memory_that_was_predicted() {
+    let (edges, alexnet) = (edges(), zoo::network("alexnet").unwrap().to_string());
+    let alone = cooperate(&alexnet, Strategy::Iop, FAST, (Vec::new(), 1), &mut |_| ()).unwrap();
+    for strategy in [Strategy::CoEdge, Strategy::Iop] {
+        let outcome = cooperate(&alexnet, strategy, FAST, (members(&edges), 1), &mut |_| ()).unwrap();
+        let far = relative_distance(&outcome.answers[0].values, &alone.answers[0].values);
+        assert!(far <= SPLIT_F32, "{strategy}: {far:e}");
+        assert_peaks(&outcome, 0.0, 0.05, strategy.name());
+    }
+}
+
+#[test]
+fn a_file_of_weights_reaches_every_worker() {
+    let bytes = include_bytes!("../../../www/model/image/lenet5.safetensors");
+    let model = Model { hash: ModelHash(Sha256::digest(bytes).into()), bytes: Arc::from(&bytes[..]) };
+    let run = |members| {
+        let weights = Weights::File(model.clone());
+        cooperate_with(weights, LENET, Strategy::Iop, FAST, (members, 1), &mut |_| ()).unwrap().answers[0]
+            .values
+            .clone()
+    };
+    let (edges, whole) = (edges(), run(Vec::new()));
+    assert!(distance(&run(members(&edges)), &whole) <= SPLIT_F32);
+    assert!(distance(&whole, &alone()) > 0.1, "other weights answer otherwise");
+    let broken = Model { hash: ModelHash([7; 32]), ..model.clone() };
+    let (weights, members) = (Weights::File(broken), members(&edges));
+    let why = cooperate_with(weights, LENET, Strategy::Iop, FAST, (members, 1), &mut |_| ()).unwrap_err().to_string();
+    assert!(why.contains("worker \"worker ") && why.contains("have the hash"), "{why}");
 }
 
 #[test]

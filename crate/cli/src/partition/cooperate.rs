@@ -59,12 +59,21 @@ pub enum News<'a> {
 pub struct Forming {
     /// Which of the cluster's workers have a part.
     pub places: Vec<usize>,
-    /// The plan, priced with what is relayed.
+    /// The plan, priced with what is relayed and how far everyone really is.
     pub plan: Plan,
     /// Bytes of weights that each holds.
     pub weight_bytes: Vec<u64>,
+    /// How they are reached.
+    pub reach: Reach,
+}
+
+/// How workers really reach each other, whatever is imposed.
+#[derive(Clone, Debug)]
+pub struct Reach {
     /// Pairs of workers, by the plan's numbers, whose values go through the coordinator.
     pub relayed: Vec<(usize, usize)>,
+    /// What a message takes between the coordinator and each worker, milliseconds.
+    pub latencies_ms: Vec<f64>,
 }
 
 /// A run's end.
@@ -99,7 +108,7 @@ impl Cooperation<'_> {
     pub fn run(&self, images: &[Vec<f32>], heard: &mut dyn FnMut(News)) -> Result<Outcome> {
         (0..self.cluster.len()).try_for_each(|worker| uplink(self.cluster, worker).map(drop))?;
         let all: Vec<usize> = (0..self.cluster.len()).collect();
-        let plan = self.plan(&all, &[])?;
+        let plan = self.plan(&all)?;
         let runtime = Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
         // Planning takes a while, and connections must not wait for it.
         std::thread::scope(|scope| {
@@ -115,18 +124,21 @@ impl Cooperation<'_> {
         })
     }
 
-    /// A plan over some workers, of whom some, by their numbers among these, are relayed to each other.
-    fn plan(&self, places: &[usize], relayed: &[(usize, usize)]) -> Result<Plan, PartitionError> {
-        self.with_problem(places, relayed, |problem| self.strategy.plan(problem))
+    /// A plan over some workers, before it is known how they reach each other.
+    fn plan(&self, places: &[usize]) -> Result<Plan, PartitionError> {
+        self.with_problem(places, None, |problem| self.strategy.plan(problem))
     }
 
     fn with_problem<T>(
         &self,
         places: &[usize],
-        relayed: &[(usize, usize)],
+        reach: Option<&Reach>,
         work: impl FnOnce(&Problem) -> Result<T, PartitionError>,
     ) -> Result<T, PartitionError> {
-        let cluster = self.cluster.only(places)?.with_relayed(relayed)?;
+        let mut cluster = self.cluster.only(places)?;
+        if let Some(reach) = reach {
+            cluster = cluster.with_relayed(&reach.relayed)?.with_latencies(&reach.latencies_ms)?;
+        }
         let times = Only { times: self.times, workers: places.to_vec() };
         work(&Problem::new(self.network, &cluster, &times)?)
     }
@@ -265,7 +277,10 @@ impl<'a> Running<'a> {
             CoordinatorEffect::Status { .. } => {}
             CoordinatorEffect::NeedPlan { places } => return self.need_plan(places, scope),
             CoordinatorEffect::PlanRefused(why) => return Err(why.into()),
-            CoordinatorEffect::Ready { weight_bytes, relayed } => return self.ready(weight_bytes, relayed, heard),
+            CoordinatorEffect::Ready { weight_bytes, relayed, latencies } => {
+                let latencies_ms = latencies.into_iter().map(|latency| latency.0 as f64 / 1e3).collect();
+                return self.ready(weight_bytes, Reach { relayed, latencies_ms }, heard);
+            }
             CoordinatorEffect::Answered { values, .. } => self.answer = values,
             CoordinatorEffect::Ended(report) => {
                 self.answers.push(Answer { values: std::mem::take(&mut self.answer), report: *report });
@@ -302,7 +317,7 @@ impl<'a> Running<'a> {
             None => {
                 let (of, events) = (self.of, self.events.clone());
                 scope.spawn(move || {
-                    let plan = of.plan(&places, &[]);
+                    let plan = of.plan(&places);
                     drop(events.blocking_send(Happening::Planned(places, plan)));
                 });
                 Ok(None)
@@ -326,14 +341,14 @@ impl<'a> Running<'a> {
     fn ready(
         &mut self,
         weight_bytes: Vec<u64>,
-        relayed: Vec<(usize, usize)>,
+        reach: Reach,
         heard: &mut dyn FnMut(News),
     ) -> Result<Option<CoordinatorEvent>> {
         let (places, plan) = self.given.clone().ok_or_else(|| anyhow!("nobody has planned"))?;
         let priced = |problem: &Problem| Plan::new(problem, plan.partition);
-        let plan = self.of.with_problem(&places, &relayed, priced)?;
+        let plan = self.of.with_problem(&places, Some(&reach), priced)?;
         let is_first = self.formed.is_none();
-        let formed = self.formed.insert(Forming { places, plan, weight_bytes, relayed });
+        let formed = self.formed.insert(Forming { places, plan, weight_bytes, reach });
         heard(News::Ready(formed));
         Ok(if is_first { self.next_run() } else { None })
     }

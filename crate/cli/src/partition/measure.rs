@@ -4,7 +4,7 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor};
@@ -20,6 +20,10 @@ use crate::local::millis_since;
 
 /// Runs of a part, after one that warms up.
 const RUNS: usize = 5;
+/// Before each, so long nothing is computed, and so much else has gone through the caches, a line of them at a time.
+const PAUSE: Duration = Duration::from_millis(5);
+const CACHES: usize = 16 << 20;
+const LINE: usize = 64;
 /// Values that are added to learn what adding takes.
 const ADDED: usize = 1 << 20;
 
@@ -118,10 +122,14 @@ fn measure(network: &Network, probe: &Probe) -> Result<Sample> {
     Ok(Sample { operator, way, share, layer_ms: time(|| part.layer()), tail_ms })
 }
 
-/// Median milliseconds.
+/// Median milliseconds, each after a pause in which others use the caches: as a worker computes that waits for others.
 fn time<T>(work: impl Fn() -> T) -> f64 {
     black_box(work());
+    let mut others = vec![0_u8; CACHES];
     let millis = |_| {
+        others.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+        black_box(&others);
+        std::thread::sleep(PAUSE);
         let start = Instant::now();
         black_box(work());
         millis_since(start)

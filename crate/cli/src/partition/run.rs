@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::Network;
+use cleave_arch::tolerance::relative_distance;
 use cleave_model::cnn::{Cnn, CnnWeights};
 use cleave_partition::{Activity as Predicted, Measured, Strategy};
 use cleave_session::Model;
@@ -97,7 +98,7 @@ pub(super) fn run(
     };
     let outcome = cooperation.run(&images, &mut heard)?;
     edges.into_iter().for_each(LoopbackEdge::stop);
-    let far = outcome.answers.iter().zip(&whole).map(|(answer, whole)| distance(&answer.values, whole));
+    let far = outcome.answers.iter().zip(&whole).map(|(answer, whole)| relative_distance(&answer.values, whole));
     Ok(Ran { names, strategy, far: far.fold(0.0, f32::max), whole_ms, gone, outcome })
 }
 
@@ -141,13 +142,6 @@ fn unsplit(network: &Network, weights: &CnnWeights, images: &[Vec<f32>]) -> Resu
         let (answers, times) = images.iter().map(answer).collect::<Result<Vec<_>>>()?.into_iter().unzip();
         Ok((answers, median(times)))
     })
-}
-
-/// Largest difference, relative to the largest value.
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    let scale = b.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
-    let far = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale;
-    if a.len() == b.len() { far } else { f32::INFINITY }
 }
 
 impl Ran {
@@ -200,10 +194,10 @@ impl Ran {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Forming { places, plan, weight_bytes, relayed } = &self.outcome.formed;
+        let Forming { places, plan, weight_bytes, reach } = &self.outcome.formed;
         let worker = |worker: usize| {
             json!({
-                "name": self.name(worker), "weight_bytes": weight_bytes[worker],
+                "name": self.name(worker), "weight_bytes": weight_bytes[worker], "latency_ms": reach.latencies_ms[worker],
                 "predicted_busy_ms": plan.timeline.busy_ms[worker], "measured_busy_ms": self.busy_ms(worker),
                 "operators_ms": self.operators_ms(worker),
                 "predicted_peak_bytes": plan.memory[worker].peak(), "measured_peak_bytes": self.peak_bytes(worker),
@@ -217,14 +211,14 @@ impl Ran {
             "each_ms": self.reports().map(|report| millis(report.answered.0 - report.started.0)).collect::<Vec<_>>(),
             "predicted_messages": plan.timeline.messages,
             "messages": traffic.iter().flatten().map(|to| to.messages).sum::<u32>(),
-            "traffic": each.collect::<Vec<_>>(), "relayed": relayed,
+            "traffic": each.collect::<Vec<_>>(), "relayed": reach.relayed,
             "workers": (0..n).map(worker).collect::<Vec<_>>(),
             "unsplit_ms": self.whole_ms, "distance": self.far, "restarts": self.restarts(), "gone": self.gone,
         })
     }
 
     pub(super) fn to_text(&self, network: &Network) -> String {
-        let Forming { places, plan, relayed, .. } = &self.outcome.formed;
+        let Forming { places, plan, reach, .. } = &self.outcome.formed;
         let (predicted, measured) = (plan.total_ms(), self.measured_ms());
         let mut text = format!(
             "{network}\n{}: {predicted:.1} ms predicted, {measured:.1} ms measured ({:+.1} %), median of {}\n\
@@ -262,7 +256,7 @@ impl Ran {
         let mut rows = Vec::new();
         for (from, row) in self.traffic().iter().enumerate() {
             for (to, traffic) in row.iter().enumerate().filter(|(_, traffic)| traffic.messages > 0) {
-                let how = if relayed.contains(&(from, to)) { "relayed" } else { "" };
+                let how = if reach.relayed.contains(&(from, to)) { "relayed" } else { "" };
                 let bytes = format!("{:.3}", traffic.bytes as f64 / 1e6);
                 rows.push(vec![
                     self.name(from).to_owned(),

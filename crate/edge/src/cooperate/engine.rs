@@ -5,10 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use allocation_counter::measure;
 use burn::tensor::Device;
 use cleave_arch::cnn::{Network, Schedule};
 use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
+use cleave_model::kernel::matmul;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
 use cleave_wire::ModelHash;
 use rayon::ThreadPoolBuilder;
@@ -18,7 +20,7 @@ use tokio::runtime::Handle;
 use crate::clock;
 use crate::executor::panic_text;
 
-/// Calls that may wait: a run has one job under way.
+/// Calls that may wait: a run has a few under way.
 const CALLS: usize = 256;
 
 /// Where files of weights are found.
@@ -60,13 +62,15 @@ impl Engine {
 fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: impl Fn(EngineEvent)) {
     // This thread is the pool's only one. Without a pool the engine is right all the same, though not alone.
     let _pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-    let mut member = None;
+    matmul::reserve();
+    let (mut member, mut memory) = (None, Memory::default());
     for call in calls {
         match call {
-            EngineCall::Load { group, network, schedule, worker, weights } => {
+            EngineCall::Load { group, network, schedule, worker, weights, .. } => {
                 member = None;
+                memory = Memory::default();
                 let load = || load(&network, &schedule, worker, weights, files);
-                tell(match caught(load) {
+                tell(match memory.loaded(load) {
                     Ok(Some((loaded, weight_bytes))) => {
                         member = Some(loaded);
                         EngineEvent::Loaded { group, weight_bytes }
@@ -75,18 +79,69 @@ fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: imp
                     Err(why) => EngineEvent::LoadFailed { group, why },
                 });
             }
-            EngineCall::Make { job, stage, kept, received, cut, .. } => tell(compute(job, &mut member, |member| {
-                if kept.is_empty() {
-                    member.forget();
-                }
-                runtime.block_on(member.make(stage, received, &cut)).map_err(|why| why.to_string())
-            })),
-            EngineCall::Finish { job, stage, received, cut, .. } => tell(compute(job, &mut member, |member| {
-                runtime.block_on(member.finish(stage, received, &cut)).map_err(|why| why.to_string())
-            })),
-            EngineCall::Forget { .. } => member.iter_mut().for_each(Member::forget),
+            EngineCall::Make { job, stage, kept, received, cut, .. } => {
+                let bytes = bytes(received.iter().map(|(_, values)| values));
+                tell(compute(job, &mut member, &mut memory, bytes, |member| {
+                    if kept.is_empty() {
+                        member.forget();
+                    }
+                    runtime.block_on(member.make(stage, received, &cut)).map_err(|why| why.to_string())
+                }));
+            }
+            EngineCall::Finish { job, stage, received, cut, .. } => {
+                let bytes = bytes(received.iter());
+                tell(compute(job, &mut member, &mut memory, bytes, |member| {
+                    runtime.block_on(member.finish(stage, received, &cut)).map_err(|why| why.to_string())
+                }));
+            }
+            EngineCall::Forget { .. } => {
+                drop(memory.count(|| {
+                    member.iter_mut().for_each(Member::forget);
+                    Ok(())
+                }));
+            }
             EngineCall::Unload => member = None,
         }
+    }
+}
+
+fn bytes<'a>(parts: impl Iterator<Item = &'a Vec<f32>>) -> i64 {
+    parts.map(|values| size_of_val(values.as_slice()) as i64).sum()
+}
+
+/// What an engine's thread holds for its worker, and the most that it has held since the weights are there.
+#[derive(Default)]
+struct Memory {
+    held: i64,
+    peak: i64,
+}
+
+impl Memory {
+    fn count<T>(&mut self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        let mut result = Err("nothing was done".to_owned());
+        let info = measure(|| result = caught(work));
+        self.peak = self.peak.max(self.held + info.bytes_max as i64);
+        self.held += info.bytes_current;
+        result
+    }
+
+    /// What reading weights takes beside them is over when they are there.
+    fn loaded<T>(&mut self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        let result = self.count(work);
+        self.peak = self.held;
+        result
+    }
+
+    /// Counts values of another thread that this one frees, and those that it hands out.
+    fn computed(
+        &mut self,
+        received: i64,
+        work: impl FnOnce() -> Result<Vec<Vec<f32>>, String>,
+    ) -> Result<Vec<Vec<f32>>, String> {
+        self.held += received;
+        let result = self.count(work);
+        self.held -= bytes(result.iter().flatten());
+        result
     }
 }
 
@@ -114,12 +169,15 @@ fn load(
 fn compute(
     job: u64,
     member: &mut Option<Member>,
+    memory: &mut Memory,
+    received: i64,
     work: impl FnOnce(&mut Member) -> Result<Vec<Vec<f32>>, String>,
 ) -> EngineEvent {
     let started = clock::now();
     let member = member.as_mut().ok_or_else(|| "no weights are loaded".to_owned());
-    let result = member.and_then(|member| caught(|| work(member)));
-    EngineEvent::Computed { job, result, started, finished: clock::now(), peak_bytes: 0 }
+    let result = member.and_then(|member| memory.computed(received, || work(member)));
+    let peak_bytes = u64::try_from(memory.peak).unwrap_or_default();
+    EngineEvent::Computed { job, result, started, finished: clock::now(), peak_bytes }
 }
 
 /// A panic is an error of this call alone.

@@ -109,6 +109,15 @@ pub fn matmul_into(out: &mut [f32], out_stride: usize, a: View, b: View, start: 
     }
 }
 
+/// Has the calling thread take what it keeps for all its products, natively as much as its second-level cache: before the
+/// memory of anything is counted.
+pub fn reserve() {
+    const N: usize = 64;
+    let (ones, mut out) = (vec![1.0; N * N], vec![0.0; N * N]);
+    let ones = View::rows(&ones, N, N);
+    matmul(&mut out, ones, ones, Start::Zero, Threads::One);
+}
+
 /// Below this many multiply-adds the hand-over to other threads costs more than it saves.
 #[cfg(feature = "parallel")]
 const PARALLEL_MACS: usize = 1 << 22;

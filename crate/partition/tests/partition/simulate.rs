@@ -74,6 +74,19 @@ fn messages_go_out_when_they_are_ready_and_one_after_another() {
 }
 
 #[test]
+fn real_links_delay_what_is_imposed() {
+    let link = Link { setup_ms: 3.0, mbps: 10.0, delay_ms: 0.5 };
+    let cluster = Cluster::uniform(3, link, Medium::Switched).unwrap().with_relayed(&[(1, 2)]).unwrap();
+    let cluster = cluster.with_latencies(&[0.0, 2.0, 4.0]).unwrap();
+    let delay = |from, to| cluster.link(from, to).delay_ms;
+    assert_eq!([delay(0, 1), delay(1, 0), delay(0, 2), delay(1, 2), delay(2, 1)], [2.5, 2.5, 4.5, 3.5, 3.5]);
+    assert_eq!((cluster.link(0, 1).setup_ms, cluster.is_relayed(2, 1)), (3.0, true));
+    let wrong = |ms: &[f64]| cluster.clone().with_latencies(ms).unwrap_err().to_string();
+    assert!(wrong(&[0.0, 1.0]).contains("2 latencies"), "{}", wrong(&[0.0, 1.0]));
+    assert!(wrong(&[0.0, -9.0, 1.0]).contains("delay"), "{}", wrong(&[0.0, -9.0, 1.0]));
+}
+
+#[test]
 fn what_is_relayed_takes_the_coordinators_uplink_too() {
     let network: Network = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
     let link = Link { setup_ms: 3.0, mbps: f64::INFINITY, delay_ms: 0.5 };

@@ -180,6 +180,9 @@ pub enum CoordinatorEffect {
         weight_bytes: Vec<u64>,
         /// Pairs of workers `(from, to)` whose parts the coordinator relays, because they cannot reach each other.
         relayed: Vec<(usize, usize)>,
+        /// How long a message takes between the coordinator and each worker, without any conditions: half of the shortest
+        /// round trip so far.
+        latencies: Vec<Micros>,
     },
     /// A run's answer; its report follows.
     Answered {

@@ -16,6 +16,7 @@ pub(super) struct Group {
     pub(super) id: u64,
     pub(super) worker: usize,
     pub(super) network: Arc<Network>,
+    pub(super) partition: Arc<Partition>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) weights: WeightSource,
 }
@@ -64,8 +65,14 @@ impl Group {
     }
 
     pub(super) fn load(&self) -> EngineCall {
-        let (network, schedule) = (self.network.clone(), self.schedule.clone());
-        EngineCall::Load { group: self.id, network, schedule, worker: self.worker, weights: self.weights }
+        EngineCall::Load {
+            group: self.id,
+            network: self.network.clone(),
+            partition: self.partition.clone(),
+            schedule: self.schedule.clone(),
+            worker: self.worker,
+            weights: self.weights,
+        }
     }
 
     /// Values of this worker as a message.

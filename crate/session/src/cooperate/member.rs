@@ -390,7 +390,8 @@ impl Member {
         if bytes > most {
             return Err(PlanError::Memory { bytes, most });
         }
-        Ok(Group { id: join.group, worker, network: network.into(), schedule: schedule.into(), weights: join.weights })
+        let (network, partition) = (network.into(), join.partition.clone().into());
+        Ok(Group { id: join.group, worker, network, partition, schedule: schedule.into(), weights: join.weights })
     }
 
     // ---- other members

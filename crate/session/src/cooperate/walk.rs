@@ -1,7 +1,7 @@
 //! One worker's way through a run: what has come lets it go on, stage by stage. It asks its engine, says what is to be
 //! sent, and keeps what it did. It knows neither connections nor other runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use cleave_arch::cnn::{COORDINATOR, Region, Shape};
@@ -12,6 +12,9 @@ use super::EngineCall;
 use super::group::Group;
 use crate::edge::Wrong;
 use crate::time::Micros;
+
+/// Calls that an engine may have at once: what needs nothing of others follows without a pause.
+const UNDER_WAY: usize = 8;
 
 /// What is to be done, in this order.
 #[derive(Debug)]
@@ -56,9 +59,10 @@ pub(super) struct Walk {
 #[derive(Debug)]
 struct Run {
     id: u64,
-    /// What is awaited, or being computed behind.
+    /// What the engine is to be asked for next.
     phase: usize,
-    busy: Option<Busy>,
+    /// What it was asked for, in order.
+    asked: VecDeque<Asked>,
     /// Parts by phase and sender.
     came: BTreeMap<(usize, usize), Vec<f32>>,
     /// Of the coordinator: what the first stage reads of the image.
@@ -71,9 +75,9 @@ struct Run {
 }
 
 #[derive(Debug)]
-struct Busy {
+struct Asked {
     job: u64,
-    activity: Activity,
+    phase: usize,
     cut: Vec<Region>,
     /// Whom it is for: worker, and number within the cut. The coordinator's own part of the answer is for itself.
     sends: Vec<(usize, usize)>,
@@ -95,12 +99,12 @@ impl Walk {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.busy.is_some())
+        self.run.as_ref().is_some_and(|run| !run.asked.is_empty())
     }
 
     /// Workers whose parts are missing, one bit for each; none while it computes.
     pub(super) fn awaits(&self) -> u16 {
-        let Some(run) = self.run.as_ref().filter(|run| run.busy.is_none()) else { return 0 };
+        let Some(run) = self.run.as_ref().filter(|run| run.asked.is_empty()) else { return 0 };
         self.missing(run).fold(0, |bits, from| bits | 1 << from)
     }
 
@@ -147,7 +151,7 @@ impl Walk {
         }
         let Some(run) = &mut self.run else { return Ok(acts) };
         let key = (phase, usize::from(part.from));
-        if phase < run.phase || run.came.contains_key(&key) || (phase == run.phase && run.busy.is_some()) {
+        if phase < run.phase || run.came.contains_key(&key) {
             let wrong = format!("a part of stage {} from worker {} came twice", part.stage, part.from);
             return Err(Wrong::new(RefusalCode::BadTensors, wrong, "send every part once"));
         }
@@ -160,20 +164,20 @@ impl Walk {
     pub(super) fn computed(&mut self, computed: Computed, now: Micros) -> Result<Vec<Act>, String> {
         let mut acts = Vec::new();
         let Some(run) = &mut self.run else { return Ok(acts) };
-        let Some(busy) = run.busy.take_if(|busy| busy.job == computed.job) else { return Ok(acts) };
-        let phase = run.phase;
+        let Some(Asked { phase, cut, sends, .. }) = run.asked.pop_front_if(|asked| asked.job == computed.job) else {
+            return Ok(acts);
+        };
         let stage = phase / 2;
         let values = computed.result.map_err(|why| format!("operator {stage}: {why}"))?;
-        check_cut(&self.group, phase, &busy.cut, &values)?;
+        check_cut(&self.group, phase, &cut, &values)?;
         run.peak_bytes = run.peak_bytes.max(computed.peak_bytes);
-        let [started, finished] = computed.times.map(|at| at.0);
-        let span = Span { stage: stage as u16, activity: busy.activity, start_micros: started, end_micros: finished };
-        run.spans.push(span);
-        run.phase += 1;
-        for (to, at) in busy.sends {
+        let [start_micros, end_micros] = computed.times.map(|at| at.0);
+        let activity = if phase.is_multiple_of(2) { Activity::Compute } else { Activity::Finish };
+        run.spans.push(Span { stage: stage as u16, activity, start_micros, end_micros });
+        for (to, at) in sends {
             let values = values[at].clone();
             match to == self.group.worker {
-                true => run.answer.push((busy.cut[at].clone(), values)),
+                true => run.answer.push((cut[at].clone(), values)),
                 false => acts.push(Act::Send { phase: phase + 1, to, values }),
             }
         }
@@ -209,7 +213,7 @@ impl Walk {
         self.run = Some(Run {
             id,
             phase: 0,
-            busy: None,
+            asked: VecDeque::new(),
             came: BTreeMap::new(),
             image: None,
             answer: Vec::new(),
@@ -220,13 +224,14 @@ impl Walk {
         old
     }
 
-    /// Goes on as far as what has come allows.
+    /// Asks as far as what has come allows.
     fn advance(&mut self, now: Micros, acts: &mut Vec<Act>) {
-        while let Some(run) = self.run.as_ref().filter(|run| run.busy.is_none()) {
+        while let Some(run) = self.run.as_ref().filter(|run| run.asked.len() < UNDER_WAY) {
             let (phase, is_waiting) = (run.phase, self.missing(run).next().is_some());
             let Some(run) = &mut self.run else { return };
+            let is_idle = run.asked.is_empty();
             if is_waiting {
-                run.idle_since.get_or_insert(now);
+                run.idle_since = run.idle_since.or(is_idle.then_some(now));
                 return;
             }
             if let Some(since) = run.idle_since.take().filter(|since| *since < now) {
@@ -234,18 +239,12 @@ impl Walk {
                 run.spans.push(Span { stage, activity: Activity::Wait, start_micros: since.0, end_micros: now.0 });
             }
             if phase == self.group.last_phase() {
-                return acts.push(Act::Done);
+                return if is_idle {
+                    acts.push(Act::Done)
+                };
             }
-            match self.call(phase) {
-                Some(call) => acts.push(Act::Engine(call)),
-                None => self.skip(),
-            }
-        }
-    }
-
-    fn skip(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.phase += 1;
+            acts.extend(self.call(phase).map(Act::Engine));
+            self.run.iter_mut().for_each(|run| run.phase += 1);
         }
     }
 
@@ -265,18 +264,18 @@ impl Walk {
         let regions = cut.clone();
         let mut take = |from| run.came.remove(&(phase, from)).unwrap_or_default();
         let awaited = group.awaits(phase);
-        let (call, activity) = if is_make {
+        let call = if is_make {
             let mut received: Vec<_> = awaited.map(|part| (part.region.clone(), take(part.from))).collect();
             received.extend(run.image.take());
             let kept = number
                 .checked_sub(1)
                 .map_or_else(Region::default, |before| group.schedule.stages[before].output[worker].clone());
-            (EngineCall::Make { job, run: id, stage: number, kept, received, cut: regions }, Activity::Compute)
+            EngineCall::Make { job, run: id, stage: number, kept, received, cut: regions }
         } else {
             let received = awaited.map(|part| take(part.from)).collect();
-            (EngineCall::Finish { job, run: id, stage: number, received, cut: regions }, Activity::Finish)
+            EngineCall::Finish { job, run: id, stage: number, received, cut: regions }
         };
-        run.busy = Some(Busy { job, activity, cut, sends });
+        run.asked.push_back(Asked { job, phase, cut, sends });
         Some(call)
     }
 }

@@ -365,7 +365,7 @@ impl World {
                 }
             }
             CoordinatorEffect::PlanRefused(error) => self.refused.push(error),
-            CoordinatorEffect::Ready { weight_bytes, relayed } => self.ready.push((weight_bytes, relayed)),
+            CoordinatorEffect::Ready { weight_bytes, relayed, .. } => self.ready.push((weight_bytes, relayed)),
             CoordinatorEffect::Answered { run, values } => self.answers.push((run, values)),
             CoordinatorEffect::Ended(report) => self.reports.push(*report),
             CoordinatorEffect::Failed { run, error } => self.failed.push((run, error)),

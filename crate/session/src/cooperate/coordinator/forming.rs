@@ -114,7 +114,8 @@ impl Coordinator {
                 up.upload = None;
             }
         }
-        let group = Group { id, worker: COORDINATOR, network, schedule, weights };
+        let partition = Arc::new(plan.partition.clone());
+        let group = Group { id, worker: COORDINATOR, network, partition, schedule, weights };
         fx.push(CoordinatorEffect::Engine(group.load()));
         self.team = Some(Box::new(Team {
             walk: Walk::new(Arc::new(group), self.jobs),
@@ -224,7 +225,9 @@ impl Coordinator {
         let Some(team) = self.team.as_deref().filter(|team| is_ready(team)) else { return };
         let weight_bytes = team.loaded.iter().flatten().copied().collect();
         let relayed = team.relayed.iter().copied().collect();
-        fx.push(CoordinatorEffect::Ready { weight_bytes, relayed });
+        let rtt = |place: &usize| self.peers.get(place.checked_sub(1)?)?.up()?.clock.rtt();
+        let latencies = team.plan.places.iter().map(|place| Micros(rtt(place).unwrap_or_default().0 / 2)).collect();
+        fx.push(CoordinatorEffect::Ready { weight_bytes, relayed, latencies });
         self.phase = Phase::Ready;
     }
 
