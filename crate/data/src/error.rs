@@ -51,6 +51,25 @@ pub enum DataError {
         /// Bytes that are there.
         has: u64,
     },
+    /// Not as many pixels as the network reads.
+    #[error(
+        "{found} bytes of pixels, expected {}: red, green, blue and opacity of {height} × {width} pixels",
+        4 * height * width
+    )]
+    Pixels {
+        /// Bytes given.
+        found: usize,
+        /// Rows that are read.
+        height: usize,
+        /// Columns that are read.
+        width: usize,
+    },
+    /// No way to make these channels of colours.
+    #[error("the network reads {found} channels, and an image has one, its brightness, or three, its colours")]
+    Channels {
+        /// Channels of the network.
+        found: usize,
+    },
     /// A legal variant of the format that is not read here.
     #[error("{format}: {what} is not read; {instead}")]
     Unsupported {

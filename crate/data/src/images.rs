@@ -7,6 +7,36 @@ use crate::{DataError, Format, Place};
 pub const FASHION: [&str; 10] =
     ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
 
+/// Mean and deviation of ImageNet's red, green and blue, by which torchvision's networks expect their input.
+const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
+/// What a network of one channel or of three reads of an image: `rgba` holds red, green, blue and opacity of each pixel,
+/// row by row, over black. One channel is brightness, 0 to 1 (ITU-R BT.601), as Fashion-MNIST's; three are ImageNet's,
+/// normalised. The result is channel by channel, row by row.
+///
+/// # Errors
+/// [`DataError::Pixels`]: another number of bytes; [`DataError::Channels`]: neither one channel nor three.
+pub fn from_rgba(rgba: &[u8], channels: usize, [height, width]: [usize; 2]) -> Result<Vec<f32>, DataError> {
+    if rgba.len() != 4 * height * width {
+        return Err(DataError::Pixels { found: rgba.len(), height, width });
+    }
+    let part = |pixel: &[u8], channel: usize| f32::from(pixel[channel]) * f32::from(pixel[3]) / (255.0 * 255.0);
+    let pixels = || rgba.chunks_exact(4);
+    match channels {
+        1 => {
+            let brightness = |p: &[u8]| 0.299 * part(p, 0) + 0.587 * part(p, 1) + 0.114 * part(p, 2);
+            Ok(pixels().map(brightness).collect())
+        }
+        3 => {
+            let plane = |(channel, (mean, deviation)): (usize, (f32, f32))| {
+                pixels().map(move |pixel| (part(pixel, channel) - mean) / deviation)
+            };
+            Ok(IMAGENET.into_iter().enumerate().flat_map(plane).collect())
+        }
+        found => Err(DataError::Channels { found }),
+    }
+}
+
 /// Images with a label each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSet {
@@ -65,6 +95,20 @@ mod tests {
     fn file(lengths: &[u32], content: &[u8]) -> Vec<u8> {
         let lengths: Vec<u8> = lengths.iter().flat_map(|length| length.to_be_bytes()).collect();
         [&[0, 0, 8, (lengths.len() / 4) as u8], &lengths[..], content].concat()
+    }
+
+    #[test]
+    fn pixels_become_what_networks_read() {
+        let rgba = [255, 255, 255, 255, 255, 0, 0, 255, 255, 255, 255, 0, 51, 51, 51, 255];
+        let grey = from_rgba(&rgba, 1, [2, 2]).unwrap();
+        let wanted = [1.0, 0.299, 0.0, 0.2];
+        assert!(grey.iter().zip(wanted).all(|(found, wanted): (&f32, f32)| (found - wanted).abs() < 1e-6), "{grey:?}");
+        let colour = from_rgba(&rgba, 3, [1, 4]).unwrap();
+        assert_eq!(colour.len(), 12);
+        assert!((colour[0] - (1.0 - 0.485) / 0.229).abs() < 1e-6 && (colour[4 + 1] + 0.456 / 0.224).abs() < 1e-6);
+        let why = |rgba: &[u8], channels| from_rgba(rgba, channels, [2, 2]).unwrap_err().to_string();
+        assert!(why(&rgba[..12], 1).contains("12 bytes") && why(&rgba[..12], 1).contains("2 × 2"));
+        assert!(why(&rgba, 2).contains("2 channels"));
     }
 
     #[test]

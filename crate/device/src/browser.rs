@@ -35,16 +35,21 @@ pub fn after(millis: f64, callback: impl FnOnce() + 'static) {
 /// A browser's timers come up to this late, milliseconds: they count whole ones, and nested ones at least four.
 const LATE: f64 = 5.0;
 
+/// Does nothing for so long, or a few milliseconds longer.
+pub async fn sleep(millis: f64) {
+    let timer = Promise::new(&mut |resolve, _| {
+        // Resolving a promise cannot fail.
+        after(millis, move || drop(resolve.call0(&JsValue::NULL)));
+    });
+    let _ = JsFuture::from(timer).await;
+}
+
 /// Waits until this moment on [`now_micros`]'s clock, to a fraction of a millisecond: a timer covers most of the wait, and
 /// turns of the event loop the rest.
 pub async fn wait_until(micros: u64) {
     let wait = micros.saturating_sub(now_micros()) as f64 / 1000.0 - LATE;
     if wait > 0.0 {
-        let timer = Promise::new(&mut |resolve, _| {
-            // Resolving a promise cannot fail.
-            after(wait, move || drop(resolve.call0(&JsValue::NULL)));
-        });
-        let _ = JsFuture::from(timer).await;
+        sleep(wait).await;
     }
     while now_micros() < micros {
         turn().await;

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod browser;
 mod calibrating;
 pub mod compute;
+pub mod cooperating;
 mod dispatching;
 pub mod engine;
 pub mod judges;
@@ -27,8 +28,11 @@ pub mod socket;
 mod stream;
 pub mod worker;
 
-/// Starts the worker: called once, by the module's entry.
+/// Starts the worker behind the page, or the engine of one that cooperates: called once, by the module's entry.
 pub fn start() {
     console_error_panic_hook::set_once();
-    wasm_bindgen_futures::spawn_local(worker::run());
+    match cooperating::engine::asked_for() {
+        Some(backend) => wasm_bindgen_futures::spawn_local(cooperating::engine::run(backend)),
+        None => wasm_bindgen_futures::spawn_local(worker::run()),
+    }
 }

@@ -238,7 +238,8 @@ impl Link {
             self.far = Far::Simulated { edge: Box::new(SimulatedEdge::open()), connection };
             return Some(DeviceEvent::Opened { connection });
         };
-        match Socket::open(&edge.url, connection, &self.mailbox) {
+        let mailbox = self.mailbox.clone();
+        match Socket::open(&edge.url, move |event| mailbox.put(Input::Socket(connection, event))) {
             Ok(socket) => {
                 self.far = Far::Socket { socket, connection, outbox: Outbox::default() };
                 None

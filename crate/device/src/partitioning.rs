@@ -1,7 +1,7 @@
 //! How several workers share an image network, planned in the tab: its operators are measured on the engine in use, then
 //! every strategy plans for workers that are so many times slower, over the links that are wished.
 
-use crate::browser::{now_millis, turn};
+use crate::browser::{now_millis, sleep, turn};
 use burn::tensor::{Device, Tensor};
 use cleave_arch::cnn::{Network, Split, zoo};
 use cleave_model::cnn::Part;
@@ -11,6 +11,7 @@ use cleave_partition::{
 };
 use cleave_wire::ui;
 use std::cell::Cell;
+use std::hint::black_box;
 use std::rc::Rc;
 
 /// What is said meanwhile.
@@ -19,6 +20,10 @@ pub const PLANNING: &str = "Planning";
 
 /// Runs of a part, after one that warms up.
 const RUNS: usize = 3;
+/// Before each, so long nothing is computed, and so much else has gone through the caches, a line of them at a time.
+const PAUSE_MS: f64 = 3.0;
+const CACHES: usize = 16 << 20;
+const LINE: usize = 64;
 /// Values that are added to learn what adding takes.
 const ADDED: usize = 1 << 18;
 /// Set-up times of the sweep, milliseconds; the wish's own is among them.
@@ -31,6 +36,24 @@ pub struct Times {
     pub network: String,
     samples: Vec<Sample>,
     add_ms_per_value: f64,
+}
+
+impl Times {
+    /// Adds a worker that is so many times slower.
+    pub fn add_to(&self, measured: &mut Measured, slower: f64) {
+        measured.add_worker(&self.samples, self.add_ms_per_value, slower);
+    }
+
+    /// What an operator takes whole.
+    fn of(&self, operator: usize) -> f64 {
+        let whole = self.samples.iter().find(|sample| sample.operator == operator && sample.share >= 1.0);
+        whole.map_or(0.0, |sample| sample.layer_ms + sample.tail_ms)
+    }
+
+    /// What the first operators take whole, one after another.
+    pub fn whole_ms(&self, operators: usize) -> f64 {
+        (0..operators).map(|operator| self.of(operator)).sum()
+    }
 }
 
 /// Set when nobody wants the work any more.
@@ -68,10 +91,16 @@ async fn run(network: &Network, probe: &Probe, device: &Device) -> Result<Sample
     Ok(Sample { operator: probe.operator, way: probe.way, share: probe.share, layer_ms, tail_ms })
 }
 
-/// Until one value can be read: a GPU has computed all by then. Nothing to run takes no time.
+/// Until one value can be read: a GPU has computed all by then. Nothing to run takes no time. Each after a pause in which
+/// others use the caches: as a worker computes that waits for others.
 async fn median_ms<const D: usize>(work: impl Fn() -> Option<Tensor<D>>) -> Result<f64, String> {
-    let mut times = Vec::with_capacity(RUNS);
+    let (mut times, mut others) = (Vec::with_capacity(RUNS), vec![0_u8; CACHES]);
     for run in 0..=RUNS {
+        if run > 0 {
+            others.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+            black_box(&others);
+            sleep(PAUSE_MS).await;
+        }
         let start = now_millis();
         let Some(result) = work() else { return Ok(0.0) };
         let first = result.slice(std::array::from_fn::<_, D, _>(|_| 0..1));
@@ -98,7 +127,8 @@ pub fn network(wish: &ui::PartitionWish) -> Result<Network, String> {
     }
 }
 
-fn cluster(wish: &ui::PartitionWish, setup_ms: f64) -> Result<Cluster, String> {
+/// The workers of a wish, with their links.
+pub fn cluster(wish: &ui::PartitionWish, setup_ms: f64) -> Result<Cluster, String> {
     if !(2..=ui::MAX_PARTITION_WORKERS).contains(&wish.slower.len()) {
         return Err(format!("{} workers; choose 2 to {}", wish.slower.len(), ui::MAX_PARTITION_WORKERS));
     }
@@ -117,7 +147,7 @@ pub async fn plan(
     cancelled: &Cancelled,
 ) -> Result<Option<ui::Partitions>, String> {
     let mut measured = Measured::new(network);
-    wish.slower.iter().for_each(|slower| measured.add_worker(&times.samples, times.add_ms_per_value, *slower));
+    wish.slower.iter().for_each(|slower| times.add_to(&mut measured, *slower));
     let mut setups = SWEEP.to_vec();
     if !setups.contains(&wish.setup_millis) {
         setups.push(wish.setup_millis);
@@ -147,14 +177,11 @@ pub async fn plan(
             sweep.push(ui::SetupPoint { setup_millis: setup_ms, millis });
         }
     }
-    let operators = network.operators().iter().enumerate().map(|(at, operator)| {
-        let whole = times.samples.iter().find(|sample| sample.operator == at && sample.share >= 1.0);
-        ui::OperatorRow {
-            layer: operator.as_layer().to_string(),
-            output: operator.output.to_string(),
-            macs: operator.all_macs(),
-            millis: whole.map_or(0.0, |sample| sample.layer_ms + sample.tail_ms),
-        }
+    let operators = network.operators().iter().enumerate().map(|(at, operator)| ui::OperatorRow {
+        layer: operator.as_layer().to_string(),
+        output: operator.output.to_string(),
+        macs: operator.all_macs(),
+        millis: times.of(at),
     });
     Ok(Some(ui::Partitions {
         wish: wish.clone(),
@@ -170,7 +197,8 @@ fn quick(strategy: Strategy, problem: &Problem) -> Result<Plan, PartitionError> 
     if strategy == Strategy::Mixed { mixed(problem, Effort::QUICK) } else { strategy.plan(problem) }
 }
 
-fn view(strategy: Strategy, network: &Network, plan: Result<Plan, PartitionError>) -> ui::PartitionPlan {
+/// A plan as the page is told, or why there is none.
+pub fn view(strategy: Strategy, network: &Network, plan: Result<Plan, PartitionError>) -> ui::PartitionPlan {
     let mut view = ui::PartitionPlan {
         strategy: strategy.name().into(),
         failed: None,

@@ -1,7 +1,5 @@
-//! The WebSocket to a native edge.
+//! A WebSocket to a native edge.
 
-use crate::mailbox::Mailbox;
-use crate::worker::Input;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
@@ -23,17 +21,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Begins to open a socket; its events carry `connection`.
-    pub fn open(url: &str, connection: u32, mailbox: &Mailbox<Input>) -> Result<Self, String> {
+    /// Begins to open a socket; what it says is told.
+    pub fn open(url: &str, tell: impl Fn(SocketEvent) + Clone + 'static) -> Result<Self, String> {
         let socket = WebSocket::new(url).map_err(|why| crate::browser::describe(&why))?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let put = |map: fn(JsValue) -> Option<SocketEvent>| {
-            let mailbox = mailbox.clone();
-            Closure::<dyn FnMut(JsValue)>::new(move |event| {
-                if let Some(event) = map(event) {
-                    mailbox.put(Input::Socket(connection, event));
-                }
-            })
+            let tell = tell.clone();
+            Closure::<dyn FnMut(JsValue)>::new(move |event| map(event).into_iter().for_each(&tell))
         };
         let callbacks = [put(|_| Some(SocketEvent::Opened)), put(received), put(closed)];
         socket.set_onopen(Some(callbacks[0].as_ref().unchecked_ref()));

@@ -1,5 +1,6 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
+mod cooperating;
 mod dispatching;
 mod judging;
 mod measuring;
@@ -10,6 +11,7 @@ use crate::bench::{self, BenchRequest};
 use crate::browser::{now_micros, turn};
 use crate::calibrating::Calibrating;
 use crate::compute::{Finished, Jobs};
+use crate::cooperating::{Cooperating, Site};
 use crate::dispatching::Dispatching;
 use crate::engine::{self, Choice, Gpu};
 use crate::judges::Judges;
@@ -78,13 +80,13 @@ pub enum Input {
 pub async fn run() {
     let mailbox = Mailbox::default();
     port::listen(mailbox.clone());
-    serve(mailbox, Page::new(port::post)).await;
+    serve(mailbox, Page::new(port::post), Site::Workers).await;
 }
 
-/// The loop, with any source of inputs and any sink of events.
-pub async fn serve(mailbox: Mailbox<Input>, page: Page) {
+/// The loop, with any source of inputs and any sink of events, and where the engines of workers that cooperate run.
+pub async fn serve(mailbox: Mailbox<Input>, page: Page, site: Site) {
     page.post(Event::Ready { version: env!("CARGO_PKG_VERSION").into() });
-    let mut worker = Worker::new(mailbox.clone(), page);
+    let mut worker = Worker::new(mailbox.clone(), page, site);
     loop {
         let input = mailbox.take().await;
         worker.handle(input).await;
@@ -138,11 +140,18 @@ struct Worker {
     partitioning: Option<Cancelled>,
     /// What operators of image networks take, by engine.
     operator_times: Vec<(Backend, Times)>,
+    cooperating: Cooperating,
+    /// Where engines of workers that cooperate run.
+    site: Site,
 }
 
 impl Worker {
-    fn new(mailbox: Mailbox<Input>, page: Page) -> Self {
+    fn new(mailbox: Mailbox<Input>, page: Page, site: Site) -> Self {
+        let keep = mailbox.clone();
+        let keep = move |engine, times| keep.put(Input::OperatorTimes(engine, times));
         Self {
+            cooperating: Cooperating::start(page.clone(), keep),
+            site,
             link: Link::new(mailbox.clone(), page.clone()),
             jobs: Jobs::new(mailbox.clone()),
             mailbox,
@@ -267,6 +276,9 @@ impl Worker {
             Intent::OpenShared { text } => self.open_shared(text),
             Intent::Dispatch(target) => self.dispatch(target),
             Intent::Partition(wish) => self.partition(wish),
+            Intent::Cooperate(wish) => self.cooperate(wish),
+            Intent::LoseWorker(worker) => self.cooperating.lose(worker),
+            Intent::Dismiss => self.cooperating.dismiss(),
             Intent::Stop => self.stop(),
         }
     }
@@ -423,6 +435,7 @@ impl Worker {
         self.end_calibration();
         self.end_search();
         self.end_partition();
+        self.cooperating.stop();
     }
 
     /// Delivers what is due on the link now.

@@ -12,6 +12,7 @@ use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_data::validation::Validation;
 use cleave_device::browser::turn;
+use cleave_device::cooperating::Site;
 use cleave_device::judges::Judges;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
@@ -25,6 +26,9 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
+#[path = "web/cooperation.rs"]
+mod cooperation;
+
 /// A page without a face.
 struct Visitor {
     mailbox: Mailbox<Input>,
@@ -36,7 +40,7 @@ impl Visitor {
         let (mailbox, events) = (Mailbox::default(), Rc::new(RefCell::new(VecDeque::new())));
         let sink = Rc::clone(&events);
         let page = Page::new(move |event| sink.borrow_mut().push_back(event));
-        wasm_bindgen_futures::spawn_local(serve(mailbox.clone(), page));
+        wasm_bindgen_futures::spawn_local(serve(mailbox.clone(), page, Site::Here));
         let visitor = Self { mailbox, events };
         visitor.until(|event| matches!(event, Event::Ready { .. }).then_some(())).await;
         visitor.say(Intent::Start { base_url: "./".into(), preference, edge: None, link: Link::UNSHAPED });
@@ -190,6 +194,8 @@ async fn split_equals_whole_on_webgpu() {
         visitor.until(|event| matches!(event, Event::Network(_)).then_some(())).await;
         assert_equal(&visitor.run(&plan.with_cuts(vec![cut]).unwrap(), Codec::F32).await, SPLIT_F32);
     }
+    // Here, as WebGPU is opened once.
+    visitor.networks_shared_by_two_answer_the_same().await;
 }
 
 #[wasm_bindgen_test]

@@ -1,8 +1,12 @@
 //! What the page and its worker say to each other. The page holds no tensor and the worker no DOM:
 //! everything between them is one [`Intent`] or one [`Event`], carried by `postMessage`.
 
+mod cooperation;
 mod partition;
 
+pub use cooperation::{
+    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Score, Whole, WorkerState,
+};
 pub use partition::{
     MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
     WorkerActivity, WorkerSpan,
@@ -110,6 +114,12 @@ pub enum Intent {
     Dispatch(Option<Target>),
     /// Plan how several workers share an image network, by every strategy; [`Event::Partitions`] tells.
     Partition(PartitionWish),
+    /// Run a partition over real workers; [`Event::Cooperated`] tells. They stay for the next wish of the same workers.
+    Cooperate(CooperationWish),
+    /// Lose the worker with this number, counted from 0, now: its work is planned anew over the others.
+    LoseWorker(usize),
+    /// The workers are not needed any more.
+    Dismiss,
     /// Ends a stream, or whatever long work is under way.
     Stop,
 }
@@ -154,6 +164,10 @@ pub enum Event {
     Dispatch(Dispatch),
     /// What every strategy makes of a wish, as [`Intent::Partition`] asked.
     Partitions(Partitions),
+    /// The workers of a cooperation, the tab's first: after every change of one of them; none when all are dismissed.
+    Workers(Vec<WorkerState>),
+    /// What came of a partition that was run, as [`Intent::Cooperate`] asked.
+    Cooperated(Box<Cooperated>),
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.

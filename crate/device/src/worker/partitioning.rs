@@ -2,6 +2,7 @@
 
 use super::{Input, Worker};
 use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times};
+use cleave_arch::cnn::Network;
 use cleave_wire::ui::{Backend, Event, PartitionWish};
 
 /// What is said when it cannot be done.
@@ -16,11 +17,7 @@ impl Worker {
         };
         let cancelled = Cancelled::default();
         self.partitioning = Some(cancelled.clone());
-        let known = self
-            .operator_times
-            .iter()
-            .find(|(engine, times)| *engine == self.engine.backend && times.network == network.to_string());
-        let known = known.map(|(_, times)| times.clone());
+        let known = self.known_times(&network);
         let (device, engine) = (self.engine.device.clone(), self.engine.backend);
         let (page, mailbox) = (self.page.clone(), self.mailbox.clone());
         wasm_bindgen_futures::spawn_local(async move {
@@ -46,6 +43,13 @@ impl Worker {
                 Err(why) => page.fail(WHAT, &why, "Choose a smaller network, or other workers, and plan again."),
             }
         });
+    }
+
+    /// What the network's operators take on the engine in use, if they have been measured.
+    pub(super) fn known_times(&self, network: &Network) -> Option<Times> {
+        let name = network.to_string();
+        let own = |(engine, times): &&(Backend, Times)| *engine == self.engine.backend && times.network == name;
+        self.operator_times.iter().find(own).map(|(_, times)| times.clone())
     }
 
     /// Keeps what operators take on an engine, instead of what was known of the same.

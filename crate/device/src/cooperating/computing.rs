@@ -1,0 +1,116 @@
+//! What computes for one worker of an image network: takes calls one after another, each to its end.
+
+use crate::browser::now_micros;
+use crate::mailbox::Mailbox;
+use burn::tensor::Device;
+use cleave_arch::cnn::{Network, Schedule};
+use cleave_model::Weights;
+use cleave_model::cnn::{CnnWeights, Member};
+use cleave_session::Micros;
+use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
+use peak_alloc::PeakAlloc;
+use std::sync::Arc;
+
+/// A call, with the file of weights that it reads.
+pub struct Job {
+    pub call: EngineCall,
+    pub file: Option<Arc<[u8]>>,
+}
+
+/// Takes jobs from the mailbox until there is none, and tells what comes of them.
+pub async fn work(jobs: Mailbox<Option<Job>>, device: Device, tell: impl Fn(EngineEvent)) {
+    let mut computing = Computing { device, member: None, empty_bytes: 0 };
+    while let Some(job) = jobs.take().await {
+        if let Some(event) = computing.answer(job).await {
+            tell(event);
+        }
+    }
+}
+
+struct Computing {
+    device: Device,
+    member: Option<Member>,
+    /// What this module's memory held before the member was there.
+    empty_bytes: usize,
+}
+
+impl Computing {
+    async fn answer(&mut self, Job { call, file }: Job) -> Option<EngineEvent> {
+        Some(match call {
+            EngineCall::Load { group, network, schedule, worker, weights, .. } => {
+                self.member = None;
+                // The file goes again.
+                let file_bytes = file.as_ref().map_or(0, |file| file.len());
+                self.empty_bytes = PeakAlloc.current_usage().saturating_sub(file_bytes);
+                let loaded = match (weights, file) {
+                    (WeightSource::Seeded(seed), _) => {
+                        self.load(&network, &schedule, worker, &CnnWeights::Seeded(seed))
+                    }
+                    (WeightSource::File(_), Some(file)) => {
+                        stored(&network, &file).and_then(|weights| self.load(&network, &schedule, worker, &weights))
+                    }
+                    (WeightSource::File(_), None) => return Some(EngineEvent::WeightsMissing { group }),
+                };
+                PeakAlloc.reset_peak_usage();
+                match loaded {
+                    Ok(weight_bytes) => EngineEvent::Loaded { group, weight_bytes },
+                    Err(why) => EngineEvent::LoadFailed { group, why },
+                }
+            }
+            EngineCall::Make { job, stage, kept, received, cut, .. } => {
+                let started = Micros(now_micros());
+                let result = match &mut self.member {
+                    Some(member) => {
+                        if kept.is_empty() {
+                            member.forget();
+                        }
+                        member.make(stage, received, &cut).await.map_err(|why| why.to_string())
+                    }
+                    None => Err(NOTHING.to_owned()),
+                };
+                self.computed(job, result, started)
+            }
+            EngineCall::Finish { job, stage, received, cut, .. } => {
+                let started = Micros(now_micros());
+                let result = match &mut self.member {
+                    Some(member) => member.finish(stage, received, &cut).await.map_err(|why| why.to_string()),
+                    None => Err(NOTHING.to_owned()),
+                };
+                self.computed(job, result, started)
+            }
+            EngineCall::Forget { .. } => {
+                self.member.iter_mut().for_each(Member::forget);
+                return None;
+            }
+            EngineCall::Unload => {
+                self.member = None;
+                return None;
+            }
+        })
+    }
+
+    /// Bytes of the weights that it holds then.
+    fn load(
+        &mut self,
+        network: &Arc<Network>,
+        schedule: &Arc<Schedule>,
+        worker: usize,
+        weights: &CnnWeights,
+    ) -> Result<u64, String> {
+        let member = Member::new(network.clone(), schedule.clone(), worker, weights, &self.device);
+        self.member = Some(member.map_err(|why| why.to_string())?);
+        Ok(schedule.memory(network)[worker].weights)
+    }
+
+    fn computed(&self, job: u64, result: Result<Vec<Vec<f32>>, String>, started: Micros) -> EngineEvent {
+        let peak_bytes = PeakAlloc.peak_usage().saturating_sub(self.empty_bytes) as u64;
+        EngineEvent::Computed { job, result, started, finished: Micros(now_micros()), peak_bytes }
+    }
+}
+
+const NOTHING: &str = "no weights are loaded";
+
+fn stored(network: &Network, file: &[u8]) -> Result<CnnWeights, String> {
+    let weights = Weights::from_safetensors(file).map_err(|why| why.to_string())?;
+    CnnWeights::stored(network, weights).map_err(|why| why.to_string())
+}

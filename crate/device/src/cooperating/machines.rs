@@ -1,0 +1,421 @@
+//! The machines that cooperate, and what lies between them: the coordinator's and those of this browser's workers live on
+//! this thread, each with an engine elsewhere; native edges are reached by sockets. Here messages are only carried.
+//!
+//! Workers of this browser reach each other within it, and native edges by a socket of their own; an edge reaches none of
+//! them, so that what it sends them goes through the coordinator.
+
+use super::Order;
+use super::engine::{Engine, Said, Site, Tell};
+use crate::browser::now_micros;
+use crate::socket::{Socket, SocketEvent};
+use burn::tensor::Device;
+use cleave_session::cooperate::{
+    Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, Line, Member, MemberConfig,
+    MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting, no_such_group,
+};
+use cleave_session::{Micros, Model, TokenCheck};
+use cleave_wire::Limits;
+use cleave_wire::cooperate::Role;
+use cleave_wire::ui::{Backend, EdgeAddress, MemberWish};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Starting a worker fetches nothing, but WebGPU compiles every kernel, which a software adapter does for ten seconds.
+const STARTING: Micros = Micros::from_millis(60_000);
+
+/// Before the place of a worker of this browser.
+const TAB: &str = "tab:";
+
+/// What happens to the machines.
+pub enum Happening {
+    Coordinator(CoordinatorEvent),
+    Member(usize, MemberEvent),
+    /// The engine of this place says something.
+    Engine(usize, Said),
+    /// Something may be due.
+    Tick,
+}
+
+/// The far end of a member's line.
+enum Far {
+    /// Its greeting, which says whose it is, goes to the worker at this place.
+    Greeting(usize),
+    Tab(usize, Line),
+    Socket(Socket),
+}
+
+/// A worker of this browser.
+struct Tab {
+    engine: Engine,
+    /// Once its engine is ready; never the coordinator's.
+    member: Option<Box<Member>>,
+    lines: HashMap<Line, Far>,
+}
+
+/// All of them. The place of the coordinator is 0.
+pub struct Machines {
+    coordinator: Coordinator,
+    wishes: Vec<MemberWish>,
+    tabs: HashMap<usize, Tab>,
+    sockets: HashMap<usize, Socket>,
+    site: Site,
+    backend: Backend,
+    device: Device,
+    seed: u64,
+    file: Option<Model>,
+    lost: Option<String>,
+    put: Rc<dyn Fn(Happening)>,
+}
+
+/// What a worker of this browser calls itself.
+pub fn browser_name(place: usize) -> String {
+    if place == 0 { "this tab".into() } else { format!("browser {}", place + 1) }
+}
+
+impl Machines {
+    /// The workers of an order; what happens to them later is `put`, for [`Self::take`].
+    pub fn new(order: &Order, seed: u64, put: impl Fn(Happening) + 'static) -> Result<Self, String> {
+        let wishes = order.wish.members.clone();
+        let member = |(at, wish): (usize, &MemberWish)| match wish {
+            MemberWish::Browser => {
+                let (name, address) = (browser_name(at + 1), format!("{TAB}{}", at + 1));
+                Ok(MemberSpec { name, token: String::new(), address })
+            }
+            MemberWish::Edge(EdgeAddress { url, token }) => {
+                let address = address(url).map_err(|why| format!("worker {}: {why}", at + 2))?;
+                Ok(MemberSpec { name: String::new(), token: token.clone(), address })
+            }
+        };
+        let members = wishes.iter().enumerate().map(member).collect::<Result<_, String>>()?;
+        let config = CoordinatorConfig {
+            name: browser_name(0),
+            handshake_timeout: STARTING,
+            seed,
+            ..CoordinatorConfig::default()
+        };
+        Ok(Self {
+            coordinator: Coordinator::new(config, members),
+            wishes,
+            tabs: HashMap::new(),
+            sockets: HashMap::new(),
+            site: order.site,
+            backend: order.backend,
+            device: order.device.clone(),
+            seed,
+            file: None,
+            lost: None,
+            put: Rc::new(put),
+        })
+    }
+
+    /// Starts the own engine; when it is ready, everybody is connected to.
+    pub fn start(&mut self) -> Result<(), String> {
+        self.start_engine(0)
+    }
+
+    /// Whether these are the workers of an order.
+    pub fn are(&self, order: &Order) -> bool {
+        self.wishes == order.wish.members && self.backend == order.backend
+    }
+
+    /// The file that engines read from now on.
+    pub fn use_file(&mut self, file: Option<Model>) {
+        self.file = file;
+    }
+
+    /// Emulates slower workers of this browser, by place; edges are as fast as they are.
+    pub fn slow_down(&self, slower: &[f64]) {
+        for (place, tab) in &self.tabs {
+            tab.engine.slow_down(slower.get(*place).copied().unwrap_or(1.0));
+        }
+    }
+
+    /// Ends a member as an accident would.
+    pub fn lose(&mut self, place: usize) -> Vec<CoordinatorEffect> {
+        let why = "it was ended here, on purpose".to_owned();
+        self.sockets.remove(&place);
+        match self.tabs.contains_key(&place) {
+            true => self.take(Happening::Engine(place, Said::Lost(why))),
+            false => self.take(Happening::Coordinator(CoordinatorEvent::Closed { place, why })),
+        }
+    }
+
+    /// When [`Happening::Tick`] must come at the latest.
+    pub fn next_wake(&self) -> Option<Micros> {
+        let members = self.tabs.values().filter_map(|tab| tab.member.as_ref()?.next_wake());
+        members.chain(self.coordinator.next_wake()).min()
+    }
+
+    /// Does what follows from a happening, and returns what is for the owner: everything but `Connect`, `Send`,
+    /// `Disconnect` and `Engine`.
+    pub fn take(&mut self, happening: Happening) -> Vec<CoordinatorEffect> {
+        let (mut queue, mut told) = (VecDeque::from([happening]), Vec::new());
+        while let Some(happening) = queue.pop_front() {
+            match happening {
+                Happening::Coordinator(event) => {
+                    for effect in self.coordinator.handle(event, now()) {
+                        told.extend(self.coordinate(effect, &mut queue));
+                    }
+                }
+                Happening::Member(place, event) => self.member(place, event, &mut queue),
+                Happening::Engine(place, said) => self.said(place, said, &mut queue),
+                Happening::Tick => {
+                    queue.push_back(Happening::Coordinator(CoordinatorEvent::Tick));
+                    let due = |tab: &Tab| {
+                        tab.member.as_ref().is_some_and(|member| member.next_wake().is_some_and(|wake| wake <= now()))
+                    };
+                    let places = self.tabs.iter().filter(|(_, tab)| due(tab)).map(|(place, _)| *place);
+                    queue.extend(places.map(|place| Happening::Member(place, MemberEvent::Tick)));
+                }
+            }
+        }
+        told
+    }
+
+    // ---- engines
+
+    fn start_engine(&mut self, place: usize) -> Result<(), String> {
+        let put = Rc::clone(&self.put);
+        let tell: Tell = Rc::new(move |said| put(Happening::Engine(place, said)));
+        let engine = Engine::start(self.site, self.backend, &self.device, tell)?;
+        self.tabs.insert(place, Tab { engine, member: None, lines: HashMap::new() });
+        Ok(())
+    }
+
+    fn said(&mut self, place: usize, said: Said, queue: &mut VecDeque<Happening>) {
+        match (place, said) {
+            (0, Said::Ready) => queue.push_back(Happening::Coordinator(CoordinatorEvent::Connect)),
+            (0, Said::Event(event)) => queue.push_back(Happening::Coordinator(CoordinatorEvent::Engine(event))),
+            (0, Said::Lost(why)) => self.lost = Some(why),
+            (_, Said::Ready) => {
+                let Some(tab) = self.tabs.get_mut(&place) else { return };
+                let token = TokenCheck::new(|token| token.is_empty());
+                let limits = Limits { max_model_bytes: u64::MAX, ..Limits::DEFAULT };
+                let config = MemberConfig {
+                    limits,
+                    seed: self.seed.wrapping_add(place as u64),
+                    ..MemberConfig::new(token, browser_name(place))
+                };
+                tab.member = Some(Box::new(Member::new(config, now())));
+                queue.push_back(Happening::Coordinator(CoordinatorEvent::Opened { place }));
+            }
+            (_, Said::Event(event)) => queue.push_back(Happening::Member(place, MemberEvent::Engine(event))),
+            (_, Said::Lost(why)) => self.end(place, why, queue),
+        }
+    }
+
+    /// Why the coordinator cannot compute any more.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    fn call(&self, place: usize, call: EngineCall) -> Result<(), String> {
+        let file = match &call {
+            EngineCall::Load { weights: WeightSource::File(hash), .. } => {
+                self.file.as_ref().filter(|file| file.hash == *hash).map(|file| Arc::clone(&file.bytes))
+            }
+            _ => None,
+        };
+        self.tabs.get(&place).map_or_else(|| Err("it has ended".to_owned()), |tab| tab.engine.call(call, file))
+    }
+
+    // ---- the coordinator
+
+    fn coordinate(&mut self, effect: CoordinatorEffect, queue: &mut VecDeque<Happening>) -> Option<CoordinatorEffect> {
+        match effect {
+            CoordinatorEffect::Connect { place } => {
+                if let Err(why) = self.connect(place) {
+                    queue.push_back(Happening::Coordinator(CoordinatorEvent::Closed { place, why }));
+                }
+            }
+            CoordinatorEffect::Send { place, bytes } if self.tabs.contains_key(&place) => {
+                let line = Line::Coordinator;
+                queue.push_back(Happening::Member(place, MemberEvent::Received { line, bytes }));
+            }
+            CoordinatorEffect::Send { place, bytes } => {
+                self.sockets.get(&place).into_iter().for_each(|socket| socket.send(&bytes));
+            }
+            CoordinatorEffect::Disconnect { place } => {
+                self.sockets.remove(&place);
+                self.forget(place, queue);
+            }
+            CoordinatorEffect::Engine(call) => {
+                if let Err(why) = self.call(0, call) {
+                    self.said(0, Said::Lost(why), queue);
+                }
+            }
+            told => return Some(told),
+        }
+        None
+    }
+
+    fn connect(&mut self, place: usize) -> Result<(), String> {
+        match self.wishes.get(place - 1) {
+            Some(MemberWish::Edge(EdgeAddress { url, .. })) => {
+                let put = Rc::clone(&self.put);
+                let tell = move |event| {
+                    put(Happening::Coordinator(match event {
+                        SocketEvent::Opened => CoordinatorEvent::Opened { place },
+                        SocketEvent::Received(bytes) => CoordinatorEvent::Received { place, bytes },
+                        SocketEvent::Closed(why) => CoordinatorEvent::Closed { place, why },
+                    }));
+                };
+                self.sockets.insert(place, Socket::open(&route(url)?, tell)?);
+                Ok(())
+            }
+            _ => self.start_engine(place),
+        }
+    }
+
+    // ---- members of this browser
+
+    fn member(&mut self, place: usize, event: MemberEvent, queue: &mut VecDeque<Happening>) {
+        let Some(member) = self.tabs.get_mut(&place).and_then(|tab| tab.member.as_mut()) else { return };
+        for effect in member.handle(event, now()) {
+            self.perform(place, effect, queue);
+        }
+    }
+
+    fn perform(&mut self, place: usize, effect: MemberEffect, queue: &mut VecDeque<Happening>) {
+        match effect {
+            MemberEffect::Connect { line, address } => {
+                let event = match self.open(place, line, &address) {
+                    Ok(true) => MemberEvent::Opened { line },
+                    // The socket tells.
+                    Ok(false) => return,
+                    Err(why) => MemberEvent::Closed { line, why },
+                };
+                queue.push_back(Happening::Member(place, event));
+            }
+            MemberEffect::Send { line: Line::Coordinator, bytes } => {
+                queue.push_back(Happening::Coordinator(CoordinatorEvent::Received { place, bytes }));
+            }
+            MemberEffect::Send { line, bytes } => self.send(place, line, bytes, queue),
+            MemberEffect::Close { line: Line::Coordinator, why } => self.end(place, why, queue),
+            MemberEffect::Close { line, .. } => {
+                let far = self.tabs.get_mut(&place).and_then(|tab| tab.lines.remove(&line));
+                self.close(far, queue);
+            }
+            MemberEffect::Engine(call) => {
+                if let Err(why) = self.call(place, call) {
+                    self.end(place, why, queue);
+                }
+            }
+            MemberEffect::StoreWeights { model, .. } => {
+                // Its engine was given the file by this thread, which has it.
+                let why = "a worker of this browser has its files".to_owned();
+                queue.push_back(Happening::Member(place, MemberEvent::WeightsRejected { model, why }));
+            }
+        }
+    }
+
+    /// Whether it is open at once.
+    fn open(&mut self, place: usize, line: Line, address: &str) -> Result<bool, String> {
+        let there = address.strip_prefix(TAB).and_then(|place| place.parse().ok());
+        let far = match there {
+            Some(there) => Far::Greeting(there),
+            None => {
+                let put = Rc::clone(&self.put);
+                let tell = move |event| {
+                    put(Happening::Member(
+                        place,
+                        match event {
+                            SocketEvent::Opened => MemberEvent::Opened { line },
+                            SocketEvent::Received(bytes) => MemberEvent::Received { line, bytes },
+                            SocketEvent::Closed(why) => MemberEvent::Closed { line, why },
+                        },
+                    ));
+                };
+                Far::Socket(Socket::open(&route(address)?, tell)?)
+            }
+        };
+        if let Some(tab) = self.tabs.get_mut(&place) {
+            tab.lines.insert(line, far);
+        }
+        Ok(there.is_some())
+    }
+
+    fn send(&mut self, place: usize, line: Line, bytes: Vec<u8>, queue: &mut VecDeque<Happening>) {
+        let Some(tab) = self.tabs.get_mut(&place) else { return };
+        match tab.lines.get(&line) {
+            Some(Far::Socket(socket)) => socket.send(&bytes),
+            Some(Far::Tab(there, line)) => {
+                queue.push_back(Happening::Member(*there, MemberEvent::Received { line: *line, bytes }));
+            }
+            Some(Far::Greeting(there)) => {
+                let there = *there;
+                self.greet(place, line, there, &bytes, queue);
+            }
+            None => {}
+        }
+    }
+
+    /// A member of this browser has connected to another.
+    fn greet(&mut self, place: usize, line: Line, there: usize, bytes: &[u8], queue: &mut VecDeque<Happening>) {
+        let greeted = match greeting(bytes, &Limits::DEFAULT) {
+            Ok(Role::Peer { group, worker }) => {
+                let member = |tab: &&mut Tab| tab.member.as_ref().is_some_and(|member| member.group() == Some(group));
+                let tab = self.tabs.get_mut(&there).filter(member).ok_or_else(no_such_group);
+                tab.map(|tab| (tab, Line::From { group, worker }))
+            }
+            Ok(Role::Coordinator) => Err(no_such_group()),
+            Err(answer) => Err(answer),
+        };
+        match greeted {
+            Ok((tab, theirs)) => {
+                tab.lines.insert(theirs, Far::Tab(place, line));
+                queue.push_back(Happening::Member(there, MemberEvent::Opened { line: theirs }));
+                if let Some(tab) = self.tabs.get_mut(&place) {
+                    tab.lines.insert(line, Far::Tab(there, theirs));
+                }
+            }
+            Err(bytes) => {
+                queue.push_back(Happening::Member(place, MemberEvent::Received { line, bytes }));
+                let why = "the other side closed the connection".to_owned();
+                queue.push_back(Happening::Member(place, MemberEvent::Closed { line, why }));
+            }
+        }
+    }
+
+    /// Tells whoever was at the far end; a socket closes by itself.
+    fn close(&mut self, far: Option<Far>, queue: &mut VecDeque<Happening>) {
+        let Some(Far::Tab(there, line)) = far else { return };
+        if let Some(tab) = self.tabs.get_mut(&there) {
+            tab.lines.remove(&line);
+        }
+        let why = "the other side closed the connection".to_owned();
+        queue.push_back(Happening::Member(there, MemberEvent::Closed { line, why }));
+    }
+
+    /// A member of this browser is there no more.
+    fn end(&mut self, place: usize, why: String, queue: &mut VecDeque<Happening>) {
+        self.forget(place, queue);
+        queue.push_back(Happening::Coordinator(CoordinatorEvent::Closed { place, why }));
+    }
+
+    fn forget(&mut self, place: usize, queue: &mut VecDeque<Happening>) {
+        if let Some(tab) = self.tabs.remove(&place) {
+            tab.lines.into_values().for_each(|far| self.close(Some(far), queue));
+        }
+    }
+}
+
+fn now() -> Micros {
+    Micros(now_micros())
+}
+
+/// `ws://HOST:PORT`, as members are told of each other.
+fn address(url: &str) -> Result<String, String> {
+    let url = url.trim().trim_end_matches('/');
+    let host = ["ws://", "wss://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(url.to_owned()),
+        _ => Err(format!("\"{url}\" is no address; an address is ws://HOST:PORT")),
+    }
+}
+
+/// Where a worker takes coordinators and other members.
+fn route(url: &str) -> Result<String, String> {
+    Ok(format!("{}/cooperate", address(url)?))
+}

@@ -1,0 +1,347 @@
+//! A wish from beginning to end: the network whole in this tab, how fast each worker is, the plan, the runs.
+//!
+//! How fast a worker is, is measured as it will be used: it runs the network up to its first fully connected layer alone,
+//! by the same messages, and the milliseconds that it computes are held against those of the operators measured here.
+
+use super::told::{self, Ran, busy_ms};
+use super::{Driver, Halt, Order, Trained, check, image, weights};
+use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times, cluster};
+use cleave_arch::cnn::{Kind, Network, Partition};
+use cleave_partition::{Measured, Only, PartitionError, Plan, Problem, Strategy};
+use cleave_session::Micros;
+use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, Plan as Group, RunReport, Uplink, Weights};
+use cleave_wire::LinkShape;
+use cleave_wire::ui::{Cooperated, Event, PartitionWish};
+use std::sync::Arc;
+
+/// What is said meanwhile.
+const WHOLE: &str = "Running it whole in this tab";
+const SPEEDS: &str = "Learning how fast each worker is";
+const RUNNING: &str = "Running";
+pub(super) const PHASES: [&str; 5] = [MEASURING, PLANNING, WHOLE, SPEEDS, RUNNING];
+
+/// For anything to come, beside so many times what a run is predicted to take: browsers pause and compile.
+const PATIENCE_MS: f64 = 5_000.0;
+const PATIENCE_TIMES: f64 = 5.0;
+
+/// What has been learnt of the workers.
+#[derive(Default)]
+pub(super) struct Known {
+    /// For which network, made how many times slower.
+    of: Option<(Network, Vec<f64>)>,
+    /// How many times slower than the operators were measured each place is.
+    slower: Vec<Option<f64>>,
+    /// What a message takes between this tab and each place, milliseconds, whatever is imposed.
+    latencies_ms: Vec<f64>,
+    /// The plan that was made last: for which wish, by which strategy, over which places, with which speeds.
+    planned: Option<(PartitionWish, Strategy, Vec<usize>, Plan)>,
+}
+
+/// The group that is ready.
+pub(super) struct Formed {
+    group: Group,
+    weight_bytes: Vec<u64>,
+    relayed: Vec<(usize, usize)>,
+}
+
+/// A run with its answer.
+pub(super) struct Answer {
+    pub values: Vec<f32>,
+    pub report: RunReport,
+}
+
+/// Who goes on when somebody is lost.
+enum Loss<'a> {
+    /// Nobody: this one's work is not needed without it.
+    GiveUp,
+    /// Those that remain, by another plan.
+    Replan(&'a Sharing<'a>),
+}
+
+/// What a plan is made of.
+struct Sharing<'a> {
+    order: &'a Order,
+    strategy: Strategy,
+    times: &'a Times,
+    weights: &'a Weights,
+}
+
+impl Driver {
+    pub(super) async fn carry_out(&mut self, order: &Order, cancelled: &Cancelled) -> Result<Cooperated, Halt> {
+        let wish = &order.wish;
+        check(wish).map_err(Halt::Failed)?;
+        let strategy: Strategy = wish.strategy.parse().map_err(|why: PartitionError| Halt::because(why))?;
+        let (image, image_name) = image(&wish.image, &order.network).map_err(Halt::Failed)?;
+        let trained = weights(&order.network, &order.base_url).await.map_err(Halt::Failed)?;
+        let times = self.times(order, cancelled).await?;
+        self.assemble(order).await?;
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        team.gone.clear();
+        team.machines.slow_down(&wish.partition.slower);
+        team.machines.use_file(match &trained.weights {
+            Weights::File(file) => Some(file.clone()),
+            Weights::Seeded(_) => None,
+        });
+        self.learn(order, &times).await?;
+        let whole = match wish.check {
+            true => Some(self.whole(order, &trained, &image).await?),
+            false => None,
+        };
+        let sharing = Sharing { order, strategy, times: &times, weights: &trained.weights };
+        let answers = self.share(&sharing, &image).await?;
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        let formed = team.formed.as_ref().ok_or(Halt::Stopped)?;
+        let places = &formed.group.places;
+        let plan = sharing.with_problem(places, &team.known, &formed.relayed, |problem| {
+            Plan::new(problem, formed.group.partition.clone())
+        });
+        let slower = places.iter().map(|place| team.known.slower(*place)).collect();
+        Ok(told::cooperated(Ran {
+            order,
+            strategy,
+            plan: plan?,
+            answers: &answers,
+            places,
+            slower,
+            weight_bytes: &formed.weight_bytes,
+            relayed: &formed.relayed,
+            gone: team.gone.clone(),
+            whole,
+            card: trained.card.as_ref(),
+            image: image_name,
+        }))
+    }
+
+    /// What the operators take in this tab.
+    async fn times(&mut self, order: &Order, cancelled: &Cancelled) -> Result<Times, Halt> {
+        if let Some(times) = &order.times {
+            return Ok(times.clone());
+        }
+        let tell = |what: &str, done: usize, total: usize| self.progress(what, done, total);
+        let times = partitioning::measure(&order.network, &order.device, &tell, cancelled).await;
+        let times = times.map_err(Halt::Failed)?.ok_or(Halt::Stopped)?;
+        (self.keep)(order.backend, times.clone());
+        Ok(times)
+    }
+
+    /// The unsplit answer, and what it takes.
+    async fn whole(&mut self, order: &Order, trained: &Trained, image: &[f32]) -> Result<(Vec<f32>, f64), Halt> {
+        self.progress(WHOLE, 0, 0);
+        let group = alone(&order.network, 0, &trained.weights);
+        let answers = self.run_group(group, image, 2, 0.0, &Loss::GiveUp).await?;
+        let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
+        let millis = answer.report.answered.0.saturating_sub(answer.report.started.0) as f64 / 1e3;
+        Ok((answer.values, millis))
+    }
+
+    /// Learns how fast everyone is who is not known yet.
+    async fn learn(&mut self, order: &Order, times: &Times) -> Result<(), Halt> {
+        let of = (order.network.clone(), order.wish.partition.slower.clone());
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        if team.known.of.as_ref() != Some(&of) {
+            let places = team.states.len();
+            let (slower, latencies_ms) = (vec![None; places], vec![0.0; places]);
+            team.known = Known { of: Some(of), slower, latencies_ms, planned: None };
+        }
+        let beginning = beginning(&order.network);
+        let operators = beginning.operators().len();
+        let image = vec![0.5; beginning.input().values() as usize];
+        for place in self.places() {
+            let known = self.team.as_ref().is_some_and(|team| team.known.slower[place].is_some());
+            if known {
+                continue;
+            }
+            self.progress(SPEEDS, place, order.wish.members.len() + 1);
+            // The weights do not count, only their number.
+            let group = alone(&beginning, place, &Weights::Seeded(0));
+            let answers = match self.run_group(group, &image, 4, 0.0, &Loss::GiveUp).await {
+                Ok(answers) => answers,
+                // Whoever is lost needs no speed.
+                Err(Halt::Failed(_)) if !self.places().contains(&place) => continue,
+                Err(halt) => return Err(halt),
+            };
+            // The first one warms up; the median counts.
+            let busy = answers[1..].iter().map(|answer| answer.report.workers.last().map_or(0.0, busy_ms));
+            let mut busy: Vec<f64> = busy.collect();
+            busy.sort_by(f64::total_cmp);
+            let slower = busy[busy.len() / 2] / times.whole_ms(operators).max(f64::MIN_POSITIVE);
+            let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+            // Too fast for the clock: as fast as here.
+            team.known.slower[place] = Some(if slower.is_finite() && slower > 0.0 { slower } else { 1.0 });
+        }
+        Ok(())
+    }
+
+    /// Runs the image as often as it is wished, after one that warms up a group that is new.
+    async fn share(&mut self, sharing: &Sharing<'_>, image: &[f32]) -> Result<Vec<Answer>, Halt> {
+        let group = self.planned(sharing, self.places())?;
+        let team = self.team.as_ref().ok_or(Halt::Stopped)?;
+        let predicted_ms = team.known.planned.as_ref().map_or(0.0, |(.., plan)| plan.total_ms());
+        let is_new = !team.formed.as_ref().is_some_and(|formed| same(&formed.group, &group));
+        let runs = sharing.order.wish.runs + usize::from(is_new);
+        let mut answers = self.run_group(group, image, runs, predicted_ms, &Loss::Replan(sharing)).await?;
+        if is_new && answers.len() > 1 {
+            answers.remove(0);
+        }
+        Ok(answers)
+    }
+
+    /// A plan over these places.
+    fn planned(&mut self, sharing: &Sharing, places: Vec<usize>) -> Result<Group, Halt> {
+        let wish = &sharing.order.wish.partition;
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        let same = team
+            .known
+            .planned
+            .as_ref()
+            .filter(|(of, strategy, over, _)| (of, *strategy, over) == (wish, sharing.strategy, &places));
+        let plan = match same {
+            Some((.., plan)) => plan.clone(),
+            None => {
+                self.page.post(Event::Progress { what: PLANNING.into(), done: 0, total: 0 });
+                let plan = sharing.with_problem(&places, &team.known, &[], |problem| sharing.strategy.plan(problem));
+                let plan = plan?;
+                team.known.planned = Some((wish.clone(), sharing.strategy, places.clone(), plan.clone()));
+                plan
+            }
+        };
+        let uplinks = vec![uplink(wish); places.len()];
+        let network = Arc::new(sharing.order.network.clone());
+        Ok(Group { network, partition: plan.partition, places, weights: sharing.weights.clone(), uplinks })
+    }
+
+    /// Forms the group, unless it is there already, and runs the image so often.
+    async fn run_group(
+        &mut self,
+        group: Group,
+        image: &[f32],
+        runs: usize,
+        predicted_ms: f64,
+        loss: &Loss<'_>,
+    ) -> Result<Vec<Answer>, Halt> {
+        let patience = Micros(((PATIENCE_MS + PATIENCE_TIMES * predicted_ms) * 1e3) as u64);
+        let (mut answers, mut values): (Vec<Answer>, _) = (Vec::with_capacity(runs), Vec::new());
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        team.told.clear();
+        let mut group = group;
+        let mut is_submitted = team.formed.as_ref().is_some_and(|formed| same(&formed.group, &group));
+        if is_submitted {
+            self.submit(image, patience);
+        } else {
+            self.form(group.clone());
+        }
+        while answers.len() < runs {
+            match self.effect().await? {
+                CoordinatorEffect::Ready { weight_bytes, relayed, latencies } => {
+                    let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+                    for (place, latency) in group.places.iter().zip(latencies) {
+                        team.known.latencies_ms[*place] = latency.0 as f64 / 1e3;
+                    }
+                    team.formed = Some(Formed { group: group.clone(), weight_bytes, relayed });
+                    if !is_submitted {
+                        self.submit(image, patience);
+                    }
+                    is_submitted = true;
+                }
+                CoordinatorEffect::Answered { values: answer, .. } => values = answer,
+                CoordinatorEffect::Ended(report) => {
+                    answers.push(Answer { values: std::mem::take(&mut values), report: *report });
+                    if let Loss::Replan(_) = loss {
+                        self.progress(RUNNING, answers.len(), runs + 1);
+                    }
+                    if answers.len() < runs {
+                        self.submit(image, patience);
+                    }
+                }
+                CoordinatorEffect::NeedPlan { places } => {
+                    self.team.iter_mut().for_each(|team| team.formed = None);
+                    group = match loss {
+                        _ if group.places.iter().all(|place| places.contains(place)) => group,
+                        Loss::Replan(sharing) => self.planned(sharing, places)?,
+                        Loss::GiveUp => return Err(Halt::Failed("a worker was lost; run it again".into())),
+                    };
+                    self.form(group.clone());
+                }
+                CoordinatorEffect::PlanRefused(why) => return Err(Halt::because(why)),
+                CoordinatorEffect::Failed { error, .. } => return Err(Halt::because(error)),
+                _ => {}
+            }
+        }
+        Ok(answers)
+    }
+
+    fn form(&mut self, group: Group) {
+        self.team.iter_mut().for_each(|team| team.formed = None);
+        self.event(CoordinatorEvent::Plan(group));
+    }
+
+    fn submit(&mut self, image: &[f32], patience: Micros) {
+        let Some(team) = &mut self.team else { return };
+        team.runs += 1;
+        let run = team.runs;
+        self.event(CoordinatorEvent::Submit { run, image: image.to_vec(), patience });
+    }
+}
+
+impl Known {
+    /// As fast as measured here, until it is known.
+    fn slower(&self, place: usize) -> f64 {
+        self.slower.get(place).copied().flatten().unwrap_or(1.0)
+    }
+}
+
+impl Sharing<'_> {
+    fn with_problem<T>(
+        &self,
+        places: &[usize],
+        known: &Known,
+        relayed: &[(usize, usize)],
+        work: impl FnOnce(&Problem) -> Result<T, PartitionError>,
+    ) -> Result<T, Halt> {
+        let Order { wish, network, .. } = self.order;
+        let mut measured = Measured::new(network);
+        (0..wish.partition.slower.len()).for_each(|place| self.times.add_to(&mut measured, known.slower(place)));
+        let cluster = cluster(&wish.partition, wish.partition.setup_millis).map_err(Halt::Failed)?;
+        let times = Only { times: &measured, workers: places.to_vec() };
+        let latencies: Vec<f64> = places.iter().map(|place| known.latencies_ms[*place]).collect();
+        let cluster =
+            cluster.only(places).and_then(|cluster| cluster.with_relayed(relayed)?.with_latencies(&latencies));
+        cluster.and_then(|cluster| work(&Problem::new(network, &cluster, &times)?)).map_err(Halt::because)
+    }
+}
+
+/// All of it by one place; another's is sent to it and back, as fast as may be.
+fn alone(network: &Network, place: usize, weights: &Weights) -> Group {
+    let places = if place == 0 { vec![0] } else { vec![0, place] };
+    Group {
+        network: Arc::new(network.clone()),
+        partition: Partition::whole(places.len(), network.operators().len(), places.len() - 1),
+        uplinks: vec![Uplink::UNSHAPED; places.len()],
+        places,
+        weights: weights.clone(),
+    }
+}
+
+/// The network up to its first fully connected layer, whose weights would take longer to be had than all its computing.
+fn beginning(network: &Network) -> Network {
+    let linear = network.operators().iter().find(|operator| operator.kind == Kind::Linear);
+    let layers = linear.map_or(&[][..], |operator| &network.layers()[..operator.layer]);
+    Network::new(network.input(), layers.to_vec()).unwrap_or_else(|_| network.clone())
+}
+
+fn same(a: &Group, b: &Group) -> bool {
+    let file = |weights: &Weights| match weights {
+        Weights::Seeded(seed) => (Some(*seed), None),
+        Weights::File(file) => (None, Some(file.hash)),
+    };
+    (&a.network, &a.partition, &a.places, &a.uplinks) == (&b.network, &b.partition, &b.places, &b.uplinks)
+        && file(&a.weights) == file(&b.weights)
+}
+
+/// What every worker imposes on what it sends.
+fn uplink(wish: &PartitionWish) -> Uplink {
+    let micros = |millis: f64| (millis * 1e3).round().clamp(0.0, LinkShape::MAX_DELAY_MICROS.into()) as u32;
+    let bits_per_second = (wish.mbps * 1e6).round() as u64;
+    let shape = LinkShape { bits_per_second, delay_micros: micros(wish.delay_millis), jitter_micros: 0 };
+    Uplink { setup_micros: micros(wish.setup_millis), shape }
+}

@@ -1,0 +1,147 @@
+//! Image networks over two workers of this browser, as the page runs them: whole and split give the same answer on both
+//! engines, by every strategy, and losing a worker costs no answer. The workers' engines run on this thread.
+
+use super::Visitor;
+use cleave_wire::ui::{
+    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Preference,
+};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+/// Every kind of operator once, of sizes that no two workers share evenly.
+const ALL_KINDS: &str = "3x13x11: conv 7 k3 p1, norm, relu, lrn 5, maxpool 2, conv 5 k3 s2 p1, relu, avgpool 2 s1, \
+                         dropout, flatten, linear 9, relu, linear 4";
+/// LeNet-5 as it was published, for images of 32 × 32.
+const LENET: &str = "1x32x32: conv 6 k5, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, linear 120, relu, \
+                     linear 84, relu, linear 10";
+const STRATEGIES: [&str; 5] = ["output-channel", "coedge", "iop", "iop-exact", "mixed"];
+
+fn wish(network: &str, strategy: &str, slower: &[f64]) -> CooperationWish {
+    CooperationWish {
+        partition: PartitionWish {
+            network: network.into(),
+            slower: slower.to_vec(),
+            setup_millis: 0.2,
+            mbps: 1000.0,
+            delay_millis: 0.1,
+            shared: false,
+        },
+        strategy: strategy.into(),
+        members: vec![MemberWish::Browser; slower.len() - 1],
+        runs: 2,
+        check: true,
+        image: ImageWish::Noise(5),
+    }
+}
+
+impl Visitor {
+    async fn cooperate(&self, wish: CooperationWish) -> Result<Cooperated, String> {
+        self.say(Intent::Cooperate(wish));
+        self.until(|event| match event {
+            Event::Cooperated(cooperated) => Some(Ok((**cooperated).clone())),
+            Event::Failed { what, why, .. } => Some(Err(format!("{what}: {why}"))),
+            _ => None,
+        })
+        .await
+    }
+
+    /// On whatever engine was chosen.
+    pub async fn networks_shared_by_two_answer_the_same(&self) {
+        for network in [ALL_KINDS, LENET] {
+            self.all_strategies(network, &[1.0, 1.0]).await;
+        }
+    }
+
+    async fn all_strategies(&self, network: &str, slower: &[f64]) {
+        for strategy in STRATEGIES {
+            let ran = self.cooperate(wish(network, strategy, slower)).await.unwrap();
+            let whole = ran.whole.unwrap();
+            assert!(whole.distance <= whole.bound && whole.bound == f64::from(1e-4f32), "{strategy}: {whole:?}");
+            assert_eq!((ran.each_millis.len(), ran.restarts, ran.relayed.len()), (2, 0, 0), "{strategy}");
+            assert_eq!(ran.measured.messages, ran.predicted.messages, "{strategy}");
+            assert_eq!(ran.measured.spans.len(), slower.len(), "{strategy}");
+            // Every message is sent after its set-up, one after another.
+            let least = 0.2 * ran.measured.messages as f64 / slower.len() as f64;
+            assert!(ran.measured.millis >= least, "{strategy}: {} ms < {least} ms", ran.measured.millis);
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn networks_shared_by_two_answer_the_same_on_wasm_simd() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    visitor.networks_shared_by_two_answer_the_same().await;
+    visitor.all_strategies(ALL_KINDS, &[1.0, 3.0]).await;
+    visitor.all_strategies(LENET, &[1.0; 3]).await;
+}
+
+#[wasm_bindgen_test]
+async fn alexnet_shared_by_two_answers_the_same() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    for strategy in ["coedge", "iop"] {
+        let ran = visitor.cooperate(wish("alexnet", strategy, &[1.0, 1.0])).await.unwrap();
+        let whole = ran.whole.unwrap();
+        assert!(whole.distance <= whole.bound, "{strategy}: {whole:?}");
+        assert!(!ran.is_trained && ran.scores.len() == 10 && ran.scores[0].probability >= ran.scores[9].probability);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_worker_that_is_lost_costs_no_answer() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    let slow = |strategy: &str| {
+        let mut wish = wish(LENET, strategy, &[1.0; 3]);
+        (wish.partition.setup_millis, wish.runs) = (10.0, 10);
+        wish
+    };
+    visitor.say(Intent::Cooperate(slow("output-channel")));
+    let running = |event: &Event| matches!(event, Event::Progress { what, done: 2, .. } if what == "Running");
+    visitor.until(|event| running(event).then_some(())).await;
+    visitor.say(Intent::LoseWorker(1));
+    let ended = |event: &Event| if let Event::Cooperated(ran) = event { Some((**ran).clone()) } else { None };
+    let ran = visitor.until(ended).await;
+    assert_eq!((ran.restarts, ran.workers.len(), ran.gone.len()), (1, 2, 1), "{:?} {:?}", ran.workers, ran.gone);
+    assert!(ran.gone[0].contains("browser 2") && ran.gone[0].contains("on purpose"), "{:?}", ran.gone);
+    let whole = ran.whole.unwrap();
+    assert!(whole.distance <= whole.bound, "{whole:?}");
+    // The next wish starts whoever is missing.
+    let ran = visitor.cooperate(wish(LENET, "mixed", &[1.0; 3])).await.unwrap();
+    assert_eq!((ran.restarts, ran.gone.len()), (0, 0));
+    visitor.say(Intent::Cooperate(slow("output-channel")));
+    visitor.until(|event| running(event).then_some(())).await;
+    visitor.say(Intent::Stop);
+    // What was stopped tells nothing any more, and the workers are still there.
+    let ran = visitor.cooperate(wish(LENET, "coedge", &[1.0; 3])).await.unwrap();
+    assert_eq!(ran.wish.strategy, "coedge");
+    visitor.say(Intent::Dismiss);
+    visitor.until(|event| matches!(event, Event::Workers(states) if states.is_empty()).then_some(())).await;
+}
+
+#[wasm_bindgen_test]
+async fn what_cannot_be_run_is_named() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    let good = wish(LENET, "iop", &[1.0, 1.0]);
+    let shaped = |partition: PartitionWish| CooperationWish { partition, ..good.clone() };
+    let partition = good.partition.clone();
+    let edge = |url: &str| MemberWish::Edge(cleave_wire::ui::EdgeAddress { url: url.into(), token: "t".into() });
+    let pixels = ImageWish::Pixels { name: "cat.png".into(), rgba: vec![0; 12] };
+    let wrong = [
+        (shaped(PartitionWish { shared: true, ..partition.clone() }), "shared medium"),
+        (shaped(PartitionWish { slower: vec![1.0, 0.5], ..partition.clone() }), "worker 2 is to be 0.5 times slower"),
+        (shaped(PartitionWish { slower: vec![1.0; 3], ..partition.clone() }), "1 workers beside this tab"),
+        (shaped(PartitionWish { network: "resnet".into(), ..partition }), "lenet5"),
+        (CooperationWish { strategy: "best".into(), ..good.clone() }, "coedge"),
+        (CooperationWish { runs: 0, ..good.clone() }, "choose 1 to 100"),
+        (CooperationWish { image: pixels, ..good.clone() }, "cat.png: 12 bytes of pixels"),
+        (CooperationWish { members: vec![edge("http://a/b")], ..good.clone() }, "ws://HOST:PORT"),
+        (CooperationWish { members: vec![edge("ws://127.0.0.1:9")], ..good.clone() }, "cannot be reached"),
+    ];
+    for (wish, says) in wrong {
+        let why = visitor.cooperate(wish).await.unwrap_err();
+        assert!(why.contains(says), "{says}: {why}");
+    }
+    assert!(visitor.cooperate(good).await.is_ok());
+}
