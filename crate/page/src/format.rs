@@ -68,6 +68,14 @@ pub fn slower(times: f64) -> String {
     if times == 1.0 { String::new() } else { format!(", emulated {times} × slower") }
 }
 
+/// An engine's name.
+pub fn engine(backend: cleave_wire::ui::Backend) -> &'static str {
+    match backend {
+        cleave_wire::ui::Backend::Wasm => "wasm SIMD",
+        cleave_wire::ui::Backend::WebGpu => "WebGPU",
+    }
+}
+
 /// A class as a person writes it: `night_stand` → `night stand`.
 pub fn class(name: &str) -> String {
     name.replace('_', " ")

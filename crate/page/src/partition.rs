@@ -2,7 +2,10 @@
 
 pub mod form;
 pub mod grid;
+pub mod image;
 pub mod lanes;
+pub mod member;
+pub mod ran;
 pub mod sweep;
 
 use crate::format;
@@ -50,6 +53,9 @@ pub fn conditions(wish: &PartitionWish) -> String {
     )
 }
 
+/// Instead of a worker's memory that nobody knows: every worker needs some.
+const NOT_MEASURED: &str = "not measured";
+
 /// A figure with how far it is from CoEdge's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
@@ -64,6 +70,8 @@ pub struct Figure {
 pub struct Row {
     /// Its name.
     pub strategy: String,
+    /// What the figures are, where that is to be said.
+    pub of: &'static str,
     /// Whether none is faster.
     pub is_fastest: bool,
     /// Time, messages, bytes, peak memory of the worst worker and energy; or why there is no plan.
@@ -86,14 +94,18 @@ pub fn rows(partitions: &Partitions) -> Vec<Row> {
     let fastest = works().min_by(|a, b| a.millis.total_cmp(&b.millis)).map(|plan| &plan.strategy);
     let row = |plan: &PartitionPlan| Row {
         strategy: plan.strategy.clone(),
+        of: "",
         is_fastest: fastest == Some(&plan.strategy),
-        figures: plan.failed.clone().map_or_else(|| Ok(figures(plan, base)), Err),
+        figures: plan
+            .failed
+            .clone()
+            .map_or_else(|| Ok(figures(plan, base.filter(|base| base.strategy != plan.strategy))), Err),
     };
     partitions.plans.iter().map(row).collect()
 }
 
 fn figures(plan: &PartitionPlan, base: Option<&PartitionPlan>) -> [Figure; 5] {
-    let base = base.filter(|base| base.strategy != plan.strategy).map(quantities);
+    let base = base.map(quantities);
     let [millis, messages, bytes, memory, joules] = quantities(plan);
     let values = [
         format!("{millis:.2} ms"),
@@ -104,10 +116,14 @@ fn figures(plan: &PartitionPlan, base: Option<&PartitionPlan>) -> [Figure; 5] {
     ];
     let mut of_base = base.into_iter().flatten();
     let mut own = quantities(plan).into_iter();
-    values.map(|value| {
+    let mut figures = values.map(|value| {
         let against = own.next().zip(of_base.next()).map(|(own, base)| error(own, base)).unwrap_or_default();
         Figure { value, against }
-    })
+    });
+    if memory == 0.0 {
+        figures[3] = Figure { value: NOT_MEASURED.into(), against: String::new() };
+    }
+    figures
 }
 
 /// The table in a sentence.
@@ -139,7 +155,10 @@ pub fn memory(plan: &PartitionPlan, most: u64) -> Vec<Memory> {
     let size = |bytes: u64| format::bytes(bytes as usize);
     let of = |[weights, rest]: &[u64; 2]| Memory {
         parts: [part(*weights), part(*rest)],
-        words: format!("{} = {} weights + {} rest", size(weights.saturating_add(*rest)), size(*weights), size(*rest)),
+        words: match weights.saturating_add(*rest) {
+            0 => NOT_MEASURED.into(),
+            all => format!("{} = {} weights + {} rest", size(all), size(*weights), size(*rest)),
+        },
     };
     plan.memory_bytes.iter().map(of).collect()
 }
@@ -230,6 +249,8 @@ pub(crate) mod tests {
         assert_eq!(bars[0].words, "1.5 kB = 1.0 kB weights + 500 B rest");
         assert_eq!(worst_memory(&plan("iop", 1.0)), 1_500);
         assert_eq!(memory(&plan("iop", 1.0), 0).len(), 2);
+        let unknown = PartitionPlan { memory_bytes: vec![[0, 0]], ..plan("iop", 1.0) };
+        assert_eq!(memory(&unknown, 2_000)[0].words, "not measured");
     }
 
     #[test]

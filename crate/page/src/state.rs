@@ -2,6 +2,7 @@
 //! what the worker says. Both return the intents to post; neither touches the browser.
 
 mod act;
+mod cooperation;
 mod dispatch;
 mod hear;
 mod partition;
@@ -22,6 +23,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 pub use act::Act;
+pub use cooperation::Cooperation;
 pub use dispatch::Dispatching;
 pub use search::Sharing;
 
@@ -63,6 +65,12 @@ pub struct Settings {
     pub partition: PartitionWish,
     /// The two strategies that are drawn, places in [`crate::partition::STRATEGIES`].
     pub pair: [usize; 2],
+    /// Addresses of the workers but the first that are native edges, empty for others; none is empty at the end.
+    pub places: Vec<String>,
+    /// How often a partition is run, 1 to [`cleave_wire::ui::MAX_COOPERATION_RUNS`].
+    pub runs: usize,
+    /// Whether it is compared with the unsplit network.
+    pub check: bool,
 }
 
 impl Default for Settings {
@@ -79,6 +87,9 @@ impl Default for Settings {
             in_flight: 3,
             partition: crate::partition::form::first_wish(),
             pair: crate::partition::FIRST_PAIR,
+            places: Vec::new(),
+            runs: 5,
+            check: true,
         }
     }
 }
@@ -163,6 +174,8 @@ pub enum Run {
     Searching,
     /// Ways to share an image network are being planned.
     Planning,
+    /// Several workers share one.
+    Cooperating,
 }
 
 /// A network that `model/index.json` ships.
@@ -281,6 +294,8 @@ pub struct State {
     pub partition_form: Form,
     /// What every way to share an image network comes to, as planned last.
     pub partitions: Option<Shared<Partitions>>,
+    /// What is known of running one of them.
+    pub cooperation: Cooperation,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -308,7 +323,8 @@ pub enum Freshness {
 impl State {
     /// A page that has just been opened with these settings.
     pub fn new(settings: Settings, address: Option<EdgeAddress>, base_url: String) -> Self {
-        let partition_form = Form::of(&settings.partition);
+        let mut partition_form = Form::of(&settings.partition).with_places(&settings.places);
+        partition_form.members.iter_mut().for_each(|member| member.let_in(address.as_ref()));
         State {
             settings,
             loading: Loading::Fetching { done: 0, total: 0 },
@@ -347,6 +363,7 @@ impl State {
             dispatch: None,
             partition_form,
             partitions: None,
+            cooperation: Cooperation::default(),
             notice: None,
             base_url,
         }
@@ -378,7 +395,7 @@ impl State {
                 self.run = Run::OnceMore;
                 Vec::new()
             }
-            Run::Stream | Run::Measuring | Run::Searching | Run::Planning => Vec::new(),
+            Run::Stream | Run::Measuring | Run::Searching | Run::Planning | Run::Cooperating => Vec::new(),
         }
     }
 

@@ -6,8 +6,11 @@
 
 use crate::partition::STRATEGIES;
 use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
+use crate::partition::member::address;
 use crate::state::{CLASSES, Cuts, Settings};
-use cleave_wire::ui::{Backend, EdgeAddress, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference};
+use cleave_wire::ui::{
+    Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference,
+};
 
 /// How one part of the state is written; `Err` of `parse` says what would be right.
 struct Property {
@@ -16,7 +19,7 @@ struct Property {
     parse: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-const PROPERTIES: [Property; 18] = [
+const PROPERTIES: [Property; 21] = [
     Property {
         key: "net",
         print: |s| s.network.clone(),
@@ -94,6 +97,13 @@ const PROPERTIES: [Property; 18] = [
     },
     Property { key: "share.medium", print: |s| medium(s.partition.shared).to_owned(), parse: parse_medium },
     Property { key: "share.show", print: |s| s.pair.map(|i| STRATEGIES[i].0).join(","), parse: parse_pair },
+    Property { key: "share.at", print: |s| s.places.join(","), parse: parse_places },
+    Property {
+        key: "share.runs",
+        print: |s| s.runs.to_string(),
+        parse: |s, text| whole(text, 1, MAX_COOPERATION_RUNS as u64).map(|n| s.runs = n as usize),
+    },
+    Property { key: "share.check", print: |s| switch(s.check).to_owned(), parse: parse_check },
 ];
 
 /// Seeds stay exact in every number format on the way.
@@ -245,6 +255,28 @@ fn parse_medium(settings: &mut Settings, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Of every worker but the first, in order; what follows the last edge is left out.
+fn parse_places(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let place = |text: &str| if text.trim().is_empty() { Ok(String::new()) } else { address(text) };
+    let places = text.split(',').map(place).collect::<Result<Vec<_>, _>>()?;
+    if places.len() >= MAX_PARTITION_WORKERS {
+        return Err(format!("there are at most {} workers beside this tab", MAX_PARTITION_WORKERS - 1));
+    }
+    let n = places.iter().rposition(|place| !place.is_empty()).map_or(0, |last| last + 1);
+    settings.places = places[..n].to_vec();
+    Ok(())
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+fn parse_check(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let known = [false, true].into_iter().find(|on| switch(*on) == text);
+    settings.check = known.ok_or("on or off is needed")?;
+    Ok(())
+}
+
 fn parse_pair(settings: &mut Settings, text: &str) -> Result<(), String> {
     let place = |text: &str| STRATEGIES.iter().position(|(name, _)| *name == text);
     let pair = text.split_once(',').and_then(|(one, other)| Some([place(one)?, place(other)?]));
@@ -327,24 +359,30 @@ mod tests {
             };
             (wish, pair)
         });
+        let edges =
+            prop_oneof![Just(vec![]), Just(vec!["".into(), "ws://h:1".into()]), Just(vec!["ws://[::1]:80".into()])];
+        let runs = (edges, 1usize..=MAX_COOPERATION_RUNS, any::<bool>());
+        let shares = (shares, runs);
         (".{0,20}", cuts, codec, 0usize..CLASSES.len(), 0..SEEDS, link, slowdown, preference, 1usize..=16, shares)
-            .prop_map(
-                |(network, cuts, codec, class, seed, link, slowdown, preference, in_flight, (partition, pair))| {
-                    Settings {
-                        network,
-                        cuts,
-                        codec,
-                        class,
-                        seed,
-                        link,
-                        slowdown,
-                        preference,
-                        in_flight,
-                        partition,
-                        pair,
-                    }
-                },
-            )
+            .prop_map(|(network, cuts, codec, class, seed, link, slowdown, preference, in_flight, (shares, runs))| {
+                let ((partition, pair), (places, runs, check)) = (shares, runs);
+                Settings {
+                    network,
+                    cuts,
+                    codec,
+                    class,
+                    seed,
+                    link,
+                    slowdown,
+                    preference,
+                    in_flight,
+                    partition,
+                    pair,
+                    places,
+                    runs,
+                    check,
+                }
+            })
     }
 
     proptest! {
@@ -387,6 +425,16 @@ mod tests {
         let wrong = "share.net=resnet&share.slower=1&share.slower=1,0&share.mbps=0&share.setup=-1&share.show=iop";
         let (settings, problems) = parse(wrong);
         assert_eq!((settings, problems.len()), (Settings::default(), 6), "{problems:?}");
+    }
+
+    #[test]
+    fn edges_of_a_run_are_read_by_their_addresses_and_no_token_is() {
+        let (settings, problems) = parse("share.at=,ws%3A%2F%2Fh%3A1%2F,,&share.runs=7&share.check=off");
+        assert_eq!((settings.places.join(","), problems.len()), (",ws://h:1".into(), 0));
+        assert_eq!((settings.runs, settings.check), (7, false));
+        assert_eq!(print(&settings), "share.at=,ws%3A%2F%2Fh%3A1&share.runs=7&share.check=off");
+        let (settings, problems) = parse("share.at=h&share.at=,,,,,,,&share.runs=0&share.runs=101&share.check=yes");
+        assert_eq!((settings, problems.len()), (Settings::default(), 5), "{problems:?}");
     }
 
     #[test]

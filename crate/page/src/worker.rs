@@ -3,7 +3,7 @@
 
 use crate::state::{Act, Listed, Loading, Notice};
 use crate::view::Page;
-use cleave_wire::ui::{Event, Intent, SearchWish};
+use cleave_wire::ui::{CooperationWish, Event, ImageWish, Intent, SearchWish};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ impl Default for Port {
 }
 
 impl Port {
-    /// Sends intents in order. Bytes of a file are transferred, not copied.
+    /// Sends intents in order. Bytes of a file or an image are transferred, not copied.
     pub fn post(self, intents: Vec<Intent>) {
         self.worker.with_value(|worker| {
             let Some(worker) = worker else { return };
@@ -48,10 +48,16 @@ fn post(worker: &Worker, intent: &Intent) -> Result<(), JsValue> {
     let message =
         intent.serialize(&serde_wasm_bindgen::Serializer::json_compatible().serialize_bytes_as_arrays(false))?;
     let transfer = Array::new();
-    if let Intent::Open { .. } = intent {
-        let open = Reflect::get(&message, &"Open".into())?;
-        let bytes: Uint8Array = Reflect::get(&open, &"bytes".into())?.dyn_into()?;
-        transfer.push(&bytes.buffer());
+    let path: &[&str] = match intent {
+        Intent::Open { .. } => &["Open", "bytes"],
+        Intent::Cooperate(CooperationWish { image: ImageWish::Pixels { .. }, .. }) => {
+            &["Cooperate", "image", "Pixels", "rgba"]
+        }
+        _ => &[],
+    };
+    if !path.is_empty() {
+        let bytes = path.iter().try_fold(message.clone(), |part, key| Reflect::get(&part, &(*key).into()))?;
+        transfer.push(&bytes.dyn_into::<Uint8Array>()?.buffer());
     }
     worker.post_message_with_transfer(&message, &transfer)
 }

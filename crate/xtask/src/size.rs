@@ -11,7 +11,7 @@ use crate::gate::Count;
 use crate::shell::Shell;
 
 /// The limits, in bytes of brotli. A module's file name tells which it is; the worker may come in several builds.
-const LIMITS: [(&str, usize); 2] = [("device", 3_000_000), ("page", 400_000)];
+const LIMITS: [(&str, usize); 2] = [("device", 3_000_000), ("page", 440_000)];
 /// What a server that compresses once uses: the best quality and a window of 16 MiB, which browsers accept.
 const QUALITY: u32 = 11;
 const WINDOW_BITS: u32 = 24;
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn the_file_name_tells_the_limit() {
         assert_eq!(limit_of("device_bg.wasm").unwrap(), 3_000_000);
-        assert_eq!(limit_of("cleave-page-1f2e_bg.wasm").unwrap(), 400_000);
+        assert_eq!(limit_of("cleave-page-1f2e_bg.wasm").unwrap(), 440_000);
         assert!(limit_of("other.wasm").is_err());
     }
 
@@ -143,8 +143,8 @@ mod tests {
     fn compression_is_real_and_the_limit_is_inclusive() {
         assert!(brotli_len(&[7; 10_000]).unwrap() < 100);
         let module =
-            |brotli_bytes| Module { file: "page.wasm".into(), raw_bytes: 9, brotli_bytes, limit_bytes: 400_000 };
-        assert!(faults(&[module(400_000)]).is_empty());
-        assert_eq!(faults(&[module(401_500)]), ["page.wasm is 1.5 kB over its limit"]);
+            |brotli_bytes| Module { file: "page.wasm".into(), raw_bytes: 9, brotli_bytes, limit_bytes: 440_000 };
+        assert!(faults(&[module(440_000)]).is_empty());
+        assert_eq!(faults(&[module(441_500)]), ["page.wasm is 1.5 kB over its limit"]);
     }
 }

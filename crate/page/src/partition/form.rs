@@ -1,8 +1,9 @@
-//! The form as it is typed, and the wish that it makes once every field of it is right.
+//! The form as it is typed, and the wishes that it makes once every field of it is right: to plan, and to run.
 
+use super::member::Member;
 use crate::url::{number, positive};
 use cleave_arch::cnn::zoo::network;
-use cleave_wire::ui::{MAX_PARTITION_WORKERS, PartitionWish};
+use cleave_wire::ui::{MAX_PARTITION_WORKERS, MemberWish, PartitionWish};
 
 /// Fewest workers that share something.
 pub const MIN_WORKERS: usize = 2;
@@ -41,6 +42,10 @@ pub enum Field {
     Mbps,
     /// One-way delay.
     Delay,
+    /// Of the edge that is the worker with this index.
+    Address(usize),
+    /// Of the same.
+    Token(usize),
 }
 
 /// The fields as they stand there.
@@ -58,7 +63,14 @@ pub struct Form {
     pub delay: String,
     /// One radio channel, instead of an uplink for each worker.
     pub shared: bool,
+    /// Who all workers but the first are; planning does not ask.
+    pub members: Vec<Member>,
+    /// A run was asked for that the form does not allow: what it needs stands beside the fields until it is right.
+    pub is_run_wanted: bool,
 }
+
+/// What is wrong with which fields.
+pub type Wrong = Vec<(Field, String)>;
 
 impl Form {
     /// The form that makes this wish.
@@ -70,20 +82,48 @@ impl Form {
             mbps: wish.mbps.to_string(),
             delay: wish.delay_millis.to_string(),
             shared: wish.shared,
+            members: vec![Member::default(); wish.slower.len().saturating_sub(1)],
+            is_run_wanted: false,
         }
+    }
+
+    /// The same with native edges at these addresses of the workers but the first; an empty one is a worker of this browser.
+    pub fn with_places(mut self, places: &[String]) -> Self {
+        self.members.iter_mut().zip(places).for_each(|(member, place)| *member = Member::at(place));
+        self
     }
 
     /// The same for so many workers; new ones are as fast as this tab.
     pub fn with_workers(mut self, workers: usize) -> Self {
-        self.slower.resize(workers.clamp(MIN_WORKERS, MAX_PARTITION_WORKERS), "1".into());
+        let workers = workers.clamp(MIN_WORKERS, MAX_PARTITION_WORKERS);
+        self.slower.resize(workers, "1".into());
+        self.members.resize(workers - 1, Member::default());
         self
+    }
+
+    /// A field's text.
+    pub fn text(&mut self, field: Field) -> Option<&mut String> {
+        match field {
+            Field::Network => Some(&mut self.network),
+            Field::Slower(i) => self.slower.get_mut(i),
+            Field::Setup => Some(&mut self.setup),
+            Field::Mbps => Some(&mut self.mbps),
+            Field::Delay => Some(&mut self.delay),
+            Field::Address(i) => self.member(i).map(|member| &mut member.at),
+            Field::Token(i) => self.member(i).map(|member| &mut member.token),
+        }
+    }
+
+    /// Who the worker with this index is; the first is this tab.
+    pub fn member(&mut self, worker: usize) -> Option<&mut Member> {
+        self.members.get_mut(worker.checked_sub(1)?)
     }
 
     /// What is asked for.
     ///
     /// # Errors
     /// Every field that is wrong, and what would be right.
-    pub fn wish(&self) -> Result<PartitionWish, Vec<(Field, String)>> {
+    pub fn wish(&self) -> Result<PartitionWish, Wrong> {
         let mut wrong = Vec::new();
         let mut read = |field, result: Result<f64, String>| {
             result.unwrap_or_else(|right| {
@@ -107,9 +147,63 @@ impl Form {
         if wrong.is_empty() { Ok(wish) } else { Err(wrong) }
     }
 
+    /// What is asked for of a run, and of whom.
+    ///
+    /// # Errors
+    /// Every field that is wrong, and what would be right; none if only the medium is, which has no text.
+    pub fn run_wish(&self) -> Result<(PartitionWish, Vec<MemberWish>), Wrong> {
+        let partition = self.wish();
+        let mut wrong = partition.as_ref().err().cloned().unwrap_or_default();
+        wrong.extend(self.wrong_places());
+        wrong.extend(self.not_enough_to_run());
+        let members = self.members.iter().map(Member::wish).collect::<Option<Vec<_>>>();
+        match (partition, members) {
+            (Ok(partition), Some(members)) if wrong.is_empty() && !self.shared => Ok((partition, members)),
+            _ => Err(wrong),
+        }
+    }
+
+    /// Addresses of the workers but the first without empty ones at the end; none while one is wrong.
+    pub fn places(&self) -> Option<Vec<String>> {
+        let mut places = self.members.iter().map(|member| member.place().ok()).collect::<Option<Vec<_>>>()?;
+        let n = places.iter().rposition(|place| !place.is_empty()).map_or(0, |last| last + 1);
+        places.truncate(n);
+        Some(places)
+    }
+
+    fn wrong_places(&self) -> impl Iterator<Item = (Field, String)> {
+        let places = self.members.iter().enumerate();
+        places.filter_map(|(i, member)| Some((Field::Address(i + 1), sentence(&member.place().err()?))))
+    }
+
+    /// What a plan does not need and a run does.
+    fn not_enough_to_run(&self) -> Wrong {
+        let edge = |worker: usize| worker > 0 && self.members.get(worker - 1).is_some_and(|member| member.is_edge);
+        let is_below = |text: &String| text.trim().parse::<f64>().is_ok_and(|times| 0.0 < times && times < 1.0);
+        let too_fast = |(i, text): (usize, &String)| {
+            let why = "To run, at least 1 is needed: nothing can be made faster than this tab.";
+            (!edge(i) && is_below(text)).then(|| (Field::Slower(i), why.to_owned()))
+        };
+        let no_token = |(i, member): (usize, &Member)| {
+            let is_missing = member.is_edge && member.token.trim().is_empty();
+            is_missing.then(|| (Field::Token(i + 1), "To run, the token is needed that the edge prints.".to_owned()))
+        };
+        let missing = self.members.iter().enumerate().filter_map(no_token);
+        self.slower.iter().enumerate().filter_map(too_fast).chain(missing).collect()
+    }
+
+    /// Whether what was asked for cannot be sent.
+    pub fn is_refused(&self) -> bool {
+        self.wish().is_err() || (self.is_run_wanted && self.run_wish().is_err_and(|wrong| !wrong.is_empty()))
+    }
+
     /// What is wrong with a field, if something is.
     pub fn problem(&self, field: Field) -> Option<String> {
-        let wrong = self.wish().err()?;
+        let mut wrong = self.wish().err().unwrap_or_default();
+        wrong.extend(self.wrong_places());
+        if self.is_run_wanted {
+            wrong.extend(self.not_enough_to_run());
+        }
         wrong.into_iter().find(|(of, _)| *of == field).map(|(_, right)| right)
     }
 }
@@ -141,7 +235,7 @@ mod tests {
             setup: "-1".into(),
             mbps: "0".into(),
             delay: "inf".into(),
-            shared: false,
+            ..Form::of(&first_wish())
         };
         let fields: Vec<Field> = form.wish().unwrap_err().into_iter().map(|(field, _)| field).collect();
         let all = [Field::Slower(1), Field::Slower(2), Field::Setup, Field::Mbps, Field::Delay, Field::Network];
@@ -156,5 +250,34 @@ mod tests {
         let typed = |text: &str| Form { network: text.into(), ..Form::of(&first_wish()) }.wish();
         assert!(typed("1x4x4: conv 2 k3, flatten, linear 3").is_ok());
         assert!(typed("1x4x4: conv").is_err());
+    }
+
+    #[test]
+    fn a_run_needs_more_than_a_plan_and_says_so_once_it_was_asked_for() {
+        let wish = PartitionWish { slower: vec![0.5, 0.5, 0.5], ..first_wish() };
+        let mut form = Form::of(&wish).with_places(&["".into(), "ws://h:1".into()]);
+        assert!(form.wish().is_ok() && !form.is_refused());
+        assert_eq!(form.problem(Field::Slower(1)), None);
+        let fields = |form: &Form| form.run_wish().unwrap_err().into_iter().map(|(of, _)| of).collect::<Vec<_>>();
+        assert_eq!(fields(&form), [Field::Slower(0), Field::Slower(1), Field::Token(2)], "an edge is measured");
+        form.is_run_wanted = true;
+        assert!(form.is_refused() && form.problem(Field::Slower(1)).unwrap().contains("at least 1"));
+        form.slower = vec!["1".into(), "2".into(), "0.5".into()];
+        *form.text(Field::Token(2)).unwrap() = "t".into();
+        let (partition, members) = form.run_wish().unwrap();
+        assert_eq!((partition.slower, members.len()), (vec![1.0, 2.0, 0.5], 2));
+        form.shared = true;
+        assert_eq!((fields(&form).len(), form.is_refused()), (0, false), "the buttons say so");
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_at_once_and_hinders_no_plan() {
+        let mut form = Form::of(&first_wish()).with_places(&["".into(), "ws://h".into()]);
+        assert!(form.problem(Field::Address(2)).unwrap().contains("ws://HOST:PORT"));
+        assert_eq!((form.wish().is_ok(), form.places(), form.problem(Field::Address(1))), (true, None, None));
+        *form.text(Field::Address(2)).unwrap() = "ws://h:1/".into();
+        assert_eq!(form.places(), Some(vec!["".into(), "ws://h:1".into()]));
+        assert_eq!(form.with_workers(2).places(), Some(vec![]), "who is left is of this browser");
+        assert!(Form::of(&first_wish()).text(Field::Address(0)).is_none(), "the first is this tab");
     }
 }

@@ -76,14 +76,14 @@ pub fn totals(spans: &[WorkerSpan]) -> [f64; 3] {
     })
 }
 
-/// The timeline for those who do not see it.
-pub fn summary(plan: &PartitionPlan) -> String {
+/// The timeline for those who do not see it; `of` says whether it is predicted or measured.
+pub fn summary(plan: &PartitionPlan, of: &str) -> String {
     let worker = |(i, spans): (usize, &Vec<WorkerSpan>)| {
         let [computes, waits, sends] = totals(spans).map(format::millis);
         format!("worker {} computes {computes}, waits {waits}, sends {sends}", i + 1)
     };
     let workers: Vec<String> = plan.spans.iter().enumerate().map(worker).collect();
-    format!("{}, predicted: {} in all; {}.", words(&plan.strategy), format::millis(plan.millis), workers.join("; "))
+    format!("{}, {of}: {} in all; {}.", words(&plan.strategy), format::millis(plan.millis), workers.join("; "))
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_every_worker() {
-        let words = summary(&plan("iop", 20.0));
+        let words = summary(&plan("iop", 20.0), "predicted");
         assert!(
             words
                 .starts_with("IOP, predicted: 20.0 ms in all; worker 1 computes 10.0 ms, waits 5.0 ms, sends 10.0 ms;")

@@ -3,8 +3,11 @@
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
 use crate::partition::STRATEGIES;
 use crate::partition::form::Form;
+use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{EdgeAddress, EdgeStatus, Intent, Link, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target};
+use cleave_wire::ui::{
+    EdgeAddress, EdgeStatus, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target,
+};
 
 /// Ending of files that hold a network, not a shape.
 const WEIGHTS: &str = ".safetensors";
@@ -97,6 +100,20 @@ pub enum Act {
     Partition,
     /// Draw these two strategies, places in [`crate::partition::STRATEGIES`].
     Pair([usize; 2]),
+    /// How often a partition is run.
+    Runs(usize),
+    /// Whether it is compared with the unsplit network.
+    Check(bool),
+    /// Run these strategies over real workers, one after the other.
+    Cooperate(Vec<&'static str>),
+    /// Lose the worker with this number.
+    Lose(usize),
+    /// The workers are not needed any more.
+    DismissWorkers,
+    /// Show the shared network another image.
+    Look(Image),
+    /// The same by a stroke of the pen, to which workers that are there answer at once.
+    Stroke(Image),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -169,6 +186,13 @@ impl State {
             Act::PartitionForm(form) => self.set_partition(form),
             Act::Partition => return self.plan_partition(),
             Act::Pair(pair) => self.settings.pair = pair.map(|i| i.min(STRATEGIES.len() - 1)),
+            Act::Runs(n) => self.settings.runs = n.clamp(1, MAX_COOPERATION_RUNS),
+            Act::Check(on) => self.settings.check = on,
+            Act::Cooperate(strategies) => return self.cooperate(&strategies),
+            Act::Lose(worker) => return self.when_ready(Intent::LoseWorker(worker)),
+            Act::DismissWorkers => return self.when_ready(Intent::Dismiss),
+            Act::Look(image) => self.cooperation.image = Shared::new(image),
+            Act::Stroke(image) => return self.take_stroke(image),
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
@@ -356,6 +380,7 @@ impl State {
     pub(super) fn stop(&mut self) -> Vec<Intent> {
         let was = std::mem::replace(&mut self.run, Run::Idle);
         self.progress = None;
+        self.cooperation.forget_next();
         if let Some(stream) = &mut self.stream {
             stream.running = false;
         }

@@ -26,7 +26,7 @@ impl State {
 
     /// Whether it could begin now: nothing else chooses a network, and nothing rests on the present one.
     pub fn can_dispatch(&self) -> bool {
-        let busy = matches!(self.run, Run::Measuring | Run::Searching | Run::Planning);
+        let busy = matches!(self.run, Run::Measuring | Run::Searching | Run::Planning | Run::Cooperating);
         self.is_ready() && self.held.is_some() && self.wanted.is_none() && !busy
     }
 

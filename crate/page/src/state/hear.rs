@@ -50,6 +50,8 @@ impl State {
             Event::Shared { wish, text } => self.take_shared(wish, text),
             Event::Dispatch(dispatch) => self.take_dispatch(dispatch),
             Event::Partitions(partitions) => return self.take_partitions(partitions),
+            Event::Workers(workers) => self.cooperation.workers = workers,
+            Event::Cooperated(cooperated) => return self.take_cooperated(*cooperated),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
         }
@@ -173,8 +175,10 @@ impl State {
         }
         // A stream, a measurement and a search that has begun tell of their own end.
         let has_begun = self.search.as_ref().is_some_and(|search| search.running);
-        if matches!(self.run, Run::Once | Run::OnceMore | Run::Planning) || (self.run == Run::Searching && !has_begun) {
+        let ends_with_it = matches!(self.run, Run::Once | Run::OnceMore | Run::Planning | Run::Cooperating);
+        if ends_with_it || (self.run == Run::Searching && !has_begun) {
             self.run = Run::Idle;
+            self.cooperation.forget_next();
         }
         self.forget_asked();
         match (self.wanted.take(), &self.held) {

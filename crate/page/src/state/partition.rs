@@ -6,10 +6,14 @@ use cleave_wire::ui::{Intent, Partitions};
 
 impl State {
     /// The address follows the form as long as that has no mistake.
-    pub(super) fn set_partition(&mut self, form: Form) {
+    pub(super) fn set_partition(&mut self, mut form: Form) {
+        form.members.iter_mut().for_each(|member| member.let_in(self.address.as_ref()));
         if let Ok(wish) = form.wish() {
             self.settings.partition = wish;
+            self.drop_unfit_image();
         }
+        self.settings.places = form.places().unwrap_or_else(|| self.settings.places.clone());
+        form.is_run_wanted &= form.run_wish().is_err();
         self.partition_form = form;
     }
 
@@ -19,6 +23,7 @@ impl State {
         if !self.is_ready() {
             return Vec::new();
         }
+        self.partition_form.is_run_wanted = false;
         let mut intents = self.end_dispatch();
         intents.extend(self.stop());
         self.run = Run::Planning;
@@ -28,6 +33,7 @@ impl State {
 
     pub(super) fn take_partitions(&mut self, partitions: Partitions) -> Vec<Intent> {
         self.progress = None;
+        self.cooperation.keep_alike(&partitions.wish);
         self.partitions = Some(Shared::new(partitions));
         if self.run != Run::Planning {
             return Vec::new();

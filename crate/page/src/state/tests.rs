@@ -1,5 +1,6 @@
 //! The page's behaviour without a browser: what is sent when, and what survives an error.
 
+mod cooperation;
 mod dispatch;
 mod partition;
 mod search;

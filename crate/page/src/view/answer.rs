@@ -33,10 +33,10 @@ pub fn Answer() -> impl IntoView {
 
 /// A class and its probability, if there is an answer.
 #[derive(Clone, Debug, PartialEq)]
-struct Class {
-    name: String,
-    part: Option<f32>,
-    first: bool,
+pub(super) struct Class {
+    pub name: String,
+    pub part: Option<f32>,
+    pub first: bool,
 }
 
 /// Up to [`SHOWN`] classes: in the network's own order when all fit, so that nothing moves; else the most probable first.
@@ -71,21 +71,26 @@ fn Classes() -> impl IntoView {
     let n = Memo::new(move |_| classes.with(Vec::len));
     let row = move |i: usize| {
         let class = Memo::new(move |_| classes.with(|classes| classes.get(i).cloned()));
-        let part = move || class.with(|class| class.as_ref().and_then(|class| class.part));
-        let first = move || class.with(|class| class.as_ref().is_some_and(|class| class.first));
-        let width = move || format!("{:.1}%", 100.0 * part().unwrap_or(0.0));
-        view! {
-            <li class="class" class:first=first>
-                <span class="class-name">{move || class.get().map(|class| class.name)}</span>
-                <svg class="class-bar" height="12" aria-hidden="true">
-                    <rect class="track" width="100%" height="12" rx="2"></rect>
-                    <rect class="part" height="12" rx="2" width=width></rect>
-                </svg>
-                <span class="class-part">{move || part().map_or_else(|| "–".into(), |part| format::percent(f64::from(part)))}</span>
-            </li>
-        }
+        bar(class.into())
     };
     view! { <ul class="classes" aria-label="Probability of each class">{move || (0..n.get()).map(row).collect_view()}</ul> }
+}
+
+/// A class with its bar.
+pub(super) fn bar(class: Signal<Option<Class>>) -> impl IntoView {
+    let part = move || class.with(|class| class.as_ref().and_then(|class| class.part));
+    let first = move || class.with(|class| class.as_ref().is_some_and(|class| class.first));
+    let width = move || format!("{:.1}%", 100.0 * part().unwrap_or(0.0));
+    view! {
+        <li class="class" class:first=first>
+            <span class="class-name">{move || class.get().map(|class| class.name)}</span>
+            <svg class="class-bar" height="12" aria-hidden="true">
+                <rect class="track" width="100%" height="12" rx="2"></rect>
+                <rect class="part" height="12" rx="2" width=width></rect>
+            </svg>
+            <span class="class-part">{move || part().map_or_else(|| "–".into(), |part| format::percent(f64::from(part)))}</span>
+        </li>
+    }
 }
 
 /// How the split run compares with the unsplit one.

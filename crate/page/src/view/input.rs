@@ -22,8 +22,7 @@ pub fn Input() -> impl IntoView {
     let drop = move |event: DragEvent| {
         event.prevent_default();
         over.set(false);
-        let file = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0));
-        file.into_iter().for_each(|file| open(page, file));
+        dropped(&event).into_iter().for_each(|file| open(page, file));
     };
     let drag_over = move |event: DragEvent| {
         event.prevent_default();
@@ -72,11 +71,7 @@ fn Gallery() -> impl IntoView {
 #[component]
 fn FileButton() -> impl IntoView {
     let page = Page::of_here();
-    let choose = move |event| {
-        let input: HtmlInputElement = event_target(&event);
-        input.files().and_then(|files| files.get(0)).into_iter().for_each(|file| open(page, file));
-        input.set_value("");
-    };
+    let choose = move |event| chosen(&event).into_iter().for_each(|file| open(page, file));
     view! {
         <div class="drop">
             <label class="button">
@@ -86,6 +81,19 @@ fn FileButton() -> impl IntoView {
             <span class="muted">"or drop it here: OFF, OBJ, PLY, PCD, XYZ, NPY, NPZ, or weights (SAFETENSORS)"</span>
         </div>
     }
+}
+
+/// The file that was dropped.
+pub(super) fn dropped(event: &DragEvent) -> Option<File> {
+    event.data_transfer()?.files()?.get(0)
+}
+
+/// The file that was chosen; the same one can be chosen again.
+pub(super) fn chosen(event: &web_sys::Event) -> Option<File> {
+    let input: HtmlInputElement = event_target(event);
+    let file = input.files()?.get(0);
+    input.set_value("");
+    file
 }
 
 /// Which cloud of an opened file; nothing for files with a single one.

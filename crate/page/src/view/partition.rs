@@ -1,17 +1,22 @@
-//! Partition: how several workers share an image network. The form, all strategies in a table, two of them drawn in detail,
-//! and all of them over set-up times.
+//! Partition: how several workers share an image network. The form, all strategies in a table, all of them over set-up times,
+//! and two of them in detail: run over real workers, and drawn.
 
 mod form;
 mod grid;
 mod lanes;
+mod look;
+mod pad;
+mod runs;
 mod sweep;
 
 use super::Page;
 use crate::format::sentence;
+use crate::partition::ran::{FORESEEN, MEASURED};
 use crate::partition::{Figure, Row, STRATEGIES, conditions, plan_of, rows, summary, words};
-use crate::state::{Act, Shared, State};
-use cleave_wire::ui::{PartitionPlan, Partitions};
+use crate::state::{Act, Run, Shared, State};
+use cleave_wire::ui::{Cooperated, PartitionPlan, Partitions};
 use leptos::prelude::*;
+use std::time::Duration;
 
 /// What was planned last.
 type Told = Memo<Option<Shared<Partitions>>>;
@@ -37,7 +42,7 @@ pub fn Partition() -> impl IntoView {
                     <div class="planned"><Strategies told /><sweep::Swept told /></div>
                 </Show>
             </div>
-            <Show when=move || is_there.get()><Pair told /></Show>
+            <Show when=move || is_there.get()><Pair /></Show>
         </section>
     }
 }
@@ -64,17 +69,23 @@ fn Strategies(told: Told) -> impl IntoView {
     view! {
         <div class="strategies">
             <p aria-live="polite"><strong>{words}</strong></p>
-            // Positioned and scrolled by keyboard too, where it is too wide.
-            <div class="found wide" tabindex="0" role="region" aria-label="Strategies, predicted">
-                <table>
-                    <thead><tr>
-                        <th scope="col">"strategy, predicted"</th><th scope="col">"time"</th><th scope="col">"messages"</th>
-                        <th scope="col">"sent"</th><th scope="col">"peak memory, worst worker"</th><th scope="col">"energy"</th>
-                    </tr></thead>
-                    <tbody>{body}</tbody>
-                </table>
-            </div>
+            {table("Strategies, predicted", "strategy, predicted", body.into_any())}
             <p class="muted">"Percentages are against CoEdge. " {basis}</p>
+        </div>
+    }
+}
+
+/// A table of figures, scrolled by keyboard too where it is too wide.
+fn table(label: &'static str, head: &'static str, body: AnyView) -> impl IntoView {
+    view! {
+        <div class="found wide" tabindex="0" role="region" aria-label=label>
+            <table>
+                <thead><tr>
+                    <th scope="col">{head}</th><th scope="col">"time"</th><th scope="col">"messages"</th>
+                    <th scope="col">"sent"</th><th scope="col">"peak memory, worst worker"</th><th scope="col">"energy"</th>
+                </tr></thead>
+                <tbody>{body}</tbody>
+            </table>
         </div>
     }
 }
@@ -88,48 +99,77 @@ fn row(row: Row) -> impl IntoView {
         Err(why) => view! { <td class="failed" colspan="5">"no plan: " {why}</td> }.into_any(),
     };
     let mark = row.is_fastest.then(|| view! { " " <span class="fastest">"fastest"</span> });
+    let of = if row.of.is_empty() { String::new() } else { format!(", {}", row.of) };
     view! {
-        <tr class:selected=row.is_fastest><th scope="row">{words(&row.strategy).to_owned()} {mark}</th>{figures}</tr>
+        <tr class:selected=row.is_fastest><th scope="row">{words(&row.strategy).to_owned()} {of} {mark}</th>{figures}</tr>
     }
 }
 
-/// The plans of the two strategies that are drawn.
+/// The two strategies that are drawn, with what was run of them.
 #[derive(Clone, PartialEq)]
 struct Drawn {
     told: Shared<Partitions>,
     names: [&'static str; 2],
+    runs: [Option<Shared<Cooperated>>; 2],
 }
 
 impl Drawn {
-    fn plans(&self) -> [Option<&PartitionPlan>; 2] {
-        self.names.map(|name| plan_of(&self.told, name))
+    fn of(state: &State) -> Option<Self> {
+        let told = state.partitions.clone()?;
+        let names = state.settings.pair.map(|i| STRATEGIES[i].0);
+        let runs = names.map(|name| state.cooperation.run_of(name, &told.wish).cloned());
+        Some(Drawn { told, names, runs })
     }
 
-    /// Those that have not failed.
-    fn works(&self) -> impl Iterator<Item = &PartitionPlan> {
-        self.plans().into_iter().flatten().filter(|plan| plan.failed.is_none())
+    /// What there is to draw of one of them, with its word: its run, else its plan.
+    fn shown_of(&self, which: usize) -> Vec<(&'static str, &PartitionPlan)> {
+        match &self.runs[which] {
+            Some(run) => vec![(FORESEEN, &run.predicted), (MEASURED, &run.measured)],
+            None => plan_of(&self.told, self.names[which])
+                .filter(|plan| plan.failed.is_none())
+                .map(|plan| ("predicted", plan))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn shown(&self) -> impl Iterator<Item = (&'static str, &PartitionPlan)> {
+        [0, 1].into_iter().flat_map(|which| self.shown_of(which))
+    }
+
+    /// Why there is nothing to draw, if so.
+    fn missing_of(&self, which: usize) -> Option<impl IntoView + use<>> {
+        let why = match plan_of(&self.told, self.names[which]) {
+            None => "The worker knows no such strategy.".into(),
+            Some(plan) => sentence(&format!("{} has no plan: {}", words(self.names[which]), plan.failed.as_ref()?)),
+        };
+        self.runs[which].is_none().then(|| view! { <p class="failed">{why}</p> })
     }
 }
 
-/// Two strategies: shares, timelines, memory.
+/// Two strategies: runs, shares, timelines, memory.
 #[component]
-fn Pair(told: Told) -> impl IntoView {
+fn Pair() -> impl IntoView {
     let page = Page::of_here();
     let pair = page.part(|state| state.settings.pair);
-    let drawn = Memo::new(move |_| {
-        let names = pair.get().map(|i| STRATEGIES[i].0);
-        told.get().map(|told| Drawn { told, names })
+    let drawn = page.part(Drawn::of);
+    // In a task of its own: grids and timelines together would hold the main thread for too long.
+    let later = RwSignal::new(None);
+    Effect::new(move || {
+        let drawn = drawn.get();
+        set_timeout(move || drop(later.try_set(drawn)), Duration::ZERO);
     });
     view! {
         <div class="pair">
             <fieldset class="wish pair-choice">
-                <legend>"Two strategies in detail, predicted"</legend>
+                <legend>"Two strategies in detail"</legend>
                 {choice(page, pair, 0, "first")}
                 {choice(page, pair, 1, "second")}
             </fieldset>
+            <runs::Runs drawn />
             <div class="shares">{move || drawn.with(|drawn| drawn.as_ref().map(grid::grids))}</div>
-            <div class="partition-lanes">{move || drawn.with(|drawn| drawn.as_ref().map(lanes::timelines))}</div>
-            <div class="memories">{move || drawn.with(|drawn| drawn.as_ref().map(lanes::memories))}</div>
+            <div class="partition-lanes">{move || later.with(|drawn| drawn.as_ref().map(lanes::timelines))}</div>
+            <div class="memories">{move || later.with(|drawn| drawn.as_ref().map(lanes::memories))}</div>
         </div>
     }
 }
@@ -150,10 +190,9 @@ fn choice(page: Page, pair: Memo<[usize; 2]>, which: usize, label: &'static str)
     view! { <label>{label}<select on:change=chosen>{options}</select></label> }
 }
 
-/// Why a plan is not drawn; none if it is.
-fn missing(plan: Option<&PartitionPlan>) -> Option<String> {
-    match plan {
-        None => Some("The worker knows no such strategy.".into()),
-        Some(plan) => plan.failed.as_ref().map(|why| sentence(&format!("No plan: {why}"))),
-    }
+/// How far the worker is with such a run; nothing while it is doing something else.
+fn progress(state: &State, run: Run) -> Option<String> {
+    let progress = state.progress.as_ref().filter(|_| state.run == run);
+    progress
+        .map(|p| if p.total > 0 { format!("{}: {} of {}.", p.what, p.done, p.total) } else { format!("{} …", p.what) })
 }

@@ -20,17 +20,10 @@ pub fn Status() -> impl IntoView {
     }
 }
 
-fn engine_word(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Wasm => "wasm SIMD",
-        Backend::WebGpu => "WebGPU",
-    }
-}
-
 /// What each candidate took: `wasm SIMD 12.0 ms · WebGPU does not run: no adapter`.
 fn measured(engine: &Engine) -> String {
     let candidate = |time: &cleave_wire::ui::EngineTime| {
-        let name = engine_word(time.backend);
+        let name = format::engine(time.backend);
         match time.millis {
             Some(millis) => format!("{name} {} {}", format::millis(millis), time.note),
             None => format!("{name} does not run: {}", time.note),
@@ -48,7 +41,7 @@ fn DeviceCard() -> impl IntoView {
     let engine = page.part(|state| state.engine.clone());
     let preference = page.part(|state| Some(state.settings.preference));
     let slowdown = page.part(|state| state.settings.slowdown);
-    let name = move || engine.get().map_or("…", |engine| engine_word(engine.backend));
+    let name = move || engine.get().map_or("…", |engine| format::engine(engine.backend));
     let slower = move || format::slower(slowdown.get());
     let slow_down = move |times| page.act(Act::SlowDown(times));
     let preset = Signal::derive(move || Some(slowdown.get()));

@@ -1,12 +1,17 @@
 //! The form: which network, which workers, which links. What is wrong with a field stands beside it, and nothing is sent.
 
+use super::progress;
 use crate::partition::form::{Field, Form, MIN_WORKERS};
+use crate::partition::member::{FIRST_ADDRESS, place_of};
 use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
 use cleave_arch::cnn::zoo::NETWORKS;
 use cleave_wire::ui::MAX_PARTITION_WORKERS;
 use leptos::prelude::*;
+
+/// Value of the choice of a native edge.
+const EDGE: &str = "edge";
 
 /// Value of the choice that lets a chain be typed.
 const OWN: &str = "own";
@@ -17,14 +22,10 @@ pub fn Wish() -> impl IntoView {
     let page = Page::of_here();
     let form = page.part(|state| state.partition_form.clone());
     let planning = page.part(|state| state.run == Run::Planning);
-    let waiting = page.part(|state| !state.is_ready() || state.run == Run::Measuring);
-    let progress = page.part(|state| {
-        let progress = state.progress.as_ref().filter(|_| state.run == Run::Planning);
-        progress.map(|p| {
-            if p.total > 0 { format!("{}: {} of {}.", p.what, p.done, p.total) } else { format!("{} …", p.what) }
-        })
-    });
-    let is_wrong = Memo::new(move |_| form.with(|form| form.wish().is_err()));
+    let busy = page.part(|state| matches!(state.run, Run::Planning | Run::Cooperating));
+    let waiting = page.part(|state| !state.is_ready() || matches!(state.run, Run::Measuring | Run::Cooperating));
+    let progress = page.part(|state| progress(state, Run::Planning));
+    let is_wrong = Memo::new(move |_| form.with(Form::is_refused));
     // The button stays in reach of a form with a mistake: by pressing it, one leaves the field that one has just corrected.
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -37,13 +38,13 @@ pub fn Wish() -> impl IntoView {
     };
     view! {
         <form class="wishes" novalidate on:submit=submit>
-            <fieldset class="wish" disabled=planning>
+            <fieldset class="wish" disabled=busy>
                 <legend class="unseen">"What is shared by whom"</legend>
                 <Network form />
                 <Workers form />
-                {field(page, form, Field::Setup, "message set-up, ms", |f| Some(&f.setup), |f, text| f.setup = text)}
-                {field(page, form, Field::Mbps, "every link, Mbps", |f| Some(&f.mbps), |f, text| f.mbps = text)}
-                {field(page, form, Field::Delay, "one-way delay, ms", |f| Some(&f.delay), |f, text| f.delay = text)}
+                {field(page, form, Field::Setup, NUMBER, Signal::stored("message set-up, ms".into()))}
+                {field(page, form, Field::Mbps, NUMBER, Signal::stored("every link, Mbps".into()))}
+                {field(page, form, Field::Delay, NUMBER, Signal::stored("one-way delay, ms".into()))}
                 <Medium form />
             </fieldset>
             <div class="buttons wish-buttons">
@@ -77,21 +78,19 @@ fn problem(form: Memo<Form>, field: Field) -> (Memo<Option<String>>, impl IntoVi
     (wrong, shown)
 }
 
-fn field(
-    page: Page,
-    form: Memo<Form>,
-    field: Field,
-    label: impl IntoView + 'static,
-    get: impl Fn(&Form) -> Option<&String> + Copy + Send + Sync + 'static,
-    set: impl Fn(&mut Form, String) + Copy + 'static,
-) -> impl IntoView {
+/// Kind of an input that holds a number.
+const NUMBER: &str = "number";
+
+fn field(page: Page, form: Memo<Form>, field: Field, kind: &'static str, label: Signal<String>) -> impl IntoView {
     let (wrong, message) = problem(form, field);
-    let shown = move || form.with(|form| get(form).cloned().unwrap_or_default());
-    let typed = move |event| change(page, form, |form| set(form, event_target_value(&event)));
+    let shown = move || form.get().text(field).map(std::mem::take).unwrap_or_default();
+    let typed = move |event| {
+        change(page, form, |form| form.text(field).into_iter().for_each(|text| *text = event_target_value(&event)));
+    };
     view! {
         <div class="field">
             <label>{label}
-                <input type="number" min="0" step="any" aria-describedby=id(field)
+                <input type=kind min="0" step="any" autocomplete="off" spellcheck="false" aria-describedby=id(field)
                     aria-invalid=move || wrong.with(Option::is_some).to_string() prop:value=shown on:change=typed />
             </label>
             {message}
@@ -152,15 +151,6 @@ fn Workers(form: Memo<Form>) -> impl IntoView {
         }
     };
     let option = move |own: usize| view! { <option value=own prop:selected=move || n.get() == own>{own}</option> };
-    let worker = move |i: usize| {
-        let label = format!("worker {}", i + 1);
-        let set = move |form: &mut Form, text| {
-            if let Some(slower) = form.slower.get_mut(i) {
-                *slower = text;
-            }
-        };
-        field(page, form, Field::Slower(i), label, move |form| form.slower.get(i), set)
-    };
     view! {
         <div class="field broad">
             <label>"workers"
@@ -168,9 +158,55 @@ fn Workers(form: Memo<Form>) -> impl IntoView {
             </label>
         </div>
         <fieldset class="wish broad workers">
-            <legend>"times slower than this tab; worker 1 has the image"</legend>
-            <For each=move || 0..n.get() key=|i| *i children=worker />
+            <legend>"times slower than this tab, and who it is in a run"</legend>
+            <For each=move || 0..n.get() key=|i| *i children=move |i| view! { <Worker form i /> } />
         </fieldset>
+    }
+}
+
+/// How fast a worker is, and who it is in a run.
+#[component]
+fn Worker(form: Memo<Form>, i: usize) -> impl IntoView {
+    let page = Page::of_here();
+    let is_edge = Memo::new(move |_| form.get().member(i).is_some_and(|member| member.is_edge));
+    let label = Signal::derive(move || {
+        let assumed = if is_edge.get() { ", assumed" } else { "" };
+        format!("worker {}{assumed}", i + 1)
+    });
+    let of = move |what: &str| Signal::stored(format!("worker {}, {what}", i + 1));
+    let chosen = move |event| {
+        let is_edge = event_target_value(&event) == EDGE;
+        // The edge that served this page comes first: its token is known.
+        let known = page.state.with_untracked(|state| place_of(&state.address.as_ref()?.url));
+        change(page, form, |form| {
+            let is_free = |at: &String| form.members.iter().all(|member| member.at != *at);
+            let first = known.filter(is_free).unwrap_or_else(|| FIRST_ADDRESS.into());
+            if let Some(member) = form.member(i) {
+                member.is_edge = is_edge;
+                member.at = if member.at.is_empty() { first } else { std::mem::take(&mut member.at) };
+            }
+        });
+    };
+    let who = match i {
+        0 => view! { <p class="who muted">"is this tab and has the image"</p> }.into_any(),
+        _ => view! {
+            <label>{format!("worker {} is", i + 1)}
+                <select on:change=chosen>
+                    <option value="browser" prop:selected=move || !is_edge.get()>"a worker of this browser"</option>
+                    <option value=EDGE prop:selected=is_edge>"a native edge"</option>
+                </select>
+            </label>
+        }
+        .into_any(),
+    };
+    view! {
+        {field(page, form, Field::Slower(i), NUMBER, label)}
+        {who}
+        <Show when=move || is_edge.get()>
+            {field(page, form, Field::Address(i), "text", of("address"))}
+            {field(page, form, Field::Token(i), "password", of("token"))}
+            <p class="hint broad">"How fast this edge is, is assumed for planning; a run measures it."</p>
+        </Show>
     }
 }
 

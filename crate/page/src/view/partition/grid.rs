@@ -1,21 +1,21 @@
 //! Two strategies as grids of shares: an operator is a row, a worker a column, and a thin line between rows is what is sent.
 
-use super::{Drawn, missing};
+use super::Drawn;
 use crate::partition::grid::{Pair, Row, Share, answer, rows, summary};
 use crate::partition::words;
 use cleave_wire::ui::{OperatorRow, PartitionPlan};
 use leptos::prelude::*;
 
-/// Both grids, or why there is none.
+/// Both grids, or why there is none; of a run, the plan that was run.
 pub fn grids(drawn: &Drawn) -> impl IntoView + use<> {
-    let one = |(name, plan): (&'static str, Option<&PartitionPlan>)| {
-        let body = match (missing(plan), plan) {
-            (None, Some(plan)) => grid(&drawn.told.operators, plan).into_any(),
-            (why, _) => view! { <p class="failed">{why}</p> }.into_any(),
-        };
-        view! { <div class="plan-shares"><h3>{words(name).to_owned()}": shares, predicted"</h3>{body}</div> }
+    let one = |which: usize| {
+        let name = words(drawn.names[which]);
+        let own = drawn.shown_of(which).into_iter().next();
+        let grid = own.map(|(of, plan)| (format!("{name}: shares, {of}"), grid(&drawn.told.operators, plan)));
+        let (head, grid) = grid.map_or_else(|| (name.to_owned(), None), |(head, grid)| (head, Some(grid)));
+        view! { <div class="plan-shares"><h3>{head}</h3>{drawn.missing_of(which)}{grid}</div> }
     };
-    drawn.names.into_iter().zip(drawn.plans()).map(one).collect_view()
+    (one(0), one(1))
 }
 
 fn grid(operators: &[OperatorRow], plan: &PartitionPlan) -> impl IntoView + use<> {

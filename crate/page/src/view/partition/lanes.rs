@@ -1,8 +1,10 @@
-//! Two strategies' predicted timelines one above the other on one axis, and what memory their workers need.
+//! Two strategies' timelines one above the other on one axis, predicted and, after a run, measured; and what memory their
+//! workers need.
 
-use super::{Drawn, missing};
+use super::Drawn;
 use crate::format;
 use crate::partition::lanes::{Mark, length, marks, summary};
+use crate::partition::ran::MEASURED;
 use crate::partition::{Memory, memory, words, worst_memory};
 use crate::timeline::tick;
 use crate::view::lane;
@@ -20,19 +22,19 @@ const AXIS: f64 = 24.0;
 /// Totals from here on, per cent of the axis, are written to the left of their line.
 const LATE: f64 = 85.0;
 
-/// Both timelines with their legend.
+/// Timelines of both strategies with their legend, all on one axis: the planned one, or those of a run.
 pub fn timelines(drawn: &Drawn) -> impl IntoView + use<> {
-    let length = length(drawn.works());
-    let one = |(i, (name, plan)): (usize, (&'static str, Option<&PartitionPlan>))| {
-        let body = match (missing(plan), plan) {
-            (None, Some(plan)) => timeline(drawn, plan, i, length).into_any(),
-            (why, _) => view! { <p class="failed">{why}</p> }.into_any(),
+    let length = length(drawn.shown().map(|(_, plan)| plan));
+    let one = |which: usize| {
+        let own = |(of, plan): (&'static str, &PartitionPlan)| {
+            let head = format!("{}: timeline, {of}", words(&plan.strategy));
+            let id = format!("partition-words-{which}-{}", of.replace(' ', "-"));
+            view! { <h3>{head}</h3>{timeline(drawn, plan, of, id, length)} }
         };
-        view! { <h3>{words(name).to_owned()}": timeline, predicted"</h3>{body} }
+        (drawn.missing_of(which), drawn.shown_of(which).into_iter().map(own).collect_view())
     };
-    let charts = drawn.names.into_iter().zip(drawn.plans()).enumerate().map(one).collect_view();
     view! {
-        {charts}
+        {one(0)}{one(1)}
         <ul class="legend inline">
             <li>{key("computing")} "computes; the number is the operator's"</li>
             <li>{key("idling")} "waits"</li>
@@ -54,8 +56,8 @@ fn key(class: &'static str) -> impl IntoView {
     view! { <svg class="swatch" width="18" height="12" aria-hidden="true"><rect class=class fill=fill(class) x="1" y="1" width="16" height="10" rx="2"></rect></svg> }
 }
 
-fn timeline(drawn: &Drawn, plan: &PartitionPlan, which: usize, length: f64) -> impl IntoView + use<> {
-    let (lanes, id) = (marks(&drawn.told, plan, length), format!("partition-words-{which}"));
+fn timeline(drawn: &Drawn, plan: &PartitionPlan, of: &str, id: String, length: f64) -> impl IntoView + use<> {
+    let lanes = marks(&drawn.told, plan, length);
     let bottom = TOTAL + LANE * lanes.len() as f64;
     let names = (1..=lanes.len()).map(|i| view! { <li style:height=format!("{LANE}px")>{format!("worker {i}")}</li> });
     let own = |(i, marks): (usize, &Vec<Mark>)| {
@@ -74,7 +76,7 @@ fn timeline(drawn: &Drawn, plan: &PartitionPlan, which: usize, length: f64) -> i
                 <text class="end" x=end dx=dx y="14" text-anchor=anchor>{format::millis(plan.millis)}</text>
             </svg>
         </div>
-        <p class="summary" id=id>{summary(plan)}</p>
+        <p class="summary" id=id>{summary(plan, of)}</p>
     }
 }
 
@@ -98,16 +100,28 @@ fn mark(mark: &Mark, top: f64, length: f64) -> impl IntoView + use<> {
     }
 }
 
-/// Peak memory of both strategies' workers, on one scale.
+/// Peak memory of both strategies' workers, on one scale; of a run, what was measured stands below what was predicted.
 pub fn memories(drawn: &Drawn) -> impl IntoView + use<> {
-    let most = drawn.works().map(worst_memory).max().unwrap_or(0);
-    let one = |plan: &PartitionPlan| {
-        let bars = memory(plan, most).into_iter().enumerate().map(bar).collect_view();
-        view! { <div class="memory"><h3>{words(&plan.strategy).to_owned()}": peak memory, predicted"</h3><ul>{bars}</ul></div> }
+    let most = drawn.shown().map(|(_, plan)| worst_memory(plan)).max().unwrap_or(0);
+    let one = |which: usize| {
+        let shown = drawn.shown_of(which);
+        let head = shown.iter().map(|(of, _)| *of).collect::<Vec<_>>().join(" and ");
+        let all: Vec<Vec<Memory>> = shown.iter().map(|(_, plan)| memory(plan, most)).collect();
+        let label = |i: usize, kind: usize| match kind {
+            0 => format!("worker {}", i + 1),
+            _ => MEASURED.into(),
+        };
+        let n_workers = all.iter().map(Vec::len).max().unwrap_or(0);
+        let own =
+            |i: usize| all.iter().enumerate().filter_map(move |(kind, bars)| Some(bar(label(i, kind), bars.get(i)?)));
+        let bars: Vec<_> = (0..n_workers).flat_map(own).collect();
+        shown.first().map(|(_, plan)| {
+            let head = format!("{}: peak memory, {head}", words(&plan.strategy));
+            view! { <div class="memory"><h3>{head}</h3><ul>{bars}</ul></div> }
+        })
     };
-    let both = drawn.works().map(one).collect_view();
     view! {
-        {both}
+        {one(0)}{one(1)}
         <ul class="legend inline">
             <li>{key("computing")} "weights"</li>
             <li>{key("rest")} "everything else, at its peak"</li>
@@ -115,18 +129,18 @@ pub fn memories(drawn: &Drawn) -> impl IntoView + use<> {
     }
 }
 
-fn bar((i, memory): (usize, Memory)) -> impl IntoView {
+fn bar(label: String, memory: &Memory) -> impl IntoView + use<> {
     let [weights, rest] = memory.parts.map(|part| 100.0 * part);
     let percent = |part: f64| format!("{part:.2}%");
     view! {
         <li>
-            <span>{format!("worker {}", i + 1)}</span>
+            <span>{label}</span>
             <svg width="100%" height="14" aria-hidden="true">
                 <rect class="track" width="100%" height="14" rx="2"></rect>
                 <rect class="computing" width=percent(weights) height="14"></rect>
                 <rect class="rest" fill=fill("rest") x=percent(weights) width=percent(rest) height="14"></rect>
             </svg>
-            <span class="muted">{memory.words}</span>
+            <span class="muted">{memory.words.clone()}</span>
         </li>
     }
 }

@@ -1,0 +1,150 @@
+//! Running a partition over real workers: what is asked for, who takes part, what came of it.
+
+use super::{Freshness, Run, Shared, State};
+use crate::partition::image::Image;
+use cleave_arch::cnn::Shape;
+use cleave_arch::cnn::zoo::network;
+use cleave_wire::ui::{Cooperated, CooperationWish, ImageWish, Intent, PartitionWish, WorkerState};
+
+/// What is known of it.
+#[derive(Clone, Debug)]
+pub struct Cooperation {
+    /// What the shared network looks at.
+    pub image: Shared<Image>,
+    /// The workers that are there, this tab first, and those that were lost.
+    pub workers: Vec<WorkerState>,
+    /// The latest run of each strategy, all of one network and number of workers; the last one is the newest.
+    pub runs: Vec<Shared<Cooperated>>,
+    /// What was asked for last, without its image.
+    last: Option<CooperationWish>,
+    /// What is asked for as soon as the present run has ended.
+    next: Option<CooperationWish>,
+}
+
+impl Default for Cooperation {
+    fn default() -> Self {
+        let image = Shared::new(Image::Noise);
+        Cooperation { image, workers: Vec::new(), runs: Vec::new(), last: None, next: None }
+    }
+}
+
+/// Whether runs of both can stand beside each other.
+fn are_alike(one: &PartitionWish, other: &PartitionWish) -> bool {
+    one.network == other.network && one.slower.len() == other.slower.len()
+}
+
+impl Cooperation {
+    /// The latest run of a strategy, if it can stand beside this plan.
+    pub fn run_of(&self, strategy: &str, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
+        self.runs.iter().find(|run| run.wish.strategy == strategy && are_alike(&run.wish.partition, plan))
+    }
+
+    pub(super) fn keep_alike(&mut self, wish: &PartitionWish) {
+        self.runs.retain(|run| are_alike(&run.wish.partition, wish));
+    }
+
+    pub(super) fn forget_next(&mut self) {
+        self.next = None;
+    }
+}
+
+impl State {
+    /// Input of the network that the form asks for.
+    pub fn looks_at(&self) -> Option<Shape> {
+        network(&self.settings.partition.network).ok().map(|network| network.input())
+    }
+
+    /// Why no strategy can be run, whatever the fields hold.
+    pub fn why_not_cooperate(&self) -> Option<&'static str> {
+        let is_planned = self.partitions.as_ref().is_some_and(|told| are_alike(&told.wish, &self.settings.partition));
+        match () {
+            () if self.partition_form.shared => Some(
+                "Real workers have links of their own: one radio channel can be planned, but not imposed on a run.",
+            ),
+            () if !is_planned => Some("The form's network or number of workers has changed: plan again to run it."),
+            () => None,
+        }
+    }
+
+    /// A form with a mistake is not sent: from now on its fields say what a run needs.
+    pub(super) fn cooperate(&mut self, strategies: &[&'static str]) -> Vec<Intent> {
+        let wish = self.partition_form.run_wish();
+        self.partition_form.is_run_wanted = wish.is_err();
+        let (Ok((partition, members)), None, true) = (wish, self.why_not_cooperate(), self.is_ready()) else {
+            return Vec::new();
+        };
+        let of = |strategy: &&str| CooperationWish {
+            partition: partition.clone(),
+            strategy: (*strategy).into(),
+            members: members.clone(),
+            runs: self.settings.runs,
+            check: self.settings.check,
+            image: NONE,
+        };
+        let mut wishes: Vec<_> = strategies.iter().map(of).collect();
+        wishes.dedup();
+        let mut wishes = wishes.into_iter();
+        let Some(first) = wishes.next() else { return Vec::new() };
+        let intents = self.begin_cooperation(first);
+        self.cooperation.next = wishes.next();
+        intents
+    }
+
+    /// In place of whatever is running.
+    fn begin_cooperation(&mut self, wish: CooperationWish) -> Vec<Intent> {
+        let mut intents = self.end_dispatch();
+        intents.extend(self.stop());
+        self.run = Run::Cooperating;
+        intents.push(self.send(wish));
+        intents
+    }
+
+    fn send(&mut self, wish: CooperationWish) -> Intent {
+        self.cooperation.last = Some(wish.clone());
+        Intent::Cooperate(CooperationWish { image: self.cooperation.image.wish(), ..wish })
+    }
+
+    /// An image of another network's size cannot be looked at by this one.
+    pub(super) fn drop_unfit_image(&mut self) {
+        if self.looks_at().is_none_or(|shape| !self.cooperation.image.fits(shape)) {
+            self.cooperation.image = Shared::new(Image::Noise);
+        }
+    }
+
+    /// Workers that are there answer to a stroke at once. While they still answer to the one before, they do so next; a run
+    /// that somebody asked for is not disturbed.
+    pub(super) fn take_stroke(&mut self, image: Image) -> Vec<Intent> {
+        self.cooperation.image = Shared::new(image);
+        let last = self.cooperation.last.as_ref().filter(|_| !self.cooperation.workers.is_empty());
+        let last = last.filter(|last| last.partition.network == self.settings.partition.network);
+        let Some(quick) = last.map(|last| CooperationWish { runs: 1, check: false, ..last.clone() }) else {
+            return Vec::new();
+        };
+        match self.run {
+            Run::Idle | Run::Once | Run::OnceMore => return self.begin_cooperation(quick),
+            Run::Cooperating if self.cooperation.last.as_ref() == Some(&quick) => self.cooperation.next = Some(quick),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    pub(super) fn take_cooperated(&mut self, cooperated: Cooperated) -> Vec<Intent> {
+        self.progress = None;
+        self.cooperation.keep_alike(&cooperated.wish.partition);
+        self.cooperation.runs.retain(|run| run.wish.strategy != cooperated.wish.strategy);
+        self.cooperation.runs.push(Shared::new(cooperated));
+        if self.run != Run::Cooperating {
+            return Vec::new();
+        }
+        if let Some(next) = self.cooperation.next.take() {
+            return vec![self.send(next)];
+        }
+        self.run = Run::Idle;
+        // The frame on show is computed anew only if it was interrupted or has changed meanwhile.
+        let is_current = self.answer.as_ref().is_some_and(|answer| answer.freshness == Freshness::Current);
+        if is_current { Vec::new() } else { self.run_soon() }
+    }
+}
+
+/// In place of an image that is not kept.
+const NONE: ImageWish = ImageWish::Noise(0);
