@@ -32,10 +32,7 @@ pub fn after(millis: f64, callback: impl FnOnce() + 'static) {
     let _ = scope().set_timeout_with_callback_and_timeout_and_arguments_0(callback, millis.ceil() as i32);
 }
 
-/// A browser's timers come up to this late, milliseconds: they count whole ones, and nested ones at least four.
-const LATE: f64 = 5.0;
-
-/// Does nothing for so long, or a few milliseconds longer.
+/// Does nothing for so long; up to four milliseconds longer if another timer has just come.
 pub async fn sleep(millis: f64) {
     let timer = Promise::new(&mut |resolve, _| {
         // Resolving a promise cannot fail.
@@ -44,12 +41,14 @@ pub async fn sleep(millis: f64) {
     let _ = JsFuture::from(timer).await;
 }
 
-/// Waits until this moment on [`now_micros`]'s clock, to a fraction of a millisecond: a timer covers most of the wait, and
-/// turns of the event loop the rest.
+/// Waits until this moment on [`now_micros`]'s clock, to a fraction of a millisecond: a timer covers whole milliseconds,
+/// and turns of the event loop the rest, which others would miss on a machine with few cores if it were longer.
 pub async fn wait_until(micros: u64) {
-    let wait = micros.saturating_sub(now_micros()) as f64 / 1000.0 - LATE;
-    if wait > 0.0 {
-        sleep(wait).await;
+    // A timer that a timer has set takes four milliseconds at least; one that a message has set comes in time.
+    turn().await;
+    let whole = micros.saturating_sub(now_micros()) / 1000;
+    if whole > 0 {
+        sleep(whole as f64).await;
     }
     while now_micros() < micros {
         turn().await;

@@ -21,7 +21,7 @@ use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, MemberStatu
 use cleave_session::{Micros, Model};
 use cleave_wire::ModelHash;
 use cleave_wire::ui::{Backend, CooperationWish, Event, ImageWish, MAX_COOPERATION_RUNS, MemberWish, WorkerState};
-use machines::{Happening, Machines, browser_name};
+use machines::{Happening, Machines, named};
 use running::{Formed, Known};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -285,18 +285,13 @@ impl Driver {
         let put = move |happening| mailbox.put(Command::Happening(happening));
         let seed = random().map_err(Halt::Failed)?;
         let machines = Machines::new(order, seed, put).map_err(Halt::Failed)?;
-        let place = |wish: &MemberWish| match wish {
-            MemberWish::Browser => "a worker of this browser".to_owned(),
-            MemberWish::Edge(edge) => edge.url.clone(),
-        };
-        let places = std::iter::once("this tab".to_owned()).chain(order.wish.members.iter().map(place));
-        let state = |(at, place)| {
+        let state = |(at, (name, place)): (usize, (String, String))| {
             let status = if at == 0 { "ready" } else { "starting" };
-            WorkerState { name: browser_name(at), place, status: status.into(), is_gone: false }
+            WorkerState { name, place, status: status.into(), is_gone: false }
         };
         self.team = Some(Box::new(Team {
             machines,
-            states: places.enumerate().map(state).collect(),
+            states: named(&order.wish.members).enumerate().map(state).collect(),
             gone: Vec::new(),
             told: VecDeque::new(),
             woken_for: None,

@@ -10,7 +10,7 @@ pub mod sweep;
 
 use crate::format;
 use crate::price::error;
-use cleave_wire::ui::{PartitionPlan, PartitionWish, Partitions};
+use cleave_wire::ui::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
 
 /// Names of the strategies with their words, in the order of tables and legends.
 pub const STRATEGIES: [(&str, &str); 5] = [
@@ -153,20 +153,25 @@ pub struct Memory {
 pub fn memory(plan: &PartitionPlan, most: u64) -> Vec<Memory> {
     let part = |bytes: u64| bytes as f64 / most.max(1) as f64;
     let size = |bytes: u64| format::bytes(bytes as usize);
-    let of = |[weights, rest]: &[u64; 2]| Memory {
+    let has_part = |worker: usize| {
+        let spans = plan.spans.get(worker);
+        spans.is_some_and(|spans| spans.iter().any(|span| span.activity == WorkerActivity::Compute))
+    };
+    let of = |(worker, [weights, rest]): (usize, &[u64; 2])| Memory {
         parts: [part(*weights), part(*rest)],
         words: match weights.saturating_add(*rest) {
-            0 => NOT_MEASURED.into(),
+            0 if has_part(worker) => NOT_MEASURED.into(),
+            0 => "no part of it".into(),
             all => format!("{} = {} weights + {} rest", size(all), size(*weights), size(*rest)),
         },
     };
-    plan.memory_bytes.iter().map(of).collect()
+    plan.memory_bytes.iter().enumerate().map(of).collect()
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use cleave_wire::ui::{OperatorRow, PartitionStep, SetupPoint, SplitWay, WorkerActivity, WorkerSpan};
+    use cleave_wire::ui::{OperatorRow, PartitionStep, SetupPoint, SplitWay, WorkerSpan};
 
     fn step(how: SplitWay, units: &[u32], messages: [u32; 2], bytes: u64) -> PartitionStep {
         PartitionStep { how, units: units.to_vec(), messages, bytes }
@@ -251,6 +256,8 @@ pub(crate) mod tests {
         assert_eq!(memory(&plan("iop", 1.0), 0).len(), 2);
         let unknown = PartitionPlan { memory_bytes: vec![[0, 0]], ..plan("iop", 1.0) };
         assert_eq!(memory(&unknown, 2_000)[0].words, "not measured");
+        let idle = PartitionPlan { spans: vec![Vec::new(); 2], ..unknown };
+        assert_eq!(memory(&idle, 2_000)[0].words, "no part of it");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-use cleave_arch::cnn::{Partition, Reduce, Schedule, Split, Step};
+use cleave_arch::cnn::{COORDINATOR, Partition, Reduce, Schedule, Split, Step};
 use std::collections::HashSet;
 
 use crate::cluster::Excess;
@@ -83,7 +83,7 @@ pub fn mixed(problem: &Problem, effort: Effort) -> Result<Plan, PartitionError> 
         known = pool.iter().take(1).map(|candidate| candidate.partition.clone()).collect();
     }
     match pool.into_iter().next() {
-        Some(best) => Plan::new(problem, best.partition),
+        Some(best) => Plan::new(problem, judge.thrifty(best).partition),
         None => Err(least_of(judge.least.map(|excess| excess.error(problem.cluster, NAME)), refused)),
     }
 }
@@ -161,6 +161,19 @@ impl Judge<'_> {
             improve::improve(self, space, candidate);
         }
         sort(pool);
+    }
+
+    /// What all compute only so that the coordinator has it, the coordinator computes alone, if that takes no longer.
+    fn thrifty(&mut self, mut best: Candidate) -> Candidate {
+        self.tries = usize::MAX;
+        for at in (0..best.partition.steps.len()).rev() {
+            if best.partition.steps[at].split == Split::Copies {
+                let mut partition = best.partition.clone();
+                partition.steps[at] = Step::new(Split::Alone(COORDINATOR));
+                best = self.judge(partition).filter(|alone| alone.ms <= best.ms).unwrap_or(best);
+            }
+        }
+        best
     }
 
     /// The best chains that fit.

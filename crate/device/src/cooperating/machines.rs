@@ -6,7 +6,7 @@
 
 use super::Order;
 use super::engine::{Engine, Said, Site, Tell};
-use crate::browser::now_micros;
+use crate::browser::{now_micros, scope};
 use crate::socket::{Socket, SocketEvent};
 use burn::tensor::Device;
 use cleave_session::cooperate::{
@@ -17,6 +17,7 @@ use cleave_session::{Micros, Model, TokenCheck};
 use cleave_wire::Limits;
 use cleave_wire::cooperate::Role;
 use cleave_wire::ui::{Backend, EdgeAddress, MemberWish};
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -69,8 +70,17 @@ pub struct Machines {
 }
 
 /// What a worker of this browser calls itself.
-pub fn browser_name(place: usize) -> String {
+fn browser_name(place: usize) -> String {
     if place == 0 { "this tab".into() } else { format!("browser {}", place + 1) }
+}
+
+/// What the page calls each place, an edge until it has told its name, and where it is.
+pub fn named(wishes: &[MemberWish]) -> impl Iterator<Item = (String, String)> {
+    let member = |(at, wish): (usize, &MemberWish)| match wish {
+        MemberWish::Browser => (browser_name(at + 1), "a worker of this browser".to_owned()),
+        MemberWish::Edge(edge) => (format!("edge {}", at + 2), edge.url.clone()),
+    };
+    std::iter::once((browser_name(0), "this tab".to_owned())).chain(wishes.iter().enumerate().map(member))
 }
 
 impl Machines {
@@ -253,12 +263,24 @@ impl Machines {
     fn connect(&mut self, place: usize) -> Result<(), String> {
         match self.wishes.get(place - 1) {
             Some(MemberWish::Edge(EdgeAddress { url, .. })) => {
-                let put = Rc::clone(&self.put);
+                let (put, is_open) = (Rc::clone(&self.put), Rc::new(Cell::new(false)));
                 let tell = move |event| {
                     put(Happening::Coordinator(match event {
-                        SocketEvent::Opened => CoordinatorEvent::Opened { place },
+                        SocketEvent::Opened => {
+                            is_open.set(true);
+                            CoordinatorEvent::Opened { place }
+                        }
                         SocketEvent::Received(bytes) => CoordinatorEvent::Received { place, bytes },
-                        SocketEvent::Closed(why) => CoordinatorEvent::Closed { place, why },
+                        SocketEvent::Closed(why) if is_open.get() => CoordinatorEvent::Closed { place, why },
+                        // A browser does not tell a refusal from silence.
+                        SocketEvent::Closed(_) => {
+                            let origin = scope().location().origin();
+                            let why = format!(
+                                "nobody answers, or no page from {origin} is let in: an edge that has not served the page \
+                                 is started with --allow-origin {origin}"
+                            );
+                            CoordinatorEvent::Closed { place, why }
+                        }
                     }));
                 };
                 self.sockets.insert(place, Socket::open(&route(url)?, tell)?);

@@ -6,12 +6,12 @@
 use super::told::{self, Ran, busy_ms};
 use super::{Driver, Halt, Order, Trained, check, image, weights};
 use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times, cluster};
-use cleave_arch::cnn::{Kind, Network, Partition};
-use cleave_partition::{Measured, Only, PartitionError, Plan, Problem, Strategy};
+use cleave_arch::cnn::{Kind, Network, Partition, Region};
+use cleave_partition::{ComputeTimes, Measured, Only, PartitionError, Plan, Problem, Strategy};
 use cleave_session::Micros;
 use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, Plan as Group, RunReport, Uplink, Weights};
 use cleave_wire::LinkShape;
-use cleave_wire::ui::{Cooperated, Event, PartitionWish};
+use cleave_wire::ui::{Cooperated, Event, MemberWish, PartitionWish};
 use std::sync::Arc;
 
 /// What is said meanwhile.
@@ -31,6 +31,8 @@ pub(super) struct Known {
     of: Option<(Network, Vec<f64>)>,
     /// How many times slower than the operators were measured each place is.
     slower: Vec<Option<f64>>,
+    /// What handing an operator to an engine of this browser takes beside computing it, milliseconds.
+    handing_ms: f64,
     /// What a message takes between this tab and each place, milliseconds, whatever is imposed.
     latencies_ms: Vec<f64>,
     /// The plan that was made last: for which wish, by which strategy, over which places, with which speeds.
@@ -141,7 +143,7 @@ impl Driver {
         if team.known.of.as_ref() != Some(&of) {
             let places = team.states.len();
             let (slower, latencies_ms) = (vec![None; places], vec![0.0; places]);
-            team.known = Known { of: Some(of), slower, latencies_ms, planned: None };
+            team.known = Known { of: Some(of), slower, latencies_ms, ..Known::default() };
         }
         let beginning = beginning(&order.network);
         let operators = beginning.operators().len();
@@ -160,12 +162,17 @@ impl Driver {
                 Err(Halt::Failed(_)) if !self.places().contains(&place) => continue,
                 Err(halt) => return Err(halt),
             };
-            // The first one warms up; the median counts.
-            let busy = answers[1..].iter().map(|answer| answer.report.workers.last().map_or(0.0, busy_ms));
-            let mut busy: Vec<f64> = busy.collect();
-            busy.sort_by(f64::total_cmp);
-            let slower = busy[busy.len() / 2] / times.whole_ms(operators).max(f64::MIN_POSITIVE);
+            // The first one warms up; the run of median time counts.
+            let busy = |answer: &Answer| answer.report.workers.last().map_or(0.0, busy_ms);
+            let mut runs: Vec<[f64; 2]> =
+                answers[1..].iter().map(|answer| [busy(answer), told::millis(&answer.report)]).collect();
+            runs.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            let [busy, all] = runs[runs.len() / 2];
+            let slower = busy / times.whole_ms(operators).max(f64::MIN_POSITIVE);
             let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+            if place == 0 {
+                team.known.handing_ms = (all - busy).max(0.0) / operators as f64;
+            }
             // Too fast for the clock: as fast as here.
             team.known.slower[place] = Some(if slower.is_finite() && slower > 0.0 { slower } else { 1.0 });
         }
@@ -302,11 +309,33 @@ impl Sharing<'_> {
         let mut measured = Measured::new(network);
         (0..wish.partition.slower.len()).for_each(|place| self.times.add_to(&mut measured, known.slower(place)));
         let cluster = cluster(&wish.partition, wish.partition.setup_millis).map_err(Halt::Failed)?;
-        let times = Only { times: &measured, workers: places.to_vec() };
+        let is_here = |place: &usize| *place == 0 || wish.members[place - 1] == MemberWish::Browser;
+        let handing_ms = places.iter().map(|place| if is_here(place) { known.handing_ms } else { 0.0 }).collect();
+        let times = Handed { times: Only { times: &measured, workers: places.to_vec() }, handing_ms };
         let latencies: Vec<f64> = places.iter().map(|place| known.latencies_ms[*place]).collect();
         let cluster =
             cluster.only(places).and_then(|cluster| cluster.with_relayed(relayed)?.with_latencies(&latencies));
         cluster.and_then(|cluster| work(&Problem::new(network, &cluster, &times)?)).map_err(Halt::because)
+    }
+}
+
+/// Times with what handing an operator to each worker's engine takes.
+struct Handed<'a> {
+    times: Only<'a>,
+    handing_ms: Vec<f64>,
+}
+
+impl ComputeTimes for Handed<'_> {
+    fn layer_ms(&self, worker: usize, operator: usize, inputs: usize, made: &Region) -> f64 {
+        self.times.layer_ms(worker, operator, inputs, made) + self.handing_ms[worker]
+    }
+
+    fn tail_ms(&self, worker: usize, operator: usize, complete: &Region) -> f64 {
+        self.times.tail_ms(worker, operator, complete)
+    }
+
+    fn add_ms(&self, worker: usize, values: u64) -> f64 {
+        self.times.add_ms(worker, values)
     }
 }
 

@@ -80,7 +80,7 @@ fn trained(card: &ImageCard) -> String {
 }
 
 /// Until the answer is there.
-fn millis(report: &RunReport) -> f64 {
+pub(super) fn millis(report: &RunReport) -> f64 {
     report.answered.0.saturating_sub(report.started.0) as f64 / 1e3
 }
 

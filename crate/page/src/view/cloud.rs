@@ -4,7 +4,7 @@ use super::Page;
 use super::icon::{Icon, icon};
 use crate::cloud::{Camera, LAYERS, layer, project};
 use crate::format;
-use crate::state::Shared;
+use crate::state::{Run, Shared};
 use cleave_wire::ui::Cloud;
 use leptos::html;
 use leptos::prelude::*;
@@ -120,7 +120,10 @@ pub fn CloudView() -> impl IntoView {
         let (Some(canvas), Some(cloud), camera) = (canvas.get(), cloud.get(), camera.get()) else { return };
         paint(&canvas, extent.get(), &cloud.points, camera, Style { dot: 2.4, stride: 1 });
     });
-    let spins = Memo::new(move |_| spinning.get() && held.get().is_none() && cloud.with(Option::is_some));
+    // Drawing takes a core's time, which whatever is being measured may need.
+    let is_measured = page.part(|state| matches!(state.run, Run::Measuring | Run::Planning | Run::Cooperating));
+    let spins =
+        Memo::new(move |_| spinning.get() && held.get().is_none() && cloud.with(Option::is_some) && !is_measured.get());
     Effect::new(move || {
         if spins.get() {
             spin(camera, spins);
