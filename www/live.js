@@ -155,6 +155,35 @@ async function dispatched() {
   await step(`${ids.length} frames under the dispatcher, none lost; ${ended.choices.length} choices`);
 }
 
+// LeNet-5 over this tab, another worker of the browser and the edge; then that worker is lost in mid-run.
+async function cooperated(edge) {
+  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_millis: 2, mbps: 100, delay_millis: 0, shared: false };
+  const members = ['Browser', { Edge: { ...edge, url: edge.url.replace(/\/ws$/, '') } }];
+  const wish = { partition, strategy: 'iop', members, runs: 3, check: true, image: { Noise: 3 } };
+  const ended = async () => {
+    const ran = await until((event) => event.Cooperated ?? (event.Failed ? { failed: event.Failed.why } : null));
+    if (ran.failed) throw new Error(`the workers did not run: ${ran.failed}`);
+    if (!(ran.whole.distance <= ran.whole.bound)) throw new Error(`${ran.whole.distance} from the unsplit answer`);
+    return ran;
+  };
+  say({ Cooperate: wish });
+  const first = await ended();
+  const { measured, predicted } = first;
+  if (measured.messages !== predicted.messages) throw new Error(`${measured.messages} of ${predicted.messages} messages`);
+  const peaks = measured.memory_bytes.map(([weights, rest]) => weights + rest);
+  if (!peaks.every((peak) => peak > 0)) throw new Error(`peaks of memory: ${peaks}`);
+  if (!first.is_trained || first.scores.length !== 10) throw new Error(`weights: ${first.weights}`);
+  await step(`${first.workers.join(', ')} shared LeNet-5: ${first.whole.distance.toExponential(1)} from the unsplit answer`);
+  say({ Cooperate: { ...wish, strategy: 'output-channel', partition: { ...partition, setup_millis: 10 }, runs: 8 } });
+  await until((event) => event.Progress?.what === 'Running' && event.Progress.done === 2);
+  say({ LoseWorker: 1 });
+  const second = await ended();
+  if (second.restarts !== 1 || second.workers.length !== 2) throw new Error(`lost: ${second.gone}, ${second.workers}`);
+  say('Dismiss');
+  await until((event) => event.Workers?.length === 0);
+  await step(`a worker was lost in mid-run, ${second.workers.join(' and ')} went on`);
+}
+
 async function refusedToken(url) {
   say({ Connect: { url, token: 'another' } });
   const failed = await until((event) => event.Failed);
@@ -174,6 +203,7 @@ try {
   await judged();
   await shared();
   await dispatched();
+  await cooperated({ url, token });
   await refusedToken(url);
   await report('/result', `the edge was killed and came back within ${frames} frames, none lost`);
 } catch (error) {
