@@ -1,6 +1,7 @@
 //! `cleave partition`: how several workers share an image network, and what that takes, by each strategy.
 
 pub mod cooperate;
+mod look;
 mod measure;
 mod run;
 mod workers;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use crate::output::{Align, Format, table};
 pub(crate) use measure::Times;
 use run::RunArgs;
+pub(crate) use run::{Spot, spot};
 use workers::{Workers, WorkersArgs};
 
 /// Arguments of `cleave partition`.

@@ -12,7 +12,7 @@ mod ops;
 mod part;
 mod weights;
 
-pub use card::ImageCard;
+pub use card::{ImageCard, likeliest};
 pub use layers::local_norm;
 pub use map::{Piece, assemble, cut};
 pub use member::Member;

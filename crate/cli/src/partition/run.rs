@@ -10,8 +10,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::Network;
 use cleave_arch::tolerance::relative_distance;
-use cleave_model::cnn::{Cnn, CnnWeights};
-use cleave_partition::{Activity as Predicted, Measured, Strategy};
+use cleave_model::cnn::{Cnn, CnnWeights, ImageCard, likeliest};
+use cleave_partition::{Activity as Predicted, Cluster, Link, Measured, Medium, Strategy};
 use cleave_session::Model;
 use cleave_session::cooperate::{Activity, MemberSpec, Span, Traffic, Weights, WorkerReport};
 use cleave_wire::ModelHash;
@@ -20,11 +20,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::cooperate::{Cooperation, Forming, News, Outcome};
+use super::look;
 use super::workers::Workers;
 use crate::bench::median;
 use crate::local::millis_since;
 use crate::loopback::LoopbackEdge;
 use crate::output::{Align, table};
+
+/// Classes that are told.
+const LIKELIEST: usize = 5;
 
 /// How it is run.
 #[derive(clap::Args, Debug)]
@@ -43,6 +47,12 @@ pub(super) struct RunArgs {
     /// Draws images and weights
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// An image to look at, PNG or JPEG, cut and scaled to what the network reads [default: noise]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Dark where the image is bright: Fashion-MNIST's clothes are bright on black
+    #[arg(long, requires = "input")]
+    invert: bool,
     /// Weights of a file instead
     #[arg(long, value_name = "FILE.safetensors")]
     weights: Option<PathBuf>,
@@ -64,6 +74,8 @@ pub(super) struct Ran {
     /// What an image takes this machine alone, on one thread: milliseconds.
     whole_ms: f64,
     gone: Vec<String>,
+    /// Names of the classes, of weights that have them.
+    classes: Vec<String>,
 }
 
 /// Runs images over the workers.
@@ -75,11 +87,14 @@ pub(super) fn run(
     strategy: Strategy,
 ) -> Result<Ran> {
     let names: Vec<String> = workers.cluster.workers().iter().map(|worker| worker.name.clone()).collect();
-    let (weights, here) = weights(args, network)?;
+    let (weights, here, classes) = weights(args, network)?;
     let shape = network.input();
     let mut rng = SplitMix64::new(args.seed ^ 1);
-    let mut image = || (0..shape.values()).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
-    let images: Vec<Vec<f32>> = (0..args.runs).map(|_| image()).collect();
+    let mut noise = || (0..shape.values()).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
+    let images: Vec<Vec<f32>> = match &args.input {
+        Some(path) => vec![look::read(path, args.invert, shape)?; args.runs as usize],
+        None => (0..args.runs).map(|_| noise()).collect(),
+    };
     let (whole, whole_ms) = unsplit(network, &here, &images)?;
     let edges = match args.local {
         Some(_) => names[1..].iter().map(|name| LoopbackEdge::worker(name)).collect::<Result<Vec<_>>>()?,
@@ -99,7 +114,40 @@ pub(super) fn run(
     let outcome = cooperation.run(&images, &mut heard)?;
     edges.into_iter().for_each(LoopbackEdge::stop);
     let far = outcome.answers.iter().zip(&whole).map(|(answer, whole)| relative_distance(&answer.values, whole));
-    Ok(Ran { names, strategy, far: far.fold(0.0, f32::max), whole_ms, gone, outcome })
+    Ok(Ran { names, strategy, far: far.fold(0.0, f32::max), whole_ms, gone, classes, outcome })
+}
+
+/// A plan that was run, for a benchmark.
+pub(crate) struct Spot {
+    pub(crate) predicted_ms: f64,
+    pub(crate) measured_ms: f64,
+    /// Predicted and measured, of each worker that has a part.
+    pub(crate) peak_bytes: Vec<[u64; 2]>,
+    /// From the unsplit answer, relative to its largest value.
+    pub(crate) distance: f32,
+}
+
+/// Runs a strategy's plan over workers in this process, which share its cores, with links shaped so.
+pub(crate) fn spot(
+    network: &Network,
+    times: &Measured,
+    strategy: Strategy,
+    of: (usize, Link),
+    runs: u32,
+) -> Result<Spot> {
+    let (count, link) = of;
+    let args = RunArgs { run: false, local: Some(count), runs, seed: 0, input: None, invert: false, weights: None };
+    let cluster = Cluster::uniform(count, link, Medium::Switched)?;
+    let workers = Workers { cluster, slower: vec![1.0; count], reached: vec![None; count] };
+    let ran = run(&args, network, &workers, times, strategy)?;
+    let plan = &ran.outcome.formed.plan;
+    let peaks = plan.memory.iter().enumerate().map(|(worker, memory)| [memory.peak(), ran.peak_bytes(worker)]);
+    Ok(Spot {
+        predicted_ms: plan.total_ms(),
+        measured_ms: ran.measured_ms(),
+        peak_bytes: peaks.filter(|[_, measured]| *measured > 0).collect(),
+        distance: ran.far,
+    })
 }
 
 fn members(workers: &Workers) -> Result<Vec<MemberSpec>> {
@@ -114,15 +162,18 @@ fn members(workers: &Workers) -> Result<Vec<MemberSpec>> {
     named.map(member).collect()
 }
 
-/// As they are sent, and as they are here.
-fn weights(args: &RunArgs, network: &Network) -> Result<(Weights, CnnWeights)> {
-    let Some(path) = &args.weights else { return Ok((Weights::Seeded(args.seed), CnnWeights::Seeded(args.seed))) };
+/// As they are sent, as they are here, and names of their classes.
+fn weights(args: &RunArgs, network: &Network) -> Result<(Weights, CnnWeights, Vec<String>)> {
+    let Some(path) = &args.weights else {
+        return Ok((Weights::Seeded(args.seed), CnnWeights::Seeded(args.seed), Vec::new()));
+    };
     let within = || format!("the weights {}", path.display());
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", within()))?;
     let here = cleave_model::Weights::from_safetensors(&bytes).with_context(within)?;
     let here = CnnWeights::stored(network, here).with_context(within)?;
+    let classes = ImageCard::from_safetensors(&bytes).with_context(within)?.map_or_else(Vec::new, |card| card.classes);
     let hash = ModelHash(Sha256::digest(&bytes).into());
-    Ok((Weights::File(Model { hash, bytes: Arc::from(bytes) }), here))
+    Ok((Weights::File(Model { hash, bytes: Arc::from(bytes) }), here, classes))
 }
 
 /// The answers of the network on this machine alone, and the median of what they take, milliseconds.
@@ -189,6 +240,12 @@ impl Ran {
         self.reports().last().map(|report| report.traffic.clone()).unwrap_or_default()
     }
 
+    /// The likeliest classes of the last image with their softmax.
+    fn scores(&self) -> Vec<(String, f64)> {
+        let values = self.outcome.answers.last().map_or(&[][..], |answer| &answer.values);
+        likeliest(values, &self.classes, LIKELIEST)
+    }
+
     fn restarts(&self) -> u32 {
         self.outcome.answers.iter().map(|answer| answer.report.restarts).sum()
     }
@@ -213,7 +270,7 @@ impl Ran {
             "messages": traffic.iter().flatten().map(|to| to.messages).sum::<u32>(),
             "traffic": each.collect::<Vec<_>>(), "relayed": reach.relayed,
             "workers": (0..n).map(worker).collect::<Vec<_>>(),
-            "unsplit_ms": self.whole_ms, "distance": self.far, "restarts": self.restarts(), "gone": self.gone,
+            "scores": self.scores(), "unsplit_ms": self.whole_ms, "distance": self.far, "restarts": self.restarts(), "gone": self.gone,
         })
     }
 
@@ -231,6 +288,10 @@ impl Ran {
             self.far,
             self.restarts(),
         );
+        if !self.classes.is_empty() {
+            let scores = self.scores().into_iter().map(|(class, part)| format!("{class} {:.1} %", 100.0 * part));
+            text.push_str(&format!("the last image: {}\n", scores.collect::<Vec<_>>().join(", ")));
+        }
         self.gone.iter().for_each(|gone| text.push_str(&format!("{gone}\n")));
         let heading = [
             ("worker", Align::Left),

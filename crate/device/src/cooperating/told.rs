@@ -4,7 +4,7 @@ use super::running::Answer;
 use super::{Order, RANDOM_SEED};
 use crate::partitioning::view;
 use cleave_arch::tolerance::{ENGINES_F32, SPLIT_F32, relative_distance};
-use cleave_model::cnn::ImageCard;
+use cleave_model::cnn::{ImageCard, likeliest};
 use cleave_partition::{Plan, Strategy, Worker};
 use cleave_session::cooperate::{Activity, RunReport, Span, WorkerReport};
 use cleave_wire::ui::{
@@ -52,6 +52,7 @@ pub(super) fn cooperated(ran: Ran<'_>) -> Cooperated {
         noise => noise.clone(),
     };
     let values = ran.answers.last().map_or(&[][..], |answer| &answer.values);
+    let scores = likeliest(values, ran.card.map_or(&[], |card| &card.classes), SCORES);
     Cooperated {
         wish: CooperationWish { image, ..ran.order.wish.clone() },
         engine: ran.order.backend,
@@ -70,7 +71,7 @@ pub(super) fn cooperated(ran: Ran<'_>) -> Cooperated {
         },
         is_trained: ran.card.is_some(),
         image: ran.image,
-        scores: scores(values, ran.card),
+        scores: scores.into_iter().map(|(class, probability)| Score { class, probability }).collect(),
     }
 }
 
@@ -136,20 +137,4 @@ fn span(span: &Span, started: u64) -> WorkerSpan {
     };
     let (from_millis, to_millis) = (since(span.start_micros), since(span.end_micros));
     WorkerSpan { activity, operator: span.stage.into(), from_millis, to_millis }
-}
-
-/// The likeliest classes, by the softmax of the answer.
-fn scores(values: &[f32], card: Option<&ImageCard>) -> Vec<Score> {
-    let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f64> = values.iter().map(|value| f64::from(value - most).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    let name = |class: usize| card.and_then(|card| card.classes.get(class)).cloned();
-    let score = |(class, weight): (usize, &f64)| Score {
-        class: name(class).unwrap_or_else(|| format!("class {class}")),
-        probability: weight / sum,
-    };
-    let mut scores: Vec<Score> = weights.iter().enumerate().map(score).collect();
-    scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    scores.truncate(SCORES);
-    scores
 }

@@ -55,3 +55,30 @@ impl ImageCard {
         weights.write(HashMap::from([(CARD.to_owned(), card.to_string())]), storage)
     }
 }
+
+/// The likeliest classes by the softmax of an answer, likeliest first, at most so many; one without a name is called by its
+/// number.
+pub fn likeliest(values: &[f32], classes: &[String], most: usize) -> Vec<(String, f64)> {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights = values.iter().map(|value| f64::from(value - largest).exp());
+    let sum: f64 = weights.clone().sum();
+    let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+    let mut scores: Vec<_> = weights.enumerate().map(|(class, weight)| (name(class), weight / sum)).collect();
+    scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    scores.truncate(most);
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::likeliest;
+
+    #[test]
+    fn the_likeliest_class_comes_first() {
+        let classes = ["a".to_owned(), "b".to_owned()];
+        let scores = likeliest(&[0.0, 2.0, 1.0], &classes, 9);
+        assert_eq!(scores.iter().map(|(class, _)| class.as_str()).collect::<Vec<_>>(), ["b", "class 2", "a"]);
+        assert!((scores.iter().map(|(_, part)| part).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!(likeliest(&[], &classes, 9).is_empty() && likeliest(&[1.0, 2.0], &classes, 1).len() == 1);
+    }
+}
