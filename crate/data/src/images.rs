@@ -11,7 +11,7 @@ pub const FASHION: [&str; 10] =
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
 /// What a network of one channel or of three reads of an image: `rgba` holds red, green, blue and opacity of each pixel,
-/// row by row, over black. One channel is brightness, 0 to 1 (ITU-R BT.601), as Fashion-MNIST's; three are ImageNet's,
+/// row by row, as on white paper. One channel is brightness, 0 to 1 (ITU-R BT.601), as Fashion-MNIST's; three are ImageNet's,
 /// normalised. The result is channel by channel, row by row.
 ///
 /// # Errors
@@ -20,7 +20,10 @@ pub fn from_rgba(rgba: &[u8], channels: usize, [height, width]: [usize; 2]) -> R
     if rgba.len() != 4 * height * width {
         return Err(DataError::Pixels { found: rgba.len(), height, width });
     }
-    let part = |pixel: &[u8], channel: usize| f32::from(pixel[channel]) * f32::from(pixel[3]) / (255.0 * 255.0);
+    let part = |pixel: &[u8], channel: usize| {
+        let [colour, opacity] = [pixel[channel], pixel[3]].map(|byte| f32::from(byte) / 255.0);
+        colour * opacity + 1.0 - opacity
+    };
     let pixels = || rgba.chunks_exact(4);
     match channels {
         1 => {
@@ -99,9 +102,9 @@ mod tests {
 
     #[test]
     fn pixels_become_what_networks_read() {
-        let rgba = [255, 255, 255, 255, 255, 0, 0, 255, 255, 255, 255, 0, 51, 51, 51, 255];
+        let rgba = [255, 255, 255, 255, 255, 0, 0, 255, 0, 0, 0, 0, 51, 51, 51, 255];
         let grey = from_rgba(&rgba, 1, [2, 2]).unwrap();
-        let wanted = [1.0, 0.299, 0.0, 0.2];
+        let wanted = [1.0, 0.299, 1.0, 0.2];
         assert!(grey.iter().zip(wanted).all(|(found, wanted): (&f32, f32)| (found - wanted).abs() < 1e-6), "{grey:?}");
         let colour = from_rgba(&rgba, 3, [1, 4]).unwrap();
         assert_eq!(colour.len(), 12);

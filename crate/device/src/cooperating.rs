@@ -24,7 +24,7 @@ use cleave_wire::ui::{Backend, CooperationWish, Event, ImageWish, MAX_COOPERATIO
 use machines::{Happening, Machines, named};
 use running::{Formed, Known};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What is said while the workers are got ready.
 const STARTING: &str = "Starting the workers";
@@ -61,7 +61,10 @@ enum Command {
     Stop,
     Lose(usize),
     Dismiss,
-    Happening(Happening),
+    /// To the workers of the team with this number.
+    Happening(u64, Happening),
+    /// The workers have said something that is for the driver.
+    Told,
 }
 
 /// The way to the driver, which lives as long as the worker.
@@ -74,7 +77,7 @@ impl Cooperating {
     /// A driver without workers; `keep` is given what operators were measured to take.
     pub fn start(page: Page, keep: impl Fn(Backend, Times) + 'static) -> Self {
         let mailbox = Mailbox::default();
-        let driver = Driver { mailbox: mailbox.clone(), page, keep: Box::new(keep), team: None };
+        let driver = Driver { mailbox: mailbox.clone(), page, keep: Box::new(keep), teams: 0, team: None };
         wasm_bindgen_futures::spawn_local(driver.run());
         Self { mailbox, cancelled: Cancelled::default() }
     }
@@ -118,14 +121,19 @@ impl Halt {
 
 /// Workers that are there.
 struct Team {
+    number: u64,
     machines: Machines,
+    /// All have answered.
+    is_there: bool,
     /// By place.
     states: Vec<WorkerState>,
     gone: Vec<String>,
     told: VecDeque<CoordinatorEffect>,
-    woken_for: Option<Micros>,
-    /// Runs that were submitted.
+    /// When timers will come.
+    wakes: BTreeSet<Micros>,
+    /// Runs that were submitted, and how often one was begun anew.
     runs: u64,
+    restarts: u32,
     known: Known,
     formed: Option<Formed>,
 }
@@ -134,6 +142,8 @@ struct Driver {
     mailbox: Mailbox<Command>,
     page: Page,
     keep: Box<dyn Fn(Backend, Times)>,
+    /// Teams that there have been.
+    teams: u64,
     team: Option<Box<Team>>,
 }
 
@@ -144,7 +154,6 @@ impl Driver {
                 Command::Run(order, cancelled) => {
                     let end = self.carry_out(&order, &cancelled).await;
                     running::PHASES.iter().chain(&[STARTING]).for_each(|what| self.progress(what, 1, 1));
-                    self.cancel();
                     match end {
                         Ok(cooperated) => self.page.post(Event::Cooperated(Box::new(cooperated))),
                         Err(Halt::Stopped) => {}
@@ -155,7 +164,8 @@ impl Driver {
                     }
                 }
                 Command::Dismiss => self.dismiss(),
-                Command::Stop | Command::Lose(_) | Command::Happening(_) => {}
+                Command::Told if self.lost().is_some() => self.dismiss(),
+                Command::Stop | Command::Lose(_) | Command::Happening(..) | Command::Told => {}
             }
         }
     }
@@ -169,15 +179,15 @@ impl Driver {
         loop {
             self.wake();
             match self.mailbox.take().await {
-                Command::Happening(happening) => self.happened(happening),
+                Command::Happening(team, happening) => self.happened(team, happening),
                 Command::Lose(place) => {
                     let told = self.team.as_mut().map(|team| team.machines.lose(place));
                     self.tell(told.unwrap_or_default());
                 }
                 other => return other,
             }
-            if self.team.as_ref().is_some_and(|team| !team.told.is_empty() || team.machines.lost().is_some()) {
-                return Command::Happening(Happening::Tick);
+            if self.lost().is_some() || self.team.as_ref().is_some_and(|team| !team.told.is_empty()) {
+                return Command::Told;
             }
         }
     }
@@ -185,16 +195,20 @@ impl Driver {
     /// The next thing that the coordinator says.
     async fn effect(&mut self) -> Result<CoordinatorEffect, Halt> {
         loop {
-            let team = self.team.as_mut().ok_or(Halt::Stopped)?;
-            if let Some(why) = team.machines.lost() {
-                let why = format!("this tab's own engine has ended: {why}");
+            if let Some(why) = self.lost().map(|why| format!("this tab's own engine has ended: {why}")) {
                 self.dismiss();
                 return Err(Halt::Failed(why));
             }
+            let team = self.team.as_mut().ok_or(Halt::Stopped)?;
             if let Some(effect) = team.told.pop_front() {
+                // Of several plans that are needed the last one counts.
+                let is_need = |effect: &CoordinatorEffect| matches!(effect, CoordinatorEffect::NeedPlan { .. });
+                if is_need(&effect) && team.told.iter().any(is_need) {
+                    continue;
+                }
                 return Ok(effect);
             }
-            if !matches!(self.command().await, Command::Happening(_)) {
+            if !matches!(self.command().await, Command::Told) {
                 return Err(Halt::Stopped);
             }
         }
@@ -204,20 +218,25 @@ impl Driver {
     fn wake(&mut self) {
         let Some(team) = &mut self.team else { return };
         let Some(wake) = team.machines.next_wake() else { return };
-        if team.woken_for.is_none_or(|other| wake < other) {
-            team.woken_for = Some(wake);
-            let mailbox = self.mailbox.clone();
+        if team.wakes.first().is_none_or(|first| wake < *first) {
+            team.wakes.insert(wake);
+            let (mailbox, number) = (self.mailbox.clone(), team.number);
             wasm_bindgen_futures::spawn_local(async move {
                 wait_until(wake.0).await;
-                mailbox.put(Command::Happening(Happening::Tick));
+                mailbox.put(Command::Happening(number, Happening::Tick));
             });
         }
     }
 
-    fn happened(&mut self, happening: Happening) {
-        let Some(team) = &mut self.team else { return };
+    /// Why the own engine has ended.
+    fn lost(&self) -> Option<&str> {
+        self.team.as_ref()?.machines.lost()
+    }
+
+    fn happened(&mut self, team: u64, happening: Happening) {
+        let Some(team) = self.team.as_mut().filter(|own| own.number == team) else { return };
         if matches!(happening, Happening::Tick) {
-            team.woken_for = team.woken_for.filter(|wake| wake.0 > now_micros());
+            team.wakes.retain(|wake| wake.0 > now_micros());
         }
         let told = team.machines.take(happening);
         self.tell(told);
@@ -253,7 +272,9 @@ impl Driver {
     }
 
     fn event(&mut self, event: CoordinatorEvent) {
-        self.happened(Happening::Coordinator(event));
+        if let Some(team) = self.team.as_ref().map(|team| team.number) {
+            self.happened(team, Happening::Coordinator(event));
+        }
     }
 
     /// Nothing that was submitted is wanted any more.
@@ -275,14 +296,16 @@ impl Driver {
 
     /// The workers of the order, who have all answered; those that are there already stay.
     async fn assemble(&mut self, order: &Order) -> Result<(), Halt> {
-        let stay = |team: &Team| team.machines.are(order) && !team.states.iter().any(|state| state.is_gone);
+        let stay =
+            |team: &Team| team.is_there && team.machines.are(order) && !team.states.iter().any(|state| state.is_gone);
         if self.team.as_deref().is_some_and(stay) {
             return Ok(());
         }
         self.dismiss();
         self.progress(STARTING, 0, 0);
-        let mailbox = self.mailbox.clone();
-        let put = move |happening| mailbox.put(Command::Happening(happening));
+        self.teams += 1;
+        let (mailbox, number) = (self.mailbox.clone(), self.teams);
+        let put = move |happening| mailbox.put(Command::Happening(number, happening));
         let seed = random().map_err(Halt::Failed)?;
         let machines = Machines::new(order, seed, put).map_err(Halt::Failed)?;
         let state = |(at, (name, place)): (usize, (String, String))| {
@@ -290,12 +313,15 @@ impl Driver {
             WorkerState { name, place, status: status.into(), is_gone: false }
         };
         self.team = Some(Box::new(Team {
+            number,
             machines,
+            is_there: false,
             states: named(&order.wish.members).enumerate().map(state).collect(),
             gone: Vec::new(),
             told: VecDeque::new(),
-            woken_for: None,
+            wakes: BTreeSet::new(),
             runs: 0,
+            restarts: 0,
             known: Known::default(),
             formed: None,
         }));
@@ -303,11 +329,12 @@ impl Driver {
         while !matches!(self.effect().await?, CoordinatorEffect::NeedPlan { .. }) {}
         // At the beginning everybody has to be there.
         let gone = self.team.iter().flat_map(|team| team.gone.clone()).collect::<Vec<_>>();
-        if gone.is_empty() {
-            return Ok(());
+        if !gone.is_empty() {
+            self.dismiss();
+            return Err(Halt::Failed(gone.join("; ")));
         }
-        self.dismiss();
-        Err(Halt::Failed(gone.join("; ")))
+        self.team.iter_mut().for_each(|team| team.is_there = true);
+        Ok(())
     }
 
     /// Places of those who are there.

@@ -3,7 +3,7 @@
 
 use peak_alloc::PeakAlloc;
 
-/// Counts, so that a benchmark can tell what a network needs.
+/// Counts what a network needs: of an engine that cooperates, and for benchmarks.
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 

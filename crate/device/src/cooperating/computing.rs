@@ -8,6 +8,7 @@ use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
 use cleave_session::Micros;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
+use cleave_wire::ui::Backend;
 use peak_alloc::PeakAlloc;
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ pub struct Job {
 }
 
 /// Takes jobs from the mailbox until there is none, and tells what comes of them.
-pub async fn work(jobs: Mailbox<Option<Job>>, device: Device, tell: impl Fn(EngineEvent)) {
-    let mut computing = Computing { device, member: None, empty_bytes: 0 };
+pub async fn work(jobs: Mailbox<Option<Job>>, device: Device, backend: Backend, tell: impl Fn(EngineEvent)) {
+    let mut computing = Computing { device, backend, member: None, empty_bytes: 0 };
     while let Some(job) = jobs.take().await {
         if let Some(event) = computing.answer(job).await {
             tell(event);
@@ -29,6 +30,7 @@ pub async fn work(jobs: Mailbox<Option<Job>>, device: Device, tell: impl Fn(Engi
 
 struct Computing {
     device: Device,
+    backend: Backend,
     member: Option<Member>,
     /// What this module's memory held before the member was there.
     empty_bytes: usize,
@@ -103,7 +105,11 @@ impl Computing {
     }
 
     fn computed(&self, job: u64, result: Result<Vec<Vec<f32>>, String>, started: Micros) -> EngineEvent {
-        let peak_bytes = PeakAlloc.peak_usage().saturating_sub(self.empty_bytes) as u64;
+        let peak_bytes = match self.backend {
+            Backend::Wasm => PeakAlloc.peak_usage().saturating_sub(self.empty_bytes) as u64,
+            // What a GPU holds is not counted.
+            Backend::WebGpu => 0,
+        };
         EngineEvent::Computed { job, result, started, finished: Micros(now_micros()), peak_bytes }
     }
 }

@@ -44,10 +44,17 @@ pub enum Site {
     Here,
 }
 
-/// An engine; it ends when this is dropped.
+/// An engine; it ends when this is dropped, and tells nothing any more.
 pub struct Engine {
     site: Running,
     slower: Rc<Cell<f64>>,
+    ended: Rc<Cell<bool>>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.ended.set(true);
+    }
 }
 
 enum Running {
@@ -58,7 +65,11 @@ enum Running {
 impl Drop for Running {
     fn drop(&mut self) {
         match self {
-            Running::Worker { worker, .. } => worker.terminate(),
+            Running::Worker { worker, .. } => {
+                worker.set_onmessage(None);
+                worker.set_onerror(None);
+                worker.terminate();
+            }
             Running::Here(jobs) => jobs.put(None),
         }
     }
@@ -67,19 +78,22 @@ impl Drop for Running {
 impl Engine {
     /// Starts one on this engine, of which `device` is this thread's; [`Said::Ready`] or [`Said::Lost`] follows.
     pub fn start(site: Site, backend: Backend, device: &Device, tell: Tell) -> Result<Self, String> {
-        let slower = Rc::new(Cell::new(1.0));
-        let tell = held_back(tell, Rc::clone(&slower));
+        let (slower, ended) = (Rc::new(Cell::new(1.0)), Rc::new(Cell::new(false)));
+        let said = Mailbox::default();
+        wasm_bindgen_futures::spawn_local(hand_on(said.clone(), tell, Rc::clone(&slower), Rc::clone(&ended)));
+        let tell: Tell = Rc::new(move |what| said.put(what));
         let site = match site {
             Site::Workers => start_worker(backend, tell).map_err(|why| describe(&why))?,
             Site::Here => {
                 let jobs = Mailbox::default();
                 tell(Said::Ready);
-                let work = computing::work(jobs.clone(), device.clone(), move |event| tell(Said::Event(event)));
+                let work =
+                    computing::work(jobs.clone(), device.clone(), backend, move |event| tell(Said::Event(event)));
                 wasm_bindgen_futures::spawn_local(work);
                 Running::Here(jobs)
             }
         };
-        Ok(Self { site, slower })
+        Ok(Self { site, slower, ended })
     }
 
     /// What is computed from now on takes so many times as long, at least 1.
@@ -100,20 +114,24 @@ impl Engine {
     }
 }
 
-/// Hands on later what a slower engine would have computed later.
-fn held_back(tell: Tell, slower: Rc<Cell<f64>>) -> Tell {
-    Rc::new(move |said| match said {
-        Said::Event(EngineEvent::Computed { job, result, started, finished, peak_bytes }) if slower.get() > 1.0 => {
+/// Hands on what an engine says, in order, until it has ended; what a slower one would have computed later, later.
+async fn hand_on(said: Mailbox<Said>, tell: Tell, slower: Rc<Cell<f64>>, ended: Rc<Cell<bool>>) {
+    let mut free_at = Micros(0);
+    while !ended.get() {
+        let mut what = said.take().await;
+        if let Said::Event(EngineEvent::Computed { started, finished, .. }) = &mut what
+            && slower.get() > 1.0
+        {
             let took = finished.0.saturating_sub(started.0) as f64 * slower.get();
-            let finished = Micros(started.0 + took as u64);
-            let tell = Rc::clone(&tell);
-            wasm_bindgen_futures::spawn_local(async move {
-                wait_until(finished.0).await;
-                tell(Said::Event(EngineEvent::Computed { job, result, started, finished, peak_bytes }));
-            });
+            *started = (*started).max(free_at);
+            *finished = Micros(started.0 + took as u64);
+            free_at = *finished;
+            wait_until(finished.0).await;
         }
-        said => tell(said),
-    })
+        if !ended.get() {
+            tell(what);
+        }
+    }
 }
 
 // ---- a worker, seen from this thread
@@ -131,7 +149,11 @@ fn start_worker(backend: Backend, tell: Tell) -> Result<Running, JsValue> {
         let data = event.unchecked_into::<MessageEvent>().data();
         tell(said(&data).unwrap_or_else(|why| Said::Lost(describe(&why))));
     });
-    let on_error = Closure::<dyn FnMut(JsValue)>::new(move |event| lost(Said::Lost(describe(&event))));
+    let on_error = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+        lost(Said::Lost(describe(&event)));
+        // Otherwise it would count as an error of this worker, too.
+        event.unchecked_into::<web_sys::Event>().prevent_default();
+    });
     worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     // Its script awaits the module, which is compiled already.
@@ -289,7 +311,7 @@ pub async fn run(backend: Backend) {
     match device {
         Ok(device) => {
             answer(&Answer::Ready, Vec::new());
-            computing::work(jobs, device, tell).await;
+            computing::work(jobs, device, backend, tell).await;
         }
         Err(why) => answer(&Answer::Failed { why }, Vec::new()),
     }

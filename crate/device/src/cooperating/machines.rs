@@ -22,7 +22,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Starting a worker fetches nothing, but WebGPU compiles every kernel, which a software adapter does for ten seconds.
+/// Starting a worker fetches nothing, but WebGPU is opened and checked, which takes a software adapter ten seconds.
 const STARTING: Micros = Micros::from_millis(60_000);
 
 /// Before the place of a worker of this browser.

@@ -11,7 +11,7 @@ use cleave_partition::{ComputeTimes, Measured, Only, PartitionError, Plan, Probl
 use cleave_session::Micros;
 use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, Plan as Group, RunReport, Uplink, Weights};
 use cleave_wire::LinkShape;
-use cleave_wire::ui::{Cooperated, Event, MemberWish, PartitionWish};
+use cleave_wire::ui::{Backend, Cooperated, Event, MemberWish, PartitionWish};
 use std::sync::Arc;
 
 /// What is said meanwhile.
@@ -20,8 +20,9 @@ const SPEEDS: &str = "Learning how fast each worker is";
 const RUNNING: &str = "Running";
 pub(super) const PHASES: [&str; 5] = [MEASURING, PLANNING, WHOLE, SPEEDS, RUNNING];
 
-/// For anything to come, beside so many times what a run is predicted to take: browsers pause and compile.
-const PATIENCE_MS: f64 = 5_000.0;
+/// For anything to come, beside so many times what a run is predicted to take: browsers pause, and compile what a GPU runs
+/// first.
+const PATIENCE_MS: [(Backend, f64); 2] = [(Backend::Wasm, 5_000.0), (Backend::WebGpu, 60_000.0)];
 const PATIENCE_TIMES: f64 = 5.0;
 
 /// What has been learnt of the workers.
@@ -35,7 +36,7 @@ pub(super) struct Known {
     handing_ms: f64,
     /// What a message takes between this tab and each place, milliseconds, whatever is imposed.
     latencies_ms: Vec<f64>,
-    /// The plan that was made last: for which wish, by which strategy, over which places, with which speeds.
+    /// The plan that was made last: for which wish, by which strategy, over which places.
     planned: Option<(PartitionWish, Strategy, Vec<usize>, Plan)>,
 }
 
@@ -78,6 +79,7 @@ impl Driver {
         let times = self.times(order, cancelled).await?;
         self.assemble(order).await?;
         let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        team.restarts = 0;
         team.gone.clear();
         team.machines.slow_down(&wish.partition.slower);
         team.machines.use_file(match &trained.weights {
@@ -86,7 +88,7 @@ impl Driver {
         });
         self.learn(order, &times).await?;
         let whole = match wish.check {
-            true => Some(self.whole(order, &trained, &image).await?),
+            true => Some(self.whole(order, &times, &trained, &image).await?),
             false => None,
         };
         let sharing = Sharing { order, strategy, times: &times, weights: &trained.weights };
@@ -107,6 +109,7 @@ impl Driver {
             slower,
             weight_bytes: &formed.weight_bytes,
             relayed: &formed.relayed,
+            restarts: team.restarts,
             gone: team.gone.clone(),
             whole,
             card: trained.card.as_ref(),
@@ -127,13 +130,19 @@ impl Driver {
     }
 
     /// The unsplit answer, and what it takes.
-    async fn whole(&mut self, order: &Order, trained: &Trained, image: &[f32]) -> Result<(Vec<f32>, f64), Halt> {
+    async fn whole(
+        &mut self,
+        order: &Order,
+        times: &Times,
+        trained: &Trained,
+        image: &[f32],
+    ) -> Result<(Vec<f32>, f64), Halt> {
         self.progress(WHOLE, 0, 0);
         let group = alone(&order.network, 0, &trained.weights);
-        let answers = self.run_group(group, image, 2, 0.0, &Loss::GiveUp).await?;
+        let whole_ms = times.whole_ms(order.network.operators().len()) * order.wish.partition.slower[0];
+        let answers = self.run_group(group, image, 1, patience(order, whole_ms), &Loss::GiveUp).await?;
         let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
-        let millis = answer.report.answered.0.saturating_sub(answer.report.started.0) as f64 / 1e3;
-        Ok((answer.values, millis))
+        Ok((answer.values, told::millis(&answer.report)))
     }
 
     /// Learns how fast everyone is who is not known yet.
@@ -156,18 +165,20 @@ impl Driver {
             self.progress(SPEEDS, place, order.wish.members.len() + 1);
             // The weights do not count, only their number.
             let group = alone(&beginning, place, &Weights::Seeded(0));
-            let answers = match self.run_group(group, &image, 4, 0.0, &Loss::GiveUp).await {
+            // An edge is not made slower, and may be so by itself.
+            let whole_ms = times.whole_ms(operators) * order.wish.partition.slower[place].max(1.0);
+            let answers = match self.run_group(group, &image, 3, patience(order, whole_ms), &Loss::GiveUp).await {
                 Ok(answers) => answers,
                 // Whoever is lost needs no speed.
-                Err(Halt::Failed(_)) if !self.places().contains(&place) => continue,
+                Err(Halt::Failed(_)) if self.team.is_some() && !self.places().contains(&place) => continue,
                 Err(halt) => return Err(halt),
             };
-            // The first one warms up; the run of median time counts.
+            // The run of median time counts, of those of which the worker has told.
             let busy = |answer: &Answer| answer.report.workers.last().map_or(0.0, busy_ms);
-            let mut runs: Vec<[f64; 2]> =
-                answers[1..].iter().map(|answer| [busy(answer), told::millis(&answer.report)]).collect();
+            let told = answers.iter().filter(|answer| answer.report.missing.is_empty());
+            let mut runs: Vec<[f64; 2]> = told.map(|answer| [busy(answer), told::millis(&answer.report)]).collect();
             runs.sort_by(|a, b| a[0].total_cmp(&b[0]));
-            let [busy, all] = runs[runs.len() / 2];
+            let Some([busy, all]) = runs.get(runs.len() / 2).copied() else { continue };
             let slower = busy / times.whole_ms(operators).max(f64::MIN_POSITIVE);
             let team = self.team.as_mut().ok_or(Halt::Stopped)?;
             if place == 0 {
@@ -179,18 +190,12 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs the image as often as it is wished, after one that warms up a group that is new.
+    /// Runs the image as often as it is wished.
     async fn share(&mut self, sharing: &Sharing<'_>, image: &[f32]) -> Result<Vec<Answer>, Halt> {
         let group = self.planned(sharing, self.places())?;
-        let team = self.team.as_ref().ok_or(Halt::Stopped)?;
-        let predicted_ms = team.known.planned.as_ref().map_or(0.0, |(.., plan)| plan.total_ms());
-        let is_new = !team.formed.as_ref().is_some_and(|formed| same(&formed.group, &group));
-        let runs = sharing.order.wish.runs + usize::from(is_new);
-        let mut answers = self.run_group(group, image, runs, predicted_ms, &Loss::Replan(sharing)).await?;
-        if is_new && answers.len() > 1 {
-            answers.remove(0);
-        }
-        Ok(answers)
+        let planned = self.team.as_ref().and_then(|team| team.known.planned.as_ref());
+        let patience = patience(sharing.order, planned.map_or(0.0, |(.., plan)| plan.total_ms()));
+        self.run_group(group, image, sharing.order.wish.runs, patience, &Loss::Replan(sharing)).await
     }
 
     /// A plan over these places.
@@ -217,20 +222,35 @@ impl Driver {
         Ok(Group { network, partition: plan.partition, places, weights: sharing.weights.clone(), uplinks })
     }
 
-    /// Forms the group, unless it is there already, and runs the image so often.
+    /// Forms the group, unless it is there already, and runs the image so often, after one run of each new group that warms
+    /// it up; what is given up is not run later.
     async fn run_group(
         &mut self,
         group: Group,
         image: &[f32],
         runs: usize,
-        predicted_ms: f64,
+        patience: Micros,
         loss: &Loss<'_>,
     ) -> Result<Vec<Answer>, Halt> {
-        let patience = Micros(((PATIENCE_MS + PATIENCE_TIMES * predicted_ms) * 1e3) as u64);
+        let answers = self.run_to_end(group, image, runs, patience, loss).await;
+        if answers.is_err() {
+            self.cancel();
+        }
+        answers
+    }
+
+    async fn run_to_end(
+        &mut self,
+        mut group: Group,
+        image: &[f32],
+        runs: usize,
+        patience: Micros,
+        loss: &Loss<'_>,
+    ) -> Result<Vec<Answer>, Halt> {
         let (mut answers, mut values): (Vec<Answer>, _) = (Vec::with_capacity(runs), Vec::new());
         let team = self.team.as_mut().ok_or(Halt::Stopped)?;
         team.told.clear();
-        let mut group = group;
+        let mut is_warm = true;
         let mut is_submitted = team.formed.as_ref().is_some_and(|formed| same(&formed.group, &group));
         if is_submitted {
             self.submit(image, patience);
@@ -248,13 +268,15 @@ impl Driver {
                     if !is_submitted {
                         self.submit(image, patience);
                     }
-                    is_submitted = true;
+                    (is_submitted, is_warm) = (true, false);
                 }
                 CoordinatorEffect::Answered { values: answer, .. } => values = answer,
                 CoordinatorEffect::Ended(report) => {
-                    answers.push(Answer { values: std::mem::take(&mut values), report: *report });
+                    self.team.iter_mut().for_each(|team| team.restarts += report.restarts);
+                    let answer = Answer { values: std::mem::take(&mut values), report: *report };
+                    answers.extend(std::mem::replace(&mut is_warm, true).then_some(answer));
                     if let Loss::Replan(_) = loss {
-                        self.progress(RUNNING, answers.len(), runs + 1);
+                        self.progress(RUNNING, answers.len(), runs);
                     }
                     if answers.len() < runs {
                         self.submit(image, patience);
@@ -337,6 +359,12 @@ impl ComputeTimes for Handed<'_> {
     fn add_ms(&self, worker: usize, values: u64) -> f64 {
         self.times.add_ms(worker, values)
     }
+}
+
+/// How long nothing may come of what is predicted to take so long.
+fn patience(order: &Order, predicted_ms: f64) -> Micros {
+    let base = PATIENCE_MS.iter().find(|(backend, _)| *backend == order.backend).map_or(0.0, |(_, ms)| *ms);
+    Micros(((base + PATIENCE_TIMES * predicted_ms) * 1e3) as u64)
 }
 
 /// All of it by one place; another's is sent to it and back, as fast as may be.

@@ -24,6 +24,7 @@ pub(super) struct Ran<'a> {
     pub slower: Vec<f64>,
     pub weight_bytes: &'a [u64],
     pub relayed: &'a [(usize, usize)],
+    pub restarts: u32,
     pub gone: Vec<String>,
     /// The unsplit answer, and its milliseconds.
     pub whole: Option<(Vec<f32>, f64)>,
@@ -62,7 +63,7 @@ pub(super) fn cooperated(ran: Ran<'_>) -> Cooperated {
         predicted,
         each_millis,
         relayed: ran.relayed.iter().map(|(from, to)| [*from, *to]).collect(),
-        restarts: ran.answers.iter().map(|answer| answer.report.restarts).sum(),
+        restarts: ran.restarts,
         gone: ran.gone,
         whole,
         weights: match ran.card {

@@ -4,6 +4,7 @@
 use super::Visitor;
 use cleave_wire::ui::{
     Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Preference,
+    WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -117,6 +118,25 @@ async fn a_worker_that_is_lost_costs_no_answer() {
     assert_eq!(ran.wish.strategy, "coedge");
     visitor.say(Intent::Dismiss);
     visitor.until(|event| matches!(event, Event::Workers(states) if states.is_empty()).then_some(())).await;
+}
+
+#[wasm_bindgen_test]
+async fn slower_workers_answer_in_turn_and_a_stop_while_they_start_harms_nothing() {
+    // Layers take much longer than what follows them.
+    let network = "3x48x48: conv 32 k3 p1, relu, maxpool 2, conv 48 k3 p1, relu, maxpool 2, flatten, linear 10";
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    visitor.say(Intent::Cooperate(wish(network, "iop", &[1.0, 1.0])));
+    visitor.say(Intent::Stop);
+    visitor.cooperate(wish(network, "iop", &[1.0, 1.0])).await.unwrap();
+    visitor.say(Intent::Cooperate(wish(network, "coedge", &[3.0, 2.0])));
+    visitor.say(Intent::Dismiss);
+    let ran = visitor.cooperate(wish(network, "iop", &[3.0, 2.0])).await.unwrap();
+    assert_eq!((ran.restarts, &ran.gone[..], ran.workers.len()), (0, &[][..], 2));
+    for spans in &ran.measured.spans {
+        let computing: Vec<_> = spans.iter().filter(|span| span.activity == WorkerActivity::Compute).collect();
+        assert!(computing.len() > 4 && computing.windows(2).all(|two| two[0].to_millis <= two[1].from_millis));
+    }
 }
 
 #[wasm_bindgen_test]

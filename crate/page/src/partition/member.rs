@@ -37,6 +37,14 @@ impl Member {
         Some(if self.is_edge { MemberWish::Edge(edge()) } else { MemberWish::Browser })
     }
 
+    /// What lets somebody in at one address is not sent to another.
+    pub fn forget_token_of(&mut self, before: &Self) {
+        let was_known = before.place().is_ok_and(|place| !place.is_empty());
+        if was_known && self.token == before.token && self.place() != before.place() {
+            self.token.clear();
+        }
+    }
+
     /// Takes over the token of an edge that is known already.
     pub fn let_in(&mut self, known: Option<&EdgeAddress>) {
         let known = known.filter(|known| place_of(&known.url) == self.place().ok().filter(|at| !at.is_empty()));
@@ -97,6 +105,19 @@ mod tests {
         assert_eq!(token(Member::at("")), "");
         assert_eq!(token(Member { token: "typed".into(), ..Member::at("ws://h:1") }), "typed");
         assert_eq!(place_of("wss://h/ws"), None);
+    }
+
+    #[test]
+    fn a_token_stays_with_its_address() {
+        let before = Member { token: "secret".into(), ..Member::at("ws://h:1") };
+        let after = |token: &str, address: &str| {
+            let mut member = Member { token: token.into(), ..Member::at(address) };
+            member.forget_token_of(&before);
+            member.token
+        };
+        assert_eq!(after("secret", "ws://h:2"), "");
+        assert_eq!(after("secret", "ws://h:1"), "secret");
+        assert_eq!(after("other", "ws://h:2"), "other");
     }
 
     #[test]

@@ -52,10 +52,11 @@ fn workers(run: &Cooperated) -> String {
 }
 
 fn ways(run: &Cooperated) -> String {
-    let pairs: Vec<String> = run.relayed.iter().map(|[one, other]| format!("{} and {}", one + 1, other + 1)).collect();
+    let pairs: Vec<String> =
+        run.relayed.iter().map(|[one, other]| format!("from {} to {}", one + 1, other + 1)).collect();
     match pairs.len() {
         0 => "All messages went directly from worker to worker.".into(),
-        _ => format!("Through this tab, as they do not reach each other, went the messages of {}.", pairs.join("; ")),
+        _ => format!("Through this tab, as they do not reach each other, went the messages {}.", pairs.join("; ")),
     }
 }
 
@@ -159,7 +160,7 @@ pub(crate) mod tests {
         let gone = vec!["w3: it was lost on purpose.".into()];
         let run = Cooperated { relayed: vec![[1, 2]], restarts: 1, gone, whole: None, ..ran("coedge") };
         let told = notes(&run);
-        assert!(told[2].contains("the messages of 2 and 3."), "{}", told[2]);
+        assert!(told[2].contains("the messages from 2 to 3."), "{}", told[2]);
         let expected = "A run was begun anew once, over the workers that were left. Lost: w3: it was lost on purpose.";
         assert_eq!(told[3..], [expected.to_owned()]);
     }

@@ -191,7 +191,11 @@ impl State {
             Act::Cooperate(strategies) => return self.cooperate(&strategies),
             Act::Lose(worker) => return self.when_ready(Intent::LoseWorker(worker)),
             Act::DismissWorkers => return self.when_ready(Intent::Dismiss),
-            Act::Look(image) => self.cooperation.image = Shared::new(image),
+            Act::Look(image) => {
+                self.cooperation.image = Shared::new(image);
+                // It may have been read for the network before.
+                self.drop_unfit_image();
+            }
             Act::Stroke(image) => return self.take_stroke(image),
             Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),

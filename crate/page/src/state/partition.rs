@@ -7,7 +7,12 @@ use cleave_wire::ui::{Intent, Partitions};
 impl State {
     /// The address follows the form as long as that has no mistake.
     pub(super) fn set_partition(&mut self, mut form: Form) {
-        form.members.iter_mut().for_each(|member| member.let_in(self.address.as_ref()));
+        for (at, member) in form.members.iter_mut().enumerate() {
+            if let Some(before) = self.partition_form.members.get(at) {
+                member.forget_token_of(before);
+            }
+            member.let_in(self.address.as_ref());
+        }
         if let Ok(wish) = form.wish() {
             self.settings.partition = wish;
             self.drop_unfit_image();

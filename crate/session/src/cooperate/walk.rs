@@ -13,8 +13,9 @@ use super::group::Group;
 use crate::edge::Wrong;
 use crate::time::Micros;
 
-/// Calls that an engine may have at once: what needs nothing of others follows without a pause.
-const UNDER_WAY: usize = 8;
+/// Calls that an engine may have at once: what needs nothing of others follows without a pause, and what was cancelled does
+/// not keep it long.
+const UNDER_WAY: usize = 3;
 
 /// What is to be done, in this order.
 #[derive(Debug)]
@@ -164,18 +165,23 @@ impl Walk {
     pub(super) fn computed(&mut self, computed: Computed, now: Micros) -> Result<Vec<Act>, String> {
         let mut acts = Vec::new();
         let Some(run) = &mut self.run else { return Ok(acts) };
-        let Some(Asked { phase, cut, sends, .. }) = run.asked.pop_front_if(|asked| asked.job == computed.job) else {
-            return Ok(acts);
+        let of = |asked: &Asked| asked.job == computed.job;
+        let Some(Asked { phase, cut, sends, .. }) = run.asked.pop_front_if(|asked| of(asked)) else {
+            return match run.asked.iter().find(|asked| of(asked)) {
+                Some(asked) => Err(format!("operator {}: the engine has answered out of turn", asked.phase / 2)),
+                None => Ok(acts),
+            };
         };
         let stage = phase / 2;
-        let values = computed.result.map_err(|why| format!("operator {stage}: {why}"))?;
+        let mut values = computed.result.map_err(|why| format!("operator {stage}: {why}"))?;
         check_cut(&self.group, phase, &cut, &values)?;
         run.peak_bytes = run.peak_bytes.max(computed.peak_bytes);
         let [start_micros, end_micros] = computed.times.map(|at| at.0);
         let activity = if phase.is_multiple_of(2) { Activity::Compute } else { Activity::Finish };
         run.spans.push(Span { stage: stage as u16, activity, start_micros, end_micros });
-        for (to, at) in sends {
-            let values = values[at].clone();
+        for (number, (to, at)) in sends.iter().copied().enumerate() {
+            let is_last = !sends[number + 1..].iter().any(|(_, other)| *other == at);
+            let values = if is_last { std::mem::take(&mut values[at]) } else { values[at].clone() };
             match to == self.group.worker {
                 true => run.answer.push((cut[at].clone(), values)),
                 false => acts.push(Act::Send { phase: phase + 1, to, values }),
