@@ -266,9 +266,11 @@ async fn a_stream_runs_over_a_shaped_link_until_it_is_stopped() {
     let plan = plan.with_cuts(vec![7]).unwrap();
     visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
     visitor.say(Intent::RunStream { in_flight: 3 });
+    let frame = async || visitor.until(|e| if let Event::Frame(frame) = e { Some(frame.clone()) } else { None }).await;
+    // The plan takes two delays to be deployed, and frames of a small network less.
+    while matches!(frame().await.outcome, Outcome::Local { why } if why.contains("not deployed")) {}
     for _ in 0..6 {
-        let frame =
-            visitor.until(|event| if let Event::Frame(frame) = event { Some(frame.clone()) } else { None }).await;
+        let frame = frame().await;
         assert_eq!(frame.outcome, Outcome::AsPlanned);
         assert!(frame.total_millis >= 4.0, "two one-way delays of 2 ms are in every frame: {}", frame.total_millis);
         assert!(frame.bytes_up > 64 * 4);
