@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use cleave_edge::{Bounds, Config, EdgeError, Token, read_validation};
-use cleave_wire::LinkShape;
+use cleave_wire::{Limits, LinkShape};
 use tracing::level_filters::LevelFilter;
 
 /// Serves the Cleave page and computes the offloaded part of its networks.
@@ -29,6 +29,9 @@ pub struct Args {
     /// Connect to other workers at addresses that a coordinator names; without it their values go through the coordinator
     #[arg(long)]
     peers: bool,
+    /// Largest file of weights that is taken, in MB: AlexNet's has 244, VGG11's 531
+    #[arg(long, value_name = "MB", default_value_t = Limits::MAX_MODEL_BYTES.div_ceil(1_000_000))]
+    model_mb: u64,
     /// Threads that compute [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -71,6 +74,7 @@ impl Args {
             jitter_micros: 0,
         };
         config.bounds.sessions = self.max_connections;
+        config.bounds.take_models(self.model_mb.saturating_mul(1_000_000));
         config.allow_hosts = self.allow_host.clone();
         config.allow_origins = self.allow_origin.clone();
         Ok(config)
@@ -131,6 +135,8 @@ mod tests {
         let config = args.config().unwrap();
         assert_eq!((config.shape.bits_per_second, config.shape.delay_micros), (2_500_000, 1_500));
         assert_eq!((config.workers, config.token.expose()), (3, "abcdefgh"));
+        let bounds = parse("cleave-edge --model-mb 600").unwrap().config().unwrap().bounds;
+        assert_eq!((bounds.wire.max_model_bytes, bounds.model_cache_bytes), (600_000_000, 600_000_000));
     }
 
     #[test]

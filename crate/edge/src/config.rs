@@ -53,6 +53,14 @@ pub struct Bounds {
     pub wire: Limits,
 }
 
+impl Bounds {
+    /// Takes files of weights of up to so many bytes, and has room for one.
+    pub fn take_models(&mut self, bytes: u64) {
+        self.wire.max_model_bytes = bytes;
+        self.model_cache_bytes = self.model_cache_bytes.max(bytes);
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {

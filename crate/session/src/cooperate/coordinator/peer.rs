@@ -259,7 +259,7 @@ impl Coordinator {
                 subject: Subject::Session,
                 code: RefusalCode::ModelTooLarge,
                 wrong: format!("the file of weights has {bytes} bytes"),
-                right: format!("this worker takes at most {most} bytes"),
+                right: format!("this worker takes at most {most} bytes; start it so that it takes more"),
             };
             return self.lose(vec![(place, MemberError::Refused(refusal))], now, fx);
         }
