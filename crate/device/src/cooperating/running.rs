@@ -30,8 +30,13 @@ const PATIENCE_TIMES: f64 = 5.0;
 pub(super) struct Known {
     /// For which network, made how many times slower.
     of: Option<(Network, Vec<f64>)>,
+    /// Whether each place is a worker of this browser.
+    is_here: Vec<bool>,
     /// How many times slower than the operators were measured each place is.
     slower: Vec<Option<f64>>,
+    /// So many times as slow engines of this browser are at the whole network as at its beginning, once that is known:
+    /// fully connected layers wait for memory.
+    whole: Option<f64>,
     /// What handing an operator to an engine of this browser takes beside computing it, milliseconds.
     handing_ms: f64,
     /// What a message takes between this tab and each place, milliseconds, whatever is imposed.
@@ -142,6 +147,12 @@ impl Driver {
         let whole_ms = times.whole_ms(order.network.operators().len()) * order.wish.partition.slower[0];
         let answers = self.run_group(group, image, 1, patience(order, whole_ms), &Loss::GiveUp).await?;
         let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
+        let all_ms = times.whole_ms(order.network.operators().len());
+        let team = self.team.as_mut().ok_or(Halt::Stopped)?;
+        let whole = answer.report.workers.first().map_or(0.0, busy_ms) / (all_ms * team.known.slower(0));
+        if team.known.whole.is_none() && whole.is_finite() && whole > 0.0 {
+            team.known.whole = Some(whole);
+        }
         Ok((answer.values, told::millis(&answer.report)))
     }
 
@@ -152,7 +163,9 @@ impl Driver {
         if team.known.of.as_ref() != Some(&of) {
             let places = team.states.len();
             let (slower, latencies_ms) = (vec![None; places], vec![0.0; places]);
-            team.known = Known { of: Some(of), slower, latencies_ms, ..Known::default() };
+            let is_member_here = order.wish.members.iter().map(|member| *member == MemberWish::Browser);
+            let is_here = std::iter::once(true).chain(is_member_here).collect();
+            team.known = Known { of: Some(of), is_here, slower, latencies_ms, ..Known::default() };
         }
         let beginning = beginning(&order.network);
         let operators = beginning.operators().len();
@@ -315,7 +328,14 @@ impl Driver {
 impl Known {
     /// As fast as measured here, until it is known.
     fn slower(&self, place: usize) -> f64 {
-        self.slower.get(place).copied().flatten().unwrap_or(1.0)
+        let is_here = self.is_here.get(place).copied().unwrap_or_default();
+        let whole = self.whole.filter(|_| is_here).unwrap_or(1.0);
+        self.slower.get(place).copied().flatten().unwrap_or(1.0) * whole
+    }
+
+    /// What handing an operator to a worker's engine takes, milliseconds.
+    fn handing_ms(&self, place: usize) -> f64 {
+        if self.is_here.get(place).copied().unwrap_or_default() { self.handing_ms } else { 0.0 }
     }
 }
 
@@ -331,8 +351,7 @@ impl Sharing<'_> {
         let mut measured = Measured::new(network);
         (0..wish.partition.slower.len()).for_each(|place| self.times.add_to(&mut measured, known.slower(place)));
         let cluster = cluster(&wish.partition, wish.partition.setup_millis).map_err(Halt::Failed)?;
-        let is_here = |place: &usize| *place == 0 || wish.members[place - 1] == MemberWish::Browser;
-        let handing_ms = places.iter().map(|place| if is_here(place) { known.handing_ms } else { 0.0 }).collect();
+        let handing_ms = places.iter().map(|place| known.handing_ms(*place)).collect();
         let times = Handed { times: Only { times: &measured, workers: places.to_vec() }, handing_ms };
         let latencies: Vec<f64> = places.iter().map(|place| known.latencies_ms[*place]).collect();
         let cluster =
