@@ -144,10 +144,10 @@ impl Driver {
     ) -> Result<(Vec<f32>, f64), Halt> {
         self.progress(WHOLE, 0, 0);
         let group = alone(&order.network, 0, &trained.weights);
-        let whole_ms = times.whole_ms(order.network.operators().len()) * order.wish.partition.slower[0];
-        let answers = self.run_group(group, image, 1, patience(order, whole_ms), &Loss::GiveUp).await?;
-        let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
         let all_ms = times.whole_ms(order.network.operators().len());
+        let patience = patience(order, all_ms * order.wish.partition.slower[0]);
+        let answers = self.run_group(group, image, 1, patience, &Loss::GiveUp).await?;
+        let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
         let team = self.team.as_mut().ok_or(Halt::Stopped)?;
         let whole = answer.report.workers.first().map_or(0.0, busy_ms) / (all_ms * team.known.slower(0));
         if team.known.whole.is_none() && whole.is_finite() && whole > 0.0 {
