@@ -4,14 +4,13 @@
 use crate::browser::{now_millis, sleep, turn};
 use burn::tensor::{Device, Tensor};
 use cleave_arch::cnn::{Network, Split, zoo};
-use cleave_model::cnn::Part;
+use cleave_model::cnn::{Others, Part};
 use cleave_partition::{
     Activity, Cluster, Effort, Link, Links, Measured, Medium, PartitionError, Plan, Probe, Problem, Sample, Strategy,
     Worker, mixed, probes,
 };
 use cleave_wire::ui;
 use std::cell::Cell;
-use std::hint::black_box;
 use std::rc::Rc;
 
 /// What is said meanwhile.
@@ -20,10 +19,8 @@ pub const PLANNING: &str = "Planning";
 
 /// Runs of a part, after one that warms up.
 const RUNS: usize = 3;
-/// Before each, so long nothing is computed, and so much else has gone through the caches, a line of them at a time.
+/// Before each, so long nothing is computed.
 const PAUSE_MS: f64 = 3.0;
-const CACHES: usize = 16 << 20;
-const LINE: usize = 64;
 /// Values that are added to learn what adding takes.
 const ADDED: usize = 1 << 18;
 /// Set-up times of the sweep, milliseconds; the wish's own is among them.
@@ -70,35 +67,34 @@ pub async fn measure(
     cancelled: &Cancelled,
 ) -> Result<Option<Times>, String> {
     let probes = probes(network);
-    let mut samples = Vec::with_capacity(probes.len());
+    let (mut samples, mut others) = (Vec::with_capacity(probes.len()), Others::default());
     for (done, probe) in probes.iter().enumerate() {
         tell(MEASURING, done, probes.len());
         turn().await;
         if cancelled.get() {
             return Ok(None);
         }
-        samples.push(run(network, probe, device).await?);
+        samples.push(run(network, probe, device, &mut others).await?);
     }
     let (a, b) = (Tensor::<1>::ones([ADDED], device), Tensor::<1>::ones([ADDED], device));
-    let add_ms = median_ms(|| Some(a.clone() + b.clone())).await?;
+    let add_ms = median_ms(&mut others, || Some(a.clone() + b.clone())).await?;
     Ok(Some(Times { network: network.to_string(), samples, add_ms_per_value: add_ms / ADDED as f64 }))
 }
 
-async fn run(network: &Network, probe: &Probe, device: &Device) -> Result<Sample, String> {
+async fn run(network: &Network, probe: &Probe, device: &Device, others: &mut Others) -> Result<Sample, String> {
     let part = Part::new(network, probe.operator, probe.split.clone(), device).map_err(|why| why.to_string())?;
-    let layer_ms = median_ms(|| Some(part.layer())).await?;
-    let tail_ms = median_ms(|| part.tail()).await?;
+    let layer_ms = median_ms(others, || Some(part.layer())).await?;
+    let tail_ms = median_ms(others, || part.tail()).await?;
     Ok(Sample { operator: probe.operator, way: probe.way, share: probe.share, layer_ms, tail_ms })
 }
 
 /// Until one value can be read: a GPU has computed all by then. Nothing to run takes no time. Each after a pause in which
 /// others use the caches: as a worker computes that waits for others.
-async fn median_ms<const D: usize>(work: impl Fn() -> Option<Tensor<D>>) -> Result<f64, String> {
-    let (mut times, mut others) = (Vec::with_capacity(RUNS), vec![0_u8; CACHES]);
+async fn median_ms<const D: usize>(others: &mut Others, work: impl Fn() -> Option<Tensor<D>>) -> Result<f64, String> {
+    let mut times = Vec::with_capacity(RUNS);
     for run in 0..=RUNS {
         if run > 0 {
-            others.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
-            black_box(&others);
+            others.compute();
             sleep(PAUSE_MS).await;
         }
         let start = now_millis();

@@ -16,7 +16,7 @@ pub use card::{ImageCard, likeliest};
 pub use layers::local_norm;
 pub use map::{Piece, assemble, cut};
 pub use member::Member;
-pub use part::Part;
+pub use part::{Others, Part};
 pub use weights::CnnWeights;
 
 use crate::ModelError;

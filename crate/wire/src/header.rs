@@ -46,25 +46,33 @@ impl Header {
     }
 }
 
-/// Begins a message; `finish` sets its length.
-pub(crate) fn begin(version: u8, kind: u8, body_bytes: usize) -> Writer {
+/// A whole message. A body above `u32::MAX` bytes cannot be made: every message is far below by its limits.
+pub(crate) fn encode(version: u8, kind: u8, body_bytes: usize, write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer::with_capacity(HEADER_BYTES + body_bytes);
     writer.raw(&MAGIC);
     writer.u8(version);
     writer.u8(kind);
     writer.u32(0);
-    writer
-}
-
-/// Fills in the length. A body above `u32::MAX` bytes cannot be made: every message is far below by its limits.
-pub(crate) fn finish(mut writer: Writer) -> Vec<u8> {
+    write(&mut writer);
     let body = writer.len() - HEADER_BYTES;
     writer.patch_u32(HEADER_BYTES - 4, u32::try_from(body).unwrap_or(u32::MAX));
     writer.finish()
 }
 
+/// Reads a whole message in this build's version by its kind.
+pub(crate) fn decode<T>(
+    bytes: &[u8],
+    limits: &Limits,
+    read: impl FnOnce(u8, &mut Reader<'_>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let (kind, mut reader) = open(bytes, limits)?;
+    let message = read(kind, &mut reader)?;
+    reader.finish()?;
+    Ok(message)
+}
+
 /// Kind and body of a message in this build's version.
-pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(u8, Reader<'a>), WireError> {
+fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(u8, Reader<'a>), WireError> {
     let header = Header::read(bytes)?;
     if header.version != PROTOCOL_VERSION {
         return Err(WireError::Version { theirs: header.version, ours: PROTOCOL_VERSION });

@@ -2,7 +2,7 @@
 
 use crate::bytes::{Reader, Writer};
 use crate::error::WireError;
-use crate::header::{PROTOCOL_VERSION, begin, finish, open};
+use crate::header::{self, PROTOCOL_VERSION};
 use crate::limits::Limits;
 use crate::tensor::Packed;
 use crate::types::{ModelHash, Refusal, Timing, ValidationSet};
@@ -109,9 +109,7 @@ impl ToDevice {
     /// The message stamped with another version: only for `Refused`, whose body is the same in every version, so that
     /// an old client can read why it is refused.
     pub fn encode_as(&self, version: u8) -> Vec<u8> {
-        let mut writer = begin(version, self.kind(), self.payload_bytes() + 64);
-        self.write(&mut writer);
-        finish(writer)
+        header::encode(version, self.kind(), self.payload_bytes() + 64, |writer| self.write(writer))
     }
 
     /// Reads one message.
@@ -119,10 +117,7 @@ impl ToDevice {
     /// # Errors
     /// Any [`WireError`]; bytes from outside never panic.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
-        let (kind, mut reader) = open(bytes, limits)?;
-        let message = Self::read(kind, &mut reader)?;
-        reader.finish()?;
-        Ok(message)
+        header::decode(bytes, limits, Self::read)
     }
 
     fn kind(&self) -> u8 {

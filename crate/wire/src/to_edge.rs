@@ -4,7 +4,7 @@ use cleave_arch::{ArchError, LinkCodec, Probe, Task};
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::header::{PROTOCOL_VERSION, begin, finish, open};
+use crate::header::{self, PROTOCOL_VERSION};
 use crate::limits::Limits;
 use crate::tensor::Packed;
 use crate::types::{LinkShape, ModelHash, read_codec, read_task, write_codec, write_task};
@@ -101,9 +101,7 @@ pub enum ToEdge {
 impl ToEdge {
     /// The message's bytes with header.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = begin(PROTOCOL_VERSION, self.kind(), self.payload_bytes() + 64);
-        self.write(&mut writer);
-        finish(writer)
+        header::encode(PROTOCOL_VERSION, self.kind(), self.payload_bytes() + 64, |writer| self.write(writer))
     }
 
     /// Reads one message.
@@ -111,10 +109,7 @@ impl ToEdge {
     /// # Errors
     /// Any [`WireError`]; bytes from outside never panic. [`WireError::Version`] comes before all but the magic.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
-        let (kind, mut reader) = open(bytes, limits)?;
-        let message = Self::read(kind, &mut reader, limits)?;
-        reader.finish()?;
-        Ok(message)
+        header::decode(bytes, limits, |kind, reader| Self::read(kind, reader, limits))
     }
 
     fn kind(&self) -> u8 {

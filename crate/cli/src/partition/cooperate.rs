@@ -155,14 +155,11 @@ fn uplink(cluster: &Cluster, worker: usize) -> Result<Uplink> {
         let name = &cluster.workers()[worker].name;
         bail!("a run imposes one link on all that a worker sends; give worker \"{name}\" the same link to all others");
     }
-    let micros = |ms: f64| (ms * 1e3).round().min(f64::from(u32::MAX)) as u32;
-    let bits_per_second = if link.mbps.is_finite() { (link.mbps * 1e6).round() as u64 } else { 0 };
-    let shape = LinkShape { bits_per_second, delay_micros: micros(link.delay_ms), jitter_micros: 0 };
     let most = LinkShape::MAX_DELAY_MICROS;
-    if micros(link.setup_ms) > most || shape.delay_micros > most {
+    if (link.setup_ms.max(link.delay_ms) * 1e3).round() > most.into() {
         bail!("a set-up or a delay of more than {} ms cannot be imposed", most / 1000);
     }
-    Ok(Uplink { setup_micros: micros(link.setup_ms), shape })
+    Ok(Uplink::of(link.setup_ms, link.mbps, link.delay_ms))
 }
 
 struct Running<'a> {
@@ -278,7 +275,7 @@ impl<'a> Running<'a> {
             CoordinatorEffect::NeedPlan { places } => return self.need_plan(places, scope),
             CoordinatorEffect::PlanRefused(why) => return Err(why.into()),
             CoordinatorEffect::Ready { weight_bytes, relayed, latencies } => {
-                let latencies_ms = latencies.into_iter().map(|latency| latency.0 as f64 / 1e3).collect();
+                let latencies_ms = latencies.into_iter().map(Micros::as_millis).collect();
                 return self.ready(weight_bytes, Reach { relayed, latencies_ms }, heard);
             }
             CoordinatorEffect::Answered { values, .. } => self.answer = values,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor};
 use cleave_arch::cnn::Network;
-use cleave_model::cnn::Part;
+use cleave_model::cnn::{Others, Part};
 use cleave_partition::{Measured, Probe, Sample, Way, probes};
 use indicatif::ProgressBar;
 use rayon::ThreadPoolBuilder;
@@ -20,10 +20,8 @@ use crate::local::millis_since;
 
 /// Runs of a part, after one that warms up.
 const RUNS: usize = 5;
-/// Before each, so long nothing is computed, and so much else has gone through the caches, a line of them at a time.
+/// Before each, so long nothing is computed.
 const PAUSE: Duration = Duration::from_millis(5);
-const CACHES: usize = 16 << 20;
-const LINE: usize = 64;
 /// Values that are added to learn what adding takes.
 const ADDED: usize = 1 << 20;
 
@@ -40,16 +38,17 @@ impl Times {
         let pool = ThreadPoolBuilder::new().num_threads(1).build().context("no thread can be started")?;
         pool.install(|| {
             let probes = probes(network);
+            let mut others = Others::default();
             let bar = ProgressBar::new(probes.len() as u64);
             let samples = probes.iter().map(|probe| {
                 bar.inc(1);
-                measure(network, probe)
+                measure(network, probe, &mut others)
             });
             let samples = samples.collect::<Result<_>>()?;
             bar.finish_and_clear();
             let device = Device::flex();
             let (a, b) = (Tensor::<1>::ones([ADDED], &device), Tensor::<1>::ones([ADDED], &device));
-            let add_ms = time(|| a.clone() + b.clone());
+            let add_ms = time(&mut others, || a.clone() + b.clone());
             Ok(Self { network: network.to_string(), samples, add_ms_per_value: add_ms / ADDED as f64 })
         })
     }
@@ -115,20 +114,18 @@ impl Times {
     }
 }
 
-fn measure(network: &Network, probe: &Probe) -> Result<Sample> {
+fn measure(network: &Network, probe: &Probe, others: &mut Others) -> Result<Sample> {
     let part = Part::new(network, probe.operator, probe.split.clone(), &Device::flex())?;
-    let tail_ms = if part.tail().is_some() { time(|| part.tail()) } else { 0.0 };
+    let tail_ms = if part.tail().is_some() { time(others, || part.tail()) } else { 0.0 };
     let (operator, way, share) = (probe.operator, probe.way, probe.share);
-    Ok(Sample { operator, way, share, layer_ms: time(|| part.layer()), tail_ms })
+    Ok(Sample { operator, way, share, layer_ms: time(others, || part.layer()), tail_ms })
 }
 
 /// Median milliseconds, each after a pause in which others use the caches: as a worker computes that waits for others.
-fn time<T>(work: impl Fn() -> T) -> f64 {
+fn time<T>(others: &mut Others, work: impl Fn() -> T) -> f64 {
     black_box(work());
-    let mut others = vec![0_u8; CACHES];
     let millis = |_| {
-        others.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
-        black_box(&others);
+        others.compute();
         std::thread::sleep(PAUSE);
         let start = Instant::now();
         black_box(work());

@@ -13,7 +13,7 @@ use cleave_arch::tolerance::relative_distance;
 use cleave_model::cnn::{Cnn, CnnWeights, ImageCard, likeliest};
 use cleave_partition::{Activity as Predicted, Cluster, Link, Measured, Medium, Strategy};
 use cleave_session::Model;
-use cleave_session::cooperate::{Activity, MemberSpec, Span, Traffic, Weights, WorkerReport};
+use cleave_session::cooperate::{MemberSpec, Traffic, Weights};
 use cleave_wire::ModelHash;
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
@@ -208,11 +208,11 @@ impl Ran {
     }
 
     fn measured_ms(&self) -> f64 {
-        median(self.reports().map(|report| millis(report.answered.0 - report.started.0)).collect())
+        median(self.reports().map(|report| report.took().as_millis()).collect())
     }
 
     fn busy_ms(&self, worker: usize) -> f64 {
-        median(self.reports().map(|report| busy_ms(&report.workers[worker])).collect())
+        median(self.reports().map(|report| report.workers[worker].busy().as_millis()).collect())
     }
 
     /// What each operator takes of a worker, predicted and, in the last run, measured.
@@ -224,7 +224,7 @@ impl Ran {
             }
         }
         let last = self.reports().last().map(|report| &report.workers[worker].spans);
-        for span in last.into_iter().flatten().filter(|span| is_busy(span)) {
+        for span in last.into_iter().flatten().filter(|span| span.activity.is_computing()) {
             if let Some(operator) = each.get_mut(usize::from(span.stage)) {
                 operator[1] += millis(span.end_micros.saturating_sub(span.start_micros));
             }
@@ -265,7 +265,7 @@ impl Ran {
         json!({
             "strategy": self.strategy.name(), "runs": self.outcome.answers.len(),
             "predicted_ms": plan.total_ms(), "measured_ms": self.measured_ms(),
-            "each_ms": self.reports().map(|report| millis(report.answered.0 - report.started.0)).collect::<Vec<_>>(),
+            "each_ms": self.reports().map(|report| report.took().as_millis()).collect::<Vec<_>>(),
             "predicted_messages": plan.timeline.messages,
             "messages": traffic.iter().flatten().map(|to| to.messages).sum::<u32>(),
             "traffic": each.collect::<Vec<_>>(), "relayed": reach.relayed,
@@ -342,13 +342,4 @@ impl Ran {
 
 fn millis(micros: u64) -> f64 {
     micros as f64 / 1e3
-}
-
-fn is_busy(span: &Span) -> bool {
-    matches!(span.activity, Activity::Compute | Activity::Finish)
-}
-
-fn busy_ms(worker: &WorkerReport) -> f64 {
-    let spans = worker.spans.iter().filter(|span| is_busy(span));
-    spans.map(|span| millis(span.end_micros.saturating_sub(span.start_micros))).sum()
 }

@@ -3,14 +3,13 @@
 //! How fast a worker is, is measured as it will be used: it runs the network up to its first fully connected layer alone,
 //! by the same messages, and the milliseconds that it computes are held against those of the operators measured here.
 
-use super::told::{self, Ran, busy_ms};
+use super::told::{self, Ran};
 use super::{Driver, Halt, Order, Trained, check, image, weights};
 use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times, cluster};
 use cleave_arch::cnn::{Kind, Network, Partition, Region};
 use cleave_partition::{ComputeTimes, Measured, Only, PartitionError, Plan, Problem, Strategy};
 use cleave_session::Micros;
 use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, Plan as Group, RunReport, Uplink, Weights};
-use cleave_wire::LinkShape;
 use cleave_wire::ui::{Backend, Cooperated, Event, MemberWish, PartitionWish};
 use std::sync::Arc;
 
@@ -149,11 +148,12 @@ impl Driver {
         let answers = self.run_group(group, image, 1, patience, &Loss::GiveUp).await?;
         let answer = answers.into_iter().next_back().ok_or(Halt::Stopped)?;
         let team = self.team.as_mut().ok_or(Halt::Stopped)?;
-        let whole = answer.report.workers.first().map_or(0.0, busy_ms) / (all_ms * team.known.slower(0));
+        let whole = answer.report.workers.first().map_or(0.0, |worker| worker.busy().as_millis())
+            / (all_ms * team.known.slower(0));
         if team.known.whole.is_none() && whole.is_finite() && whole > 0.0 {
             team.known.whole = Some(whole);
         }
-        Ok((answer.values, told::millis(&answer.report)))
+        Ok((answer.values, answer.report.took().as_millis()))
     }
 
     /// Learns how fast everyone is who is not known yet.
@@ -187,9 +187,9 @@ impl Driver {
                 Err(halt) => return Err(halt),
             };
             // The run of median time counts, of those of which the worker has told.
-            let busy = |answer: &Answer| answer.report.workers.last().map_or(0.0, busy_ms);
+            let busy = |answer: &Answer| answer.report.workers.last().map_or(0.0, |worker| worker.busy().as_millis());
             let told = answers.iter().filter(|answer| answer.report.missing.is_empty());
-            let mut runs: Vec<[f64; 2]> = told.map(|answer| [busy(answer), told::millis(&answer.report)]).collect();
+            let mut runs: Vec<[f64; 2]> = told.map(|answer| [busy(answer), answer.report.took().as_millis()]).collect();
             runs.sort_by(|a, b| a[0].total_cmp(&b[0]));
             let Some([busy, all]) = runs.get(runs.len() / 2).copied() else { continue };
             let slower = busy / times.whole_ms(operators).max(f64::MIN_POSITIVE);
@@ -230,7 +230,7 @@ impl Driver {
                 plan
             }
         };
-        let uplinks = vec![uplink(wish); places.len()];
+        let uplinks = vec![Uplink::of(wish.setup_millis, wish.mbps, wish.delay_millis); places.len()];
         let network = Arc::new(sharing.order.network.clone());
         Ok(Group { network, partition: plan.partition, places, weights: sharing.weights.clone(), uplinks })
     }
@@ -275,7 +275,7 @@ impl Driver {
                 CoordinatorEffect::Ready { weight_bytes, relayed, latencies } => {
                     let team = self.team.as_mut().ok_or(Halt::Stopped)?;
                     for (place, latency) in group.places.iter().zip(latencies) {
-                        team.known.latencies_ms[*place] = latency.0 as f64 / 1e3;
+                        team.known.latencies_ms[*place] = latency.as_millis();
                     }
                     team.formed = Some(Formed { group: group.clone(), weight_bytes, relayed });
                     if !is_submitted {
@@ -412,12 +412,4 @@ fn same(a: &Group, b: &Group) -> bool {
     };
     (&a.network, &a.partition, &a.places, &a.uplinks) == (&b.network, &b.partition, &b.places, &b.uplinks)
         && file(&a.weights) == file(&b.weights)
-}
-
-/// What every worker imposes on what it sends.
-fn uplink(wish: &PartitionWish) -> Uplink {
-    let micros = |millis: f64| (millis * 1e3).round().clamp(0.0, LinkShape::MAX_DELAY_MICROS.into()) as u32;
-    let bits_per_second = (wish.mbps * 1e6).round() as u64;
-    let shape = LinkShape { bits_per_second, delay_micros: micros(wish.delay_millis), jitter_micros: 0 };
-    Uplink { setup_micros: micros(wish.setup_millis), shape }
 }

@@ -38,8 +38,8 @@ pub(super) fn cooperated(ran: Ran<'_>) -> Cooperated {
     // Runs of workers of whom one was lost later are another plan's.
     let mut own: Vec<&RunReport> =
         ran.answers.iter().map(|answer| &answer.report).filter(|report| report.places == ran.places).collect();
-    let each_millis = own.iter().map(|report| millis(report)).collect();
-    own.sort_by(|a, b| millis(a).total_cmp(&millis(b)));
+    let each_millis = own.iter().map(|report| report.took().as_millis()).collect();
+    own.sort_by_key(|report| report.took());
     let median = own.get(own.len() / 2);
     let far = |answer: &Answer, whole: &[f32]| f64::from(relative_distance(&answer.values, whole));
     let is_edge = ran.order.wish.members.iter().any(|member| *member != MemberWish::Browser);
@@ -81,18 +81,13 @@ fn trained(card: &ImageCard) -> String {
     format!("{}{}", card.name, accuracy.unwrap_or_default())
 }
 
-/// Until the answer is there.
-pub(super) fn millis(report: &RunReport) -> f64 {
-    report.answered.0.saturating_sub(report.started.0) as f64 / 1e3
-}
-
 /// The plan with everything that was measured in place of what was predicted.
 fn measured(predicted: &PartitionPlan, report: &RunReport, weight_bytes: &[u64]) -> PartitionPlan {
     let traffic = || report.traffic.iter().flatten();
     let power = Worker::named("");
     let watt_ms = |worker: &WorkerReport| {
-        let of = |watts: f64, is: fn(&Activity) -> bool| watts * total_ms(worker, is);
-        of(power.compute_watts, is_computing) + of(power.radio_watts, is_sending)
+        power.compute_watts * worker.busy().as_millis()
+            + power.radio_watts * worker.spent(Activity::is_sending).as_millis()
     };
     let memory = |(worker, weights): (&WorkerReport, &u64)| match worker.peak_bytes {
         0 => [0, 0],
@@ -100,7 +95,7 @@ fn measured(predicted: &PartitionPlan, report: &RunReport, weight_bytes: &[u64])
     };
     let spans = |worker: &WorkerReport| worker.spans.iter().map(|own| span(own, report.started.0)).collect();
     PartitionPlan {
-        millis: millis(report),
+        millis: report.took().as_millis(),
         messages: traffic().map(|pair| pair.messages as usize).sum(),
         bytes: traffic().map(|pair| pair.bytes).sum(),
         energy_joules: report.workers.iter().map(watt_ms).sum::<f64>() / 1e3,
@@ -110,30 +105,11 @@ fn measured(predicted: &PartitionPlan, report: &RunReport, weight_bytes: &[u64])
     }
 }
 
-fn is_computing(activity: &Activity) -> bool {
-    matches!(activity, Activity::Compute | Activity::Finish)
-}
-
-fn is_sending(activity: &Activity) -> bool {
-    matches!(activity, Activity::Send { .. } | Activity::Relay { .. })
-}
-
-/// Milliseconds that a worker spent so.
-pub(super) fn total_ms(worker: &WorkerReport, is: fn(&Activity) -> bool) -> f64 {
-    let own = worker.spans.iter().filter(|span| is(&span.activity));
-    own.map(|span| span.end_micros.saturating_sub(span.start_micros) as f64 / 1e3).sum()
-}
-
-/// Milliseconds that a worker computed.
-pub(super) fn busy_ms(worker: &WorkerReport) -> f64 {
-    total_ms(worker, is_computing)
-}
-
 fn span(span: &Span, started: u64) -> WorkerSpan {
     let since = |micros: u64| micros.saturating_sub(started) as f64 / 1e3;
     let activity = match &span.activity {
         Activity::Wait => WorkerActivity::Wait,
-        own if is_computing(own) => WorkerActivity::Compute,
+        own if own.is_computing() => WorkerActivity::Compute,
         _ => WorkerActivity::Send,
     };
     let (from_millis, to_millis) = (since(span.start_micros), since(span.end_micros));

@@ -46,3 +46,22 @@ impl Part {
         self.complete.clone().map(|complete| self.cnn.finish(self.operator, complete))
     }
 }
+
+/// What others compute between two runs of a part: so much goes through the caches, a line of them at a time, that what is
+/// measured is a worker that waits for others, as in a run.
+pub struct Others(Vec<u8>);
+
+impl Default for Others {
+    fn default() -> Self {
+        Self(vec![0; 16 << 20])
+    }
+}
+
+impl Others {
+    /// They compute.
+    pub fn compute(&mut self) {
+        const LINE: usize = 64;
+        self.0.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+        std::hint::black_box(&self.0);
+    }
+}

@@ -82,6 +82,26 @@ pub struct RunReport {
     pub missing: Vec<usize>,
 }
 
+impl RunReport {
+    /// From the beginning of the attempt that was answered to the answer.
+    pub fn took(&self) -> Micros {
+        self.answered - self.started
+    }
+}
+
+impl WorkerReport {
+    /// How long it did such things.
+    pub fn spent(&self, is: impl Fn(&Activity) -> bool) -> Micros {
+        let spans = self.spans.iter().filter(|span| is(&span.activity));
+        Micros(spans.map(|span| span.end_micros.saturating_sub(span.start_micros)).sum())
+    }
+
+    /// How long it computed.
+    pub fn busy(&self) -> Micros {
+        self.spent(Activity::is_computing)
+    }
+}
+
 /// What the coordinator did itself.
 pub(super) fn own(name: &str, ended: Ended) -> WorkerReport {
     let (mut spans, peak_bytes) = (ended.spans, ended.peak_bytes);

@@ -32,6 +32,15 @@ pub struct Uplink {
 impl Uplink {
     /// As it is.
     pub const UNSHAPED: Self = Self { setup_micros: 0, shape: LinkShape::UNSHAPED };
+
+    /// So many milliseconds of set-up, megabits per second (infinitely many: not shaped) and milliseconds of delay, without
+    /// jitter; times above [`LinkShape::MAX_DELAY_MICROS`] are that.
+    pub fn of(setup_ms: f64, mbps: f64, delay_ms: f64) -> Self {
+        let micros = |ms: f64| (ms * 1e3).round().clamp(0.0, LinkShape::MAX_DELAY_MICROS.into()) as u32;
+        let bits_per_second = if mbps.is_finite() { (mbps * 1e6).round() as u64 } else { 0 };
+        let shape = LinkShape { bits_per_second, delay_micros: micros(delay_ms), jitter_micros: 0 };
+        Self { setup_micros: micros(setup_ms), shape }
+    }
 }
 
 /// What one worker is to do in a group.

@@ -5,7 +5,7 @@ use cleave_arch::cnn::MAX_WORKERS;
 use super::part::Part;
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::header::{PROTOCOL_VERSION, begin, finish, open};
+use crate::header::{self, PROTOCOL_VERSION};
 use crate::limits::Limits;
 use crate::types::{ModelHash, Refusal};
 
@@ -44,6 +44,18 @@ pub enum Activity {
         /// Bytes of the message.
         bytes: u32,
     },
+}
+
+impl Activity {
+    /// Whether an engine is at work.
+    pub fn is_computing(&self) -> bool {
+        matches!(self, Self::Compute | Self::Finish)
+    }
+
+    /// Whether the uplink is.
+    pub fn is_sending(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::Relay { .. })
+    }
 }
 
 /// An activity with its time.
@@ -147,9 +159,7 @@ impl ToCoordinator {
     /// The message stamped with another version: only for `Refused`, so that an old program can read why.
     pub fn encode_as(&self, version: u8) -> Vec<u8> {
         let payload = if let Self::Part(part) = self { part.payload_bytes() } else { 0 };
-        let mut writer = begin(version, self.kind(), payload + 64);
-        self.write(&mut writer);
-        finish(writer)
+        header::encode(version, self.kind(), payload + 64, |writer| self.write(writer))
     }
 
     /// Reads one message.
@@ -157,10 +167,7 @@ impl ToCoordinator {
     /// # Errors
     /// Any [`WireError`]; bytes from outside never panic.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
-        let (kind, mut reader) = open(bytes, limits)?;
-        let message = Self::read(kind, &mut reader, limits)?;
-        reader.finish()?;
-        Ok(message)
+        header::decode(bytes, limits, |kind, reader| Self::read(kind, reader, limits))
     }
 
     fn kind(&self) -> u8 {

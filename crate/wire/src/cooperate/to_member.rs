@@ -6,7 +6,7 @@ use super::join::Join;
 use super::part::Part;
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::header::{PROTOCOL_VERSION, begin, finish, open};
+use crate::header::{self, PROTOCOL_VERSION};
 use crate::limits::Limits;
 use crate::types::ModelHash;
 
@@ -88,9 +88,7 @@ pub enum ToMember {
 impl ToMember {
     /// The message's bytes with header.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = begin(PROTOCOL_VERSION, self.kind(), self.payload_bytes() + 64);
-        self.write(&mut writer);
-        finish(writer)
+        header::encode(PROTOCOL_VERSION, self.kind(), self.payload_bytes() + 64, |writer| self.write(writer))
     }
 
     /// Reads one message.
@@ -98,10 +96,7 @@ impl ToMember {
     /// # Errors
     /// Any [`WireError`]; bytes from outside never panic. [`WireError::Version`] comes before all but the magic.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
-        let (kind, mut reader) = open(bytes, limits)?;
-        let message = Self::read(kind, &mut reader, limits)?;
-        reader.finish()?;
-        Ok(message)
+        header::decode(bytes, limits, |kind, reader| Self::read(kind, reader, limits))
     }
 
     fn kind(&self) -> u8 {
