@@ -8,13 +8,13 @@ use crate::outbox::look_at;
 use crate::worker::Input;
 use burn::tensor::Device;
 use cleave_arch::{LinkCodec, Plan};
+use cleave_contract as contract;
 use cleave_cost::{EnergyProfile, LinkFigures, Machines, Stages};
 use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
     Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
 };
 use cleave_session::{Echo, FrameReport, Micros, Work};
-use cleave_wire::ui;
 use serde::Deserialize;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ pub struct Dispatching {
     zoo: Zoo,
     choices: Vec<usize>,
     dispatcher: Dispatcher,
-    target: ui::Target,
+    target: contract::Target,
     echo: Option<(u32, u32, u32)>,
     next_echo: u32,
     reported: f64,
@@ -148,7 +148,7 @@ impl Dispatching {
         n_points: usize,
         machines: &Machines,
         codec: LinkCodec,
-        target: ui::Target,
+        target: contract::Target,
     ) -> Result<Self, String> {
         let zoo = Zoo::new(networks, n_points, machines, codec);
         let wanted = session_target(target);
@@ -240,7 +240,7 @@ impl Dispatching {
     }
 
     /// What the page is told: after a decision, and now and then; `None` in between.
-    pub fn view(&mut self, running: bool) -> Option<ui::Dispatch> {
+    pub fn view(&mut self, running: bool) -> Option<contract::Dispatch> {
         let now = Micros(now_micros());
         if running && now.as_millis() - self.reported < REPORT {
             return None;
@@ -248,7 +248,7 @@ impl Dispatching {
         self.reported = now.as_millis();
         let conditions = self.dispatcher.conditions(now);
         let place = |choice: usize| self.choices.iter().position(|other| *other == choice).unwrap_or(0);
-        let decision = |decision: &Decision| ui::Decision {
+        let decision = |decision: &Decision| contract::Decision {
             at_millis: decision.at.as_millis(),
             from: place(decision.from),
             to: place(decision.to),
@@ -256,15 +256,16 @@ impl Dispatching {
         };
         let choice = |choice: &usize| {
             let placed = &self.zoo.placed[*choice];
-            ui::Choice {
+            contract::Choice {
                 name: placed.network.card.name.clone(),
                 plan: placed.work.plan().to_string(),
                 accuracy: self.zoo.accuracy(*choice),
             }
         };
-        let mut decisions: Vec<ui::Decision> = self.dispatcher.decisions().rev().take(TOLD).map(decision).collect();
+        let mut decisions: Vec<contract::Decision> =
+            self.dispatcher.decisions().rev().take(TOLD).map(decision).collect();
         decisions.reverse();
-        Some(ui::Dispatch {
+        Some(contract::Dispatch {
             running,
             target: self.target,
             choices: self.choices.iter().map(choice).collect(),
@@ -277,12 +278,12 @@ impl Dispatching {
     }
 }
 
-fn session_target(target: ui::Target) -> Target {
+fn session_target(target: contract::Target) -> Target {
     Target {
         goal: match target.goal {
-            ui::Goal::Fastest => Goal::Fastest,
-            ui::Goal::MostAccurate => Goal::MostAccurate,
-            ui::Goal::LeastEnergy => Goal::LeastEnergy,
+            contract::Goal::Fastest => Goal::Fastest,
+            contract::Goal::MostAccurate => Goal::MostAccurate,
+            contract::Goal::LeastEnergy => Goal::LeastEnergy,
         },
         accuracy: target.accuracy,
         latency_ms: target.latency_millis,

@@ -4,8 +4,8 @@
 use crate::browser::{describe, now_millis};
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
+use cleave_contract::{Backend, EngineTime, Preference};
 use cleave_model::{Gnn, Weights};
-use cleave_wire::ui::{Backend, EngineTime, Preference};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;

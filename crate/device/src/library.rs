@@ -3,10 +3,10 @@
 use crate::browser::fetch;
 use burn::tensor::Device;
 use cleave_arch::{Architecture, Plan, Task, Tier};
+use cleave_contract::Network;
 use cleave_model::{Card, Gnn, Storage, Weights};
 use cleave_session::{Model, Work};
 use cleave_wire::ModelHash;
-use cleave_wire::ui::Network;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 

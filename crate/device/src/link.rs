@@ -11,13 +11,13 @@ use crate::simulated::{EdgeJob, SimulatedEdge};
 use crate::socket::{Socket, SocketEvent};
 use crate::worker::Input;
 use cleave_arch::tolerance::Engines;
+use cleave_contract::{self as contract, EdgeAddress, EdgeStatus, Event};
 use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, StopReason, Work};
-use cleave_wire::ui::{self, EdgeAddress, EdgeStatus, Event};
 use cleave_wire::{LinkShape, ValidationSet};
 use std::sync::Arc;
 
 /// Frames that may be under way at once: a stream's, and those of one that was just stopped.
-const MAX_FRAMES: usize = 3 * ui::MAX_IN_FLIGHT;
+const MAX_FRAMES: usize = 3 * contract::MAX_IN_FLIGHT;
 /// A change of the round trip that is worth telling, as a fraction.
 const RTT_CHANGE: f64 = 0.1;
 
@@ -100,7 +100,7 @@ impl Link {
     }
 
     /// Shapes both directions.
-    pub fn reshape(&mut self, link: ui::Link) -> Vec<DeviceEffect> {
+    pub fn reshape(&mut self, link: contract::Link) -> Vec<DeviceEffect> {
         self.shape = LinkShape {
             bits_per_second: if link.mbps > 0.0 { ((link.mbps * 1e6) as u64).max(1) } else { 0 },
             delay_micros: (link.delay_millis.clamp(0.0, 10_000.0) * 1000.0) as u32,
@@ -334,7 +334,7 @@ impl Link {
         }
         self.told_rtt = rtt_millis;
         let (url, name, threads) = (edge.url.clone(), name.clone(), *threads as usize);
-        let told = |set: &ValidationSet| ui::Validation { name: set.name.clone(), clouds: set.clouds as usize };
+        let told = |set: &ValidationSet| contract::Validation { name: set.name.clone(), clouds: set.clouds as usize };
         let validation = session.validation().map(told);
         self.page.post(Event::Edge(EdgeStatus::Connected { url, name, threads, rtt_millis, validation }));
     }

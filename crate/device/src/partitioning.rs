@@ -4,12 +4,12 @@
 use crate::browser::{now_millis, sleep, turn};
 use burn::tensor::{Device, Tensor};
 use cleave_arch::cnn::{Network, Split, zoo};
+use cleave_contract as contract;
 use cleave_model::cnn::{Others, Part};
 use cleave_partition::{
     Activity, Cluster, Effort, Link, Links, Measured, Medium, PartitionError, Plan, Probe, Problem, Sample, Strategy,
     Worker, mixed, probes,
 };
-use cleave_wire::ui;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -110,7 +110,7 @@ async fn median_ms<const D: usize>(others: &mut Others, work: impl Fn() -> Optio
 }
 
 /// The network of a wish, if the wish makes sense.
-pub fn network(wish: &ui::PartitionWish) -> Result<Network, String> {
+pub fn network(wish: &contract::PartitionWish) -> Result<Network, String> {
     cluster(wish, wish.setup_millis)?;
     let is_slower = |slower: &f64| slower.is_finite() && *slower > 0.0;
     match wish.slower.iter().position(|slower| !is_slower(slower)) {
@@ -124,9 +124,9 @@ pub fn network(wish: &ui::PartitionWish) -> Result<Network, String> {
 }
 
 /// The workers of a wish, with their links.
-pub fn cluster(wish: &ui::PartitionWish, setup_ms: f64) -> Result<Cluster, String> {
-    if !(2..=ui::MAX_PARTITION_WORKERS).contains(&wish.slower.len()) {
-        return Err(format!("{} workers; choose 2 to {}", wish.slower.len(), ui::MAX_PARTITION_WORKERS));
+pub fn cluster(wish: &contract::PartitionWish, setup_ms: f64) -> Result<Cluster, String> {
+    if !(2..=contract::MAX_PARTITION_WORKERS).contains(&wish.slower.len()) {
+        return Err(format!("{} workers; choose 2 to {}", wish.slower.len(), contract::MAX_PARTITION_WORKERS));
     }
     let workers = (0..wish.slower.len()).map(|worker| Worker::named(format!("worker {}", worker + 1))).collect();
     let link = Link { setup_ms, mbps: wish.mbps, delay_ms: wish.delay_millis };
@@ -136,12 +136,12 @@ pub fn cluster(wish: &ui::PartitionWish, setup_ms: f64) -> Result<Cluster, Strin
 
 /// What every strategy makes of a wish; None: cancelled.
 pub async fn plan(
-    wish: &ui::PartitionWish,
+    wish: &contract::PartitionWish,
     network: &Network,
     times: &Times,
     tell: Tell<'_>,
     cancelled: &Cancelled,
-) -> Result<Option<ui::Partitions>, String> {
+) -> Result<Option<contract::Partitions>, String> {
     let mut measured = Measured::new(network);
     wish.slower.iter().for_each(|slower| times.add_to(&mut measured, *slower));
     let mut setups = SWEEP.to_vec();
@@ -170,16 +170,16 @@ pub async fn plan(
             }
         }
         if !own {
-            sweep.push(ui::SetupPoint { setup_millis: setup_ms, millis });
+            sweep.push(contract::SetupPoint { setup_millis: setup_ms, millis });
         }
     }
-    let operators = network.operators().iter().enumerate().map(|(at, operator)| ui::OperatorRow {
+    let operators = network.operators().iter().enumerate().map(|(at, operator)| contract::OperatorRow {
         layer: operator.as_layer().to_string(),
         output: operator.output.to_string(),
         macs: operator.all_macs(),
         millis: times.of(at),
     });
-    Ok(Some(ui::Partitions {
+    Ok(Some(contract::Partitions {
         wish: wish.clone(),
         network: network.to_string(),
         operators: operators.collect(),
@@ -194,8 +194,8 @@ fn quick(strategy: Strategy, problem: &Problem) -> Result<Plan, PartitionError> 
 }
 
 /// A plan as the page is told, or why there is none.
-pub fn view(strategy: Strategy, network: &Network, plan: Result<Plan, PartitionError>) -> ui::PartitionPlan {
-    let mut view = ui::PartitionPlan {
+pub fn view(strategy: Strategy, network: &Network, plan: Result<Plan, PartitionError>) -> contract::PartitionPlan {
+    let mut view = contract::PartitionPlan {
         strategy: strategy.name().into(),
         failed: None,
         millis: 0.0,
@@ -221,25 +221,25 @@ pub fn view(strategy: Strategy, network: &Network, plan: Result<Plan, PartitionE
     view
 }
 
-fn step(plan: &Plan, at: usize) -> ui::PartitionStep {
+fn step(plan: &Plan, at: usize) -> contract::PartitionStep {
     let (stage, workers) = (&plan.schedule.stages[at], plan.schedule.workers);
     let units = |shares: &cleave_arch::cnn::Shares| shares.units().iter().map(|units| *units as u32).collect();
     let (how, units) = match &plan.partition.steps[at].split {
-        Split::Copies => (ui::SplitWay::Copies, vec![1; workers]),
-        Split::Alone(worker) => (ui::SplitWay::Alone, (0..workers).map(|j| u32::from(j == *worker)).collect()),
-        Split::Outputs(shares) => (ui::SplitWay::Outputs, units(shares)),
-        Split::Inputs(shares) => (ui::SplitWay::Inputs, units(shares)),
-        Split::Rows(shares) => (ui::SplitWay::Rows, units(shares)),
+        Split::Copies => (contract::SplitWay::Copies, vec![1; workers]),
+        Split::Alone(worker) => (contract::SplitWay::Alone, (0..workers).map(|j| u32::from(j == *worker)).collect()),
+        Split::Outputs(shares) => (contract::SplitWay::Outputs, units(shares)),
+        Split::Inputs(shares) => (contract::SplitWay::Inputs, units(shares)),
+        Split::Rows(shares) => (contract::SplitWay::Rows, units(shares)),
     };
     let bytes = stage.gather.iter().chain(&stage.sums).map(|transfer| transfer.bytes()).sum();
-    ui::PartitionStep { how, units, messages: [stage.gather.len() as u32, stage.sums.len() as u32], bytes }
+    contract::PartitionStep { how, units, messages: [stage.gather.len() as u32, stage.sums.len() as u32], bytes }
 }
 
-fn span(span: &cleave_partition::Span) -> ui::WorkerSpan {
+fn span(span: &cleave_partition::Span) -> contract::WorkerSpan {
     let activity = match span.activity {
-        Activity::Wait => ui::WorkerActivity::Wait,
-        Activity::Layer | Activity::Add | Activity::Tail => ui::WorkerActivity::Compute,
-        Activity::Send { .. } => ui::WorkerActivity::Send,
+        Activity::Wait => contract::WorkerActivity::Wait,
+        Activity::Layer | Activity::Add | Activity::Tail => contract::WorkerActivity::Compute,
+        Activity::Send { .. } => contract::WorkerActivity::Send,
     };
-    ui::WorkerSpan { activity, operator: span.operator, from_millis: span.from_ms, to_millis: span.to_ms }
+    contract::WorkerSpan { activity, operator: span.operator, from_millis: span.from_ms, to_millis: span.to_ms }
 }

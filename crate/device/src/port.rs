@@ -5,7 +5,7 @@ use crate::bench::BenchRequest;
 use crate::browser::scope;
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
-use cleave_wire::ui::{Cloud, Event, Intent};
+use cleave_contract::{Cloud, Event, Intent};
 use js_sys::{Array, Float32Array, Reflect};
 use serde::Serialize;
 use std::rc::Rc;

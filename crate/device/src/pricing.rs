@@ -4,12 +4,13 @@ use crate::library::Loaded;
 use crate::searching::metrics;
 use burn::tensor::Device;
 use cleave_arch::{Plan, Task, Trace};
+use cleave_contract as contract;
 use cleave_cost::graph::{Meta, PlanGraph, latencies};
 use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages, hgnas_bytes};
 use cleave_model::{Gin, GinWeights};
 use cleave_search::{Metrics, Pricer};
 use cleave_session::{FrameReport, Lane};
-use cleave_wire::{ModelHash, ui};
+use cleave_wire::ModelHash;
 use std::rc::Rc;
 
 /// A link inside this tab: only what is imposed on it takes time.
@@ -38,9 +39,9 @@ pub struct Pricing {
     is_measured: bool,
     learned: Option<Rc<Learned>>,
     /// The machines under the conditions that were asked for last: every frame of a stream asks for the same.
-    now: Option<(ui::Link, Edge, Rc<Machines>)>,
+    now: Option<(contract::Link, Edge, Rc<Machines>)>,
     /// The price that was asked for last under them, of this plan of this network.
-    last: Option<(ModelHash, Plan, ui::Price)>,
+    last: Option<(ModelHash, Plan, contract::Price)>,
 }
 
 /// A learned predictor.
@@ -91,8 +92,8 @@ impl Pricing {
     ///
     /// # Errors
     /// Which of them is no power.
-    pub fn draw(&mut self, powers: ui::Powers) -> Result<(), String> {
-        let ui::Powers { active_milliwatts, communicating_milliwatts, static_milliwatts } = powers;
+    pub fn draw(&mut self, powers: contract::Powers) -> Result<(), String> {
+        let contract::Powers { active_milliwatts, communicating_milliwatts, static_milliwatts } = powers;
         let all = [active_milliwatts, communicating_milliwatts, static_milliwatts];
         if let Some(wrong) = all.into_iter().find(|power| !(0.0..=MOST_MILLIWATTS).contains(power)) {
             return Err(format!("{wrong} mW is no device's power; 0 to {MOST_MILLIWATTS} mW is"));
@@ -112,8 +113,8 @@ impl Pricing {
     /// # Errors
     /// What is no slow-down.
     pub fn slow_down(&mut self, times: f64) -> Result<(), String> {
-        if !(1.0..=ui::MAX_SLOWDOWN).contains(&times) {
-            return Err(format!("a device can be emulated 1 to {} × slower, not {times}", ui::MAX_SLOWDOWN));
+        if !(1.0..=contract::MAX_SLOWDOWN).contains(&times) {
+            return Err(format!("a device can be emulated 1 to {} × slower, not {times}", contract::MAX_SLOWDOWN));
         }
         self.slowdown = times;
         self.forget();
@@ -133,7 +134,7 @@ impl Pricing {
     }
 
     /// The machines under the conditions of now.
-    pub fn machines(&mut self, link: ui::Link, edge: Edge) -> Rc<Machines> {
+    pub fn machines(&mut self, link: contract::Link, edge: Edge) -> Rc<Machines> {
         match &self.now {
             Some((of_link, of_edge, machines)) if (*of_link, *of_edge) == (link, edge) => Rc::clone(machines),
             _ => {
@@ -145,7 +146,7 @@ impl Pricing {
         }
     }
 
-    fn machines_under(&self, link: ui::Link, edge: Edge) -> Machines {
+    fn machines_under(&self, link: contract::Link, edge: Edge) -> Machines {
         let mut machines = self.machines.clone();
         if edge == Edge::InThisTab {
             machines.edge = machines.device.clone();
@@ -159,11 +160,11 @@ impl Pricing {
     }
 
     /// Prices of a network's placements.
-    pub fn prices(&self, machines: &Machines, network: &Loaded, plan: &Plan) -> ui::Prices {
+    pub fn prices(&self, machines: &Machines, network: &Loaded, plan: &Plan) -> contract::Prices {
         let (trace, task) = (network.gnn.trace(), &network.card.task);
         let price = |plan: &Plan| self.price(machines, plan, network);
         let cut = |cuts: Vec<usize>| plan.with_cuts(cuts).map(|plan| price(&plan));
-        ui::Prices {
+        contract::Prices {
             architecture: plan.architecture().to_string(),
             source: self.source(machines),
             plan: price(plan),
@@ -176,9 +177,9 @@ impl Pricing {
     }
 
     /// What a design costs, operation by operation.
-    pub fn inspect(&self, machines: &Machines, plan: &Plan, task: &Task) -> ui::Inspection {
+    pub fn inspect(&self, machines: &Machines, plan: &Plan, task: &Task) -> contract::Inspection {
         let trace = plan.architecture().trace(task);
-        ui::Inspection {
+        contract::Inspection {
             plan: plan.to_string(),
             n_points: task.n_points,
             in_channels: task.in_channels,
@@ -190,7 +191,7 @@ impl Pricing {
     }
 
     /// The price of a frame that has gone through: streams ask for one plan again and again.
-    pub fn of_frame(&mut self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+    pub fn of_frame(&mut self, machines: &Machines, plan: &Plan, network: &Loaded) -> contract::Price {
         match &self.last {
             Some((hash, of, price)) if *hash == network.hash && of == plan => *price,
             _ => {
@@ -202,7 +203,7 @@ impl Pricing {
     }
 
     /// The price of one plan of a network.
-    fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> ui::Price {
+    fn price(&self, machines: &Machines, plan: &Plan, network: &Loaded) -> contract::Price {
         view(self.predicted(machines, plan, network.gnn.trace(), &network.card.task))
     }
 
@@ -221,7 +222,7 @@ impl Pricing {
     }
 
     /// Prices as a search asks for them; they stay as they are when the profile or the link changes.
-    pub fn for_search(&self, link: ui::Link, edge: Edge, task: Task) -> Prices {
+    pub fn for_search(&self, link: contract::Link, edge: Edge, task: Task) -> Prices {
         let machines = self.machines_under(link, edge);
         Prices { learned: self.learned(&machines).cloned(), machines, slowdown: self.slowdown, task }
     }
@@ -251,10 +252,10 @@ impl Pricing {
     }
 
     /// What the page shows of the profile.
-    pub fn view(&self) -> ui::Profile {
+    pub fn view(&self) -> contract::Profile {
         let profile = &self.profile;
         let name = |table: &cleave_cost::Table| format!("{}, {}", table.name, table.engine);
-        ui::Profile {
+        contract::Profile {
             json: profile.to_json(),
             complete: profile.complete,
             device: profile.device.as_ref().map(name).unwrap_or_default(),
@@ -263,7 +264,7 @@ impl Pricing {
             noise: self.machines.noise,
             link: profile.link.map(|link| [link.rtt_ms, link.up_mbps, link.down_mbps]),
             calibrated: profile.calibration.frames,
-            powers: ui::Powers {
+            powers: contract::Powers {
                 active_milliwatts: profile.energy.active_mw,
                 communicating_milliwatts: profile.energy.communicating_mw,
                 static_milliwatts: profile.energy.static_mw,
@@ -316,8 +317,8 @@ impl Pricer for Prices {
     }
 }
 
-fn view(price: Price) -> ui::Price {
-    ui::Price {
+fn view(price: Price) -> contract::Price {
+    contract::Price {
         device_millis: price.stages.device,
         up_millis: price.stages.up,
         edge_millis: price.stages.edge,

@@ -2,19 +2,19 @@
 
 use cleave_arch::array::softmax;
 use cleave_arch::tolerance::{Bound, Engines, bound};
+use cleave_contract as contract;
 use cleave_session::{FrameReport, Micros, Outcome};
-use cleave_wire::ui;
 
 /// A finished frame for the page; `delta` is the distance from the unsplit answer, where it was computed.
 /// `edge` tells which engine the edge half ran on.
-pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> ui::Frame {
+pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> contract::Frame {
     let since = |at: Micros| (at - report.submitted).as_millis();
-    let spans = report.spans.iter().map(|span| ui::Span {
+    let spans = report.spans.iter().map(|span| contract::Span {
         lane: lane(span.lane),
         start_millis: since(span.start),
         end_millis: since(span.end),
     });
-    ui::Frame {
+    contract::Frame {
         id: report.id,
         outcome: outcome(&report.outcome),
         spans: spans.collect(),
@@ -44,19 +44,19 @@ pub fn logits(report: &FrameReport) -> Option<&[f32]> {
     report.output.as_ref().and_then(|output| output.as_f32().ok())
 }
 
-fn lane(lane: cleave_session::Lane) -> ui::Lane {
+fn lane(lane: cleave_session::Lane) -> contract::Lane {
     match lane {
-        cleave_session::Lane::Device => ui::Lane::Device,
-        cleave_session::Lane::Uplink => ui::Lane::Uplink,
-        cleave_session::Lane::Edge => ui::Lane::Edge,
-        cleave_session::Lane::Downlink => ui::Lane::Downlink,
+        cleave_session::Lane::Device => contract::Lane::Device,
+        cleave_session::Lane::Uplink => contract::Lane::Uplink,
+        cleave_session::Lane::Edge => contract::Lane::Edge,
+        cleave_session::Lane::Downlink => contract::Lane::Downlink,
     }
 }
 
-fn outcome(outcome: &Outcome) -> ui::Outcome {
+fn outcome(outcome: &Outcome) -> contract::Outcome {
     match outcome {
-        Outcome::AsPlanned => ui::Outcome::AsPlanned,
-        Outcome::Local { why } => ui::Outcome::Local { why: why.to_string() },
-        Outcome::Failed(why) => ui::Outcome::Failed { why: why.to_string() },
+        Outcome::AsPlanned => contract::Outcome::AsPlanned,
+        Outcome::Local { why } => contract::Outcome::Local { why: why.to_string() },
+        Outcome::Failed(why) => contract::Outcome::Failed { why: why.to_string() },
     }
 }

@@ -1,7 +1,7 @@
 //! Inputs: generated furniture and opened files, as clouds of the size that the network reads.
 
+use cleave_contract::{Cloud, Place};
 use cleave_data::{Sample, furniture, sample};
-use cleave_wire::ui::{Cloud, Place};
 use std::rc::Rc;
 
 /// Points of a preview.

@@ -7,10 +7,10 @@ use crate::pricing::Prices;
 use crate::worker::Input;
 use burn::tensor::Device;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_contract as contract;
 use cleave_cost::Price;
 use cleave_model::{Card, State, Storage, SupernetWeights};
 use cleave_search::{Budget, Limits, Metrics, Search, Settings, Step, Strategy};
-use cleave_wire::ui;
 use std::rc::Rc;
 
 /// Milliseconds of portions before messages are looked at again.
@@ -30,7 +30,7 @@ pub struct Searching {
     supernet: Rc<SupernetWeights>,
     judges: Rc<Judges>,
     prices: Prices,
-    references: Vec<ui::Reference>,
+    references: Vec<contract::Reference>,
     /// Of this run, so that an answer to an earlier one is known as such.
     pub number: u32,
     pricing_millis: f64,
@@ -53,7 +53,7 @@ pub enum Slice {
 impl Searching {
     /// Begins anew.
     pub fn new(
-        wish: &ui::SearchWish,
+        wish: &contract::SearchWish,
         supernet: Rc<SupernetWeights>,
         judges: Rc<Judges>,
         prices: Prices,
@@ -121,7 +121,7 @@ impl Searching {
     }
 
     /// What the page is told, a few times a second; `None` in between.
-    pub fn view(&mut self, running: bool) -> Option<ui::Search> {
+    pub fn view(&mut self, running: bool) -> Option<contract::Search> {
         let now = now_millis();
         if running && now - self.reported < REPORT {
             return None;
@@ -140,7 +140,7 @@ impl Searching {
                 blame.best
             )
         };
-        Some(ui::Search {
+        Some(contract::Search {
             running,
             stage: self.search.stage(),
             drawn: funnel.drawn,
@@ -160,9 +160,9 @@ impl Searching {
     }
 }
 
-fn design(plan: &str, accuracy: f64, metrics: Metrics) -> ui::Design {
+fn design(plan: &str, accuracy: f64, metrics: Metrics) -> contract::Design {
     let Metrics { latency_ms, energy_mj, device_bytes, edge_bytes, link_bytes } = metrics;
-    ui::Design {
+    contract::Design {
         plan: plan.into(),
         accuracy,
         latency_millis: latency_ms,
@@ -174,7 +174,7 @@ fn design(plan: &str, accuracy: f64, metrics: Metrics) -> ui::Design {
 }
 
 /// DGCNN on the device, on the edge, and cut where it is fastest. No weights are needed for that, and no accuracy is known.
-fn references(prices: &Prices, codec: &str) -> Vec<ui::Reference> {
+fn references(prices: &Prices, codec: &str) -> Vec<contract::Reference> {
     let codec = codec.parse::<LinkCodec>().unwrap_or_default();
     let dgcnn = Architecture::dgcnn();
     let n = dgcnn.ops().len();
@@ -184,7 +184,7 @@ fn references(prices: &Prices, codec: &str) -> Vec<ui::Reference> {
     let named =
         [("DGCNN on the device", cut(vec![])), ("DGCNN on the edge", cut(vec![0])), ("DGCNN at its best cut", best)];
     let reference = |(name, found): (&str, Option<(Metrics, Plan)>)| {
-        found.map(|(metrics, plan)| ui::Reference {
+        found.map(|(metrics, plan)| contract::Reference {
             name: name.into(),
             design: design(&plan.to_string(), UNKNOWN, metrics),
         })
@@ -192,11 +192,11 @@ fn references(prices: &Prices, codec: &str) -> Vec<ui::Reference> {
     named.into_iter().filter_map(reference).collect()
 }
 
-fn settings(wish: &ui::SearchWish, judges: &Judges) -> Settings {
+fn settings(wish: &contract::SearchWish, judges: &Judges) -> Settings {
     let strategy = match wish.strategy {
-        ui::Strategy::Random => Strategy::Random,
-        ui::Strategy::Stages => Strategy::Stages,
-        ui::Strategy::Nsga => Strategy::Nsga,
+        contract::Strategy::Random => Strategy::Random,
+        contract::Strategy::Stages => Strategy::Stages,
+        contract::Strategy::Nsga => Strategy::Nsga,
     };
     let limits = Limits {
         latency_ms: wish.latency_millis,

@@ -2,8 +2,8 @@
 
 use crate::browser::now_millis;
 use crate::report::logits;
+use cleave_contract as contract;
 use cleave_session::{FrameReport, Outcome};
-use cleave_wire::ui;
 use std::collections::VecDeque;
 
 /// Frames over which the rate is taken.
@@ -57,10 +57,10 @@ impl Stream {
     }
 
     /// For the page.
-    pub fn view(&self, running: bool) -> ui::Stream {
+    pub fn view(&self, running: bool) -> contract::Stream {
         let elapsed = self.ends.back().unwrap_or(&0.0) - self.ends.front().unwrap_or(&0.0);
         let counted = self.ends.len() as f64 - 1.0;
-        ui::Stream {
+        contract::Stream {
             running,
             frames: self.frames,
             frames_per_second: if elapsed > 0.0 { counted * 1000.0 / elapsed } else { 0.0 },

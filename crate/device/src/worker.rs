@@ -30,9 +30,9 @@ use crate::stream::Stream;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_contract::{self as contract, Backend, Cloud, Event, Intent, Preference};
 use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
-use cleave_wire::ui::{self, Backend, Cloud, Event, Intent, Preference};
 use judging::Wait;
 use searching::Awaiting;
 use std::rc::Rc;
@@ -114,7 +114,7 @@ struct Worker {
     next_frame: u64,
     /// The frame whose answer is to be compared with the unsplit one, and its input.
     compare: Option<(u64, Vec<Array>)>,
-    shape: ui::Link,
+    shape: contract::Link,
     pricing: Pricing,
     profiling: Option<Profiling>,
     calibrating: Option<Calibrating>,
@@ -134,7 +134,7 @@ struct Worker {
     /// Every shipped network, once a dispatcher has wanted them.
     zoo: Vec<Rc<Loaded>>,
     /// What a dispatcher is to reach, also while the zoo is on its way.
-    dispatch_wish: Option<ui::Target>,
+    dispatch_wish: Option<contract::Target>,
     dispatching: Option<Dispatching>,
     /// A partition that is being planned.
     partitioning: Option<Cancelled>,
@@ -168,7 +168,7 @@ impl Worker {
             stream: None,
             next_frame: 1,
             compare: None,
-            shape: ui::Link::UNSHAPED,
+            shape: contract::Link::UNSHAPED,
             pricing: Pricing::new(),
             profiling: None,
             calibrating: None,
@@ -402,7 +402,7 @@ impl Worker {
     }
 
     fn run_stream(&mut self, in_flight: usize) {
-        let in_flight = in_flight.clamp(1, ui::MAX_IN_FLIGHT);
+        let in_flight = in_flight.clamp(1, contract::MAX_IN_FLIGHT);
         self.stream = Some(Stream::new(in_flight));
         let missing = in_flight.saturating_sub(self.link.frames_under_way());
         for _ in 0..missing.max(1) {
@@ -542,7 +542,7 @@ impl Worker {
         Ok(vec![points.map_err(|why| format!("the input does not fit this network: {why}"))?])
     }
 
-    fn use_edge(&mut self, edge: Option<ui::EdgeAddress>) {
+    fn use_edge(&mut self, edge: Option<contract::EdgeAddress>) {
         let effects = self.link.use_edge(edge);
         self.perform(effects);
         self.tell_prices();
@@ -553,7 +553,7 @@ impl Worker {
         let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
         let predicted = network.map(|network| self.pricing.of_frame(&machines, report.work.plan(), network));
         let frame = report::frame(report, delta, self.link.engines());
-        self.page.post(Event::Frame(ui::Frame { predicted, ..frame }));
+        self.page.post(Event::Frame(contract::Frame { predicted, ..frame }));
     }
 
     fn tell_engine(&self) {

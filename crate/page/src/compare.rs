@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::state::Shared;
-use cleave_wire::ui::{Design, Search, SearchWish, Strategy};
+use cleave_contract::{Design, Search, SearchWish, Strategy};
 
 /// A search with what it was asked for.
 #[derive(Clone, Debug, PartialEq)]

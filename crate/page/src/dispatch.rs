@@ -2,7 +2,7 @@
 
 use crate::format;
 use cleave_arch::Plan;
-use cleave_wire::ui::{Choice, Decision, Dispatch, Goal};
+use cleave_contract::{Choice, Decision, Dispatch, Goal};
 
 /// Decisions on show.
 pub const SHOWN: usize = 12;
@@ -65,7 +65,7 @@ pub fn figures(dispatch: &Dispatch) -> [(&'static str, String, &'static str); 3]
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use cleave_wire::ui::Target;
+    use cleave_contract::Target;
 
     /// Two placements of the same small network, and as many decisions as asked for.
     pub(crate) fn dispatch(running: bool, current: usize, n_decisions: usize) -> Dispatch {

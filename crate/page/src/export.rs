@@ -2,7 +2,7 @@
 //! and reference, each with its run, so that the tables of several runs can be put under each other.
 
 use crate::compare::Recorded;
-use cleave_wire::ui::{Design, Search, SearchWish, Strategy};
+use cleave_contract::{Design, Search, SearchWish, Strategy};
 use std::fmt::Write;
 
 /// Columns of the CSV: the design's, then its run's.

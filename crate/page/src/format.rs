@@ -54,7 +54,7 @@ pub fn shape([rows, cols]: [usize; 2]) -> String {
 }
 
 /// The conditions of a link in words: `unshaped`, `40 Mbps, 5 ms ± 1 ms`.
-pub fn link(link: &cleave_wire::ui::Link) -> String {
+pub fn link(link: &cleave_contract::Link) -> String {
     let rate = if link.mbps > 0.0 { format!("{} Mbps", link.mbps) } else { "unshaped".into() };
     match (link.delay_millis > 0.0, link.jitter_millis > 0.0) {
         (false, false) => rate,
@@ -69,10 +69,10 @@ pub fn slower(times: f64) -> String {
 }
 
 /// An engine's name.
-pub fn engine(backend: cleave_wire::ui::Backend) -> &'static str {
+pub fn engine(backend: cleave_contract::Backend) -> &'static str {
     match backend {
-        cleave_wire::ui::Backend::Wasm => "wasm SIMD",
-        cleave_wire::ui::Backend::WebGpu => "WebGPU",
+        cleave_contract::Backend::Wasm => "wasm SIMD",
+        cleave_contract::Backend::WebGpu => "WebGPU",
     }
 }
 
@@ -90,7 +90,7 @@ pub fn sentence(phrase: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_wire::ui::Link;
+    use cleave_contract::Link;
 
     #[test]
     fn units_follow_the_size() {

@@ -2,7 +2,7 @@
 //! networks that they are held against; and the funnel in words.
 
 use crate::format;
-use cleave_wire::ui::{Design, Reference, Search};
+use cleave_contract::{Design, Reference, Search};
 
 /// Designs in a table before all are asked for.
 pub const SHOWN: usize = 8;

@@ -5,7 +5,7 @@ use crate::format;
 use crate::pipeline::{Row, Use, boundary, rows};
 use crate::price::{PARTS, Part};
 use cleave_arch::{ArchError, GraphSource, LinkCodec, Plan, Task, Tier};
-use cleave_wire::ui::{Inspection, Price};
+use cleave_contract::{Inspection, Price};
 
 /// One column of the drawing.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ pub mod sweep;
 
 use crate::format;
 use crate::price::error;
-use cleave_wire::ui::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
+use cleave_contract::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
 
 /// Names of the strategies with their words, in the order of tables and legends.
 pub const STRATEGIES: [(&str, &str); 5] = [
@@ -171,7 +171,7 @@ pub fn memory(plan: &PartitionPlan, most: u64) -> Vec<Memory> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use cleave_wire::ui::{OperatorRow, PartitionStep, SetupPoint, SplitWay, WorkerSpan};
+    use cleave_contract::{OperatorRow, PartitionStep, SetupPoint, SplitWay, WorkerSpan};
 
     fn step(how: SplitWay, units: &[u32], messages: [u32; 2], bytes: u64) -> PartitionStep {
         PartitionStep { how, units: units.to_vec(), messages, bytes }

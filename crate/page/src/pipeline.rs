@@ -7,7 +7,7 @@ use cleave_arch::{
     ArchError, Codec, Connect, GraphSource, LinkCodec, Message, Op, Plan, Pool, Reducer, Sampler, Slot, Task, Tier,
     Trace,
 };
-use cleave_wire::ui::Network;
+use cleave_contract::Network;
 
 /// The network that the worker holds, the plan on show, and what follows from both.
 #[derive(Debug)]

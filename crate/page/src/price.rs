@@ -3,7 +3,7 @@
 
 use crate::state::State;
 use crate::{format, timeline};
-use cleave_wire::ui::{Frame, Lane, Price};
+use cleave_contract::{Frame, Lane, Price};
 
 /// Parts of a bar from the bottom up, and of a table from the top down.
 pub const PARTS: [Part; 5] = [
@@ -110,7 +110,7 @@ pub(crate) mod tests {
     use crate::pipeline::tests::network;
     use crate::state::Settings;
     use crate::timeline::tests::frame;
-    use cleave_wire::ui::{Event, Prices};
+    use cleave_contract::{Event, Prices};
 
     pub(crate) fn price(device_millis: f64) -> Price {
         Price {

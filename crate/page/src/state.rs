@@ -14,7 +14,7 @@ use crate::compare::Recorded;
 use crate::partition::form::Form;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{
+use cleave_contract::{
     Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EngineTime, Frame, Inspection, Intent, Link, PartitionWish,
     Partitions, Preference, Prices, Profile, Search, SearchWish, Stream, Target,
 };
@@ -55,7 +55,7 @@ pub struct Settings {
     pub seed: u64,
     /// What is imposed on the link.
     pub link: Link,
-    /// How many times slower the device is emulated, 1 to [`cleave_wire::ui::MAX_SLOWDOWN`].
+    /// How many times slower the device is emulated, 1 to [`cleave_contract::MAX_SLOWDOWN`].
     pub slowdown: f64,
     /// Which engine computes the device half.
     pub preference: Preference,
@@ -67,7 +67,7 @@ pub struct Settings {
     pub pair: [usize; 2],
     /// Addresses of the workers but the first that are native edges, empty for others; none is empty at the end.
     pub places: Vec<String>,
-    /// How often a partition is run, 1 to [`cleave_wire::ui::MAX_COOPERATION_RUNS`].
+    /// How often a partition is run, 1 to [`cleave_contract::MAX_COOPERATION_RUNS`].
     pub runs: usize,
     /// Whether it is compared with the unsplit network.
     pub check: bool,

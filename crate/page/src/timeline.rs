@@ -4,7 +4,7 @@
 //! order and length, and every stretch in which nothing at all was busy is shortened to a small gap.
 
 use crate::format;
-use cleave_wire::ui::{Frame, Lane, Outcome, Price, Span};
+use cleave_contract::{Frame, Lane, Outcome, Price, Span};
 
 /// The lanes from top to bottom; the same order everywhere.
 pub const LANES: [Lane; 4] = [Lane::Device, Lane::Uplink, Lane::Edge, Lane::Downlink];

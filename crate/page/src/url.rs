@@ -8,7 +8,7 @@ use crate::partition::STRATEGIES;
 use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
 use crate::partition::member::address;
 use crate::state::{CLASSES, Cuts, Settings};
-use cleave_wire::ui::{
+use cleave_contract::{
     Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference,
 };
 
@@ -323,7 +323,7 @@ fn decode(text: &str) -> String {
 mod tests {
     use super::*;
     use cleave_arch::{Codec, Compression, LinkCodec};
-    use cleave_wire::ui::{Link, PartitionWish};
+    use cleave_contract::{Link, PartitionWish};
     use proptest::prelude::*;
 
     fn settings() -> impl Strategy<Value = Settings> {

@@ -30,7 +30,7 @@ mod wish;
 use crate::state::{Act, Notice, State};
 use crate::url::{self, Scheme};
 use crate::worker::{self, Port};
-use cleave_wire::ui::Event;
+use cleave_contract::Event;
 use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen::JsCast;

@@ -3,7 +3,7 @@
 
 use crate::state::{Act, Listed, Loading, Notice};
 use crate::view::Page;
-use cleave_wire::ui::{CooperationWish, Event, ImageWish, Intent, SearchWish};
+use cleave_contract::{CooperationWish, Event, ImageWish, Intent, SearchWish};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};

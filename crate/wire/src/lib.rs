@@ -1,4 +1,4 @@
-//! Frames to bytes and back: the protocol between device and edge, and the messages between page and worker.
+//! Frames to bytes and back: the protocol between device and edge, and among workers that cooperate.
 //!
 //! One message is one binary WebSocket message: a 10-byte header ([`header`]) and a body, little-endian throughout.
 //! Every claimed length is checked against the bytes that are really there and against [`Limits`] before anything is
@@ -14,13 +14,10 @@ pub mod cooperate;
 pub mod error;
 pub mod header;
 pub mod limits;
-pub mod share;
 pub mod tensor;
 pub mod to_device;
 pub mod to_edge;
 pub mod types;
-#[allow(missing_docs)] // the names of a message's fields are their documentation
-pub mod ui;
 
 pub use error::WireError;
 pub use header::{Header, PROTOCOL_VERSION};

@@ -36,7 +36,9 @@ pub fn wasm_target(shell: &Shell) -> Result<()> {
 
 /// Trunk, which builds the page.
 pub fn trunk(shell: &Shell) -> Result<()> {
-    pinned(shell, &Pinned { package: "trunk", program: "trunk", version: TRUNK, minutes: 5 })
+    // It copies files and starts cargo: optimised it would take four times as long to build.
+    let quickly = Quickly { opt_level: "0", features: &["--no-default-features", "--features", "rustls"] };
+    pinned(shell, &Pinned { package: "trunk", program: "trunk", version: TRUNK, minutes: 3, quickly })
 }
 
 /// wasm-bindgen's command and test runner, which must have the very version of the crate.
@@ -44,7 +46,9 @@ pub fn wasm_bindgen(shell: &Shell) -> Result<()> {
     let lock = std::fs::read_to_string(shell.root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let version = locked_version(&lock, "wasm-bindgen").context("Cargo.lock does not name wasm-bindgen")?;
     for program in ["wasm-bindgen", "wasm-bindgen-test-runner"] {
-        pinned(shell, &Pinned { package: "wasm-bindgen-cli", program, version, minutes: 3 })?;
+        // It reads whole modules, which takes long without any optimisation.
+        let quickly = Quickly { opt_level: "1", features: &[] };
+        pinned(shell, &Pinned { package: "wasm-bindgen-cli", program, version, minutes: 2, quickly })?;
     }
     Ok(())
 }
@@ -75,6 +79,13 @@ struct Pinned<'a> {
     program: &'a str,
     version: &'a str,
     minutes: u32,
+    quickly: Quickly,
+}
+
+/// How a tool is built so that its build is short.
+struct Quickly {
+    opt_level: &'static str,
+    features: &'static [&'static str],
 }
 
 fn pinned(shell: &Shell, tool: &Pinned) -> Result<()> {
@@ -101,7 +112,9 @@ fn pinned(shell: &Shell, tool: &Pinned) -> Result<()> {
 
 fn install(shell: &Shell, tool: &Pinned) -> Command {
     let mut command = shell.cargo("install --force --no-track");
-    command.args([tool.package, "--version", tool.version, "--root"]).arg(shell.tools());
+    command.args([tool.package, "--version", tool.version, "--root"]).arg(shell.tools()).args(tool.quickly.features);
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", tool.quickly.opt_level);
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256");
     command.env("CARGO_TARGET_DIR", shell.tools().join("build"));
     command
 }

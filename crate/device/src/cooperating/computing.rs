@@ -4,11 +4,11 @@ use crate::browser::now_micros;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
 use cleave_arch::cnn::{Network, Schedule};
+use cleave_contract::Backend;
 use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
 use cleave_session::Micros;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
-use cleave_wire::ui::Backend;
 use peak_alloc::PeakAlloc;
 use std::sync::Arc;
 

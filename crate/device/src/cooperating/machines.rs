@@ -9,6 +9,7 @@ use super::engine::{Engine, Said, Site, Tell};
 use crate::browser::{now_micros, scope};
 use crate::socket::{Socket, SocketEvent};
 use burn::tensor::Device;
+use cleave_contract::{Backend, EdgeAddress, MemberWish};
 use cleave_session::cooperate::{
     Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, Line, Member, MemberConfig,
     MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting, no_such_group,
@@ -16,7 +17,6 @@ use cleave_session::cooperate::{
 use cleave_session::{Micros, Model, TokenCheck};
 use cleave_wire::Limits;
 use cleave_wire::cooperate::Role;
-use cleave_wire::ui::{Backend, EdgeAddress, MemberWish};
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;

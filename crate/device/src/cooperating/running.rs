@@ -7,10 +7,10 @@ use super::told::{self, Ran};
 use super::{Driver, Halt, Order, Trained, check, image, weights};
 use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times, cluster};
 use cleave_arch::cnn::{Kind, Network, Partition, Region};
+use cleave_contract::{Backend, Cooperated, Event, MemberWish, PartitionWish};
 use cleave_partition::{ComputeTimes, Measured, Only, PartitionError, Plan, Problem, Strategy};
 use cleave_session::Micros;
 use cleave_session::cooperate::{CoordinatorEffect, CoordinatorEvent, Plan as Group, RunReport, Uplink, Weights};
-use cleave_wire::ui::{Backend, Cooperated, Event, MemberWish, PartitionWish};
 use std::sync::Arc;
 
 /// What is said meanwhile.

@@ -4,12 +4,12 @@ use super::running::Answer;
 use super::{Order, RANDOM_SEED};
 use crate::partitioning::view;
 use cleave_arch::tolerance::{ENGINES_F32, SPLIT_F32, relative_distance};
+use cleave_contract::{
+    Cooperated, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score, Whole, WorkerActivity, WorkerSpan,
+};
 use cleave_model::cnn::{ImageCard, likeliest};
 use cleave_partition::{Plan, Strategy, Worker};
 use cleave_session::cooperate::{Activity, RunReport, Span, WorkerReport};
-use cleave_wire::ui::{
-    Cooperated, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score, Whole, WorkerActivity, WorkerSpan,
-};
 
 /// Most classes that are told.
 const SCORES: usize = 10;

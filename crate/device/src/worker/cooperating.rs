@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::cooperating::Order;
 use crate::partitioning;
-use cleave_wire::ui::CooperationWish;
+use cleave_contract::CooperationWish;
 
 impl Worker {
     pub(super) fn cooperate(&mut self, wish: CooperationWish) {

@@ -4,8 +4,8 @@ use super::{Input, Worker};
 use crate::dispatching::{Dispatching, Wanted, zoo};
 use crate::library::Loaded;
 use cleave_arch::{LinkCodec, Plan};
+use cleave_contract::{self as contract, Event};
 use cleave_session::{DeviceEvent, Work};
-use cleave_wire::ui::{self, Event};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const LOADING: &str = "Loading the zoo";
 
 impl Worker {
     /// Begins to dispatch for a target, or ends it; what runs goes on running.
-    pub(super) fn dispatch(&mut self, target: Option<ui::Target>) {
+    pub(super) fn dispatch(&mut self, target: Option<contract::Target>) {
         self.dispatch_wish = target;
         let Some(target) = target else { return self.end_dispatch() };
         if !self.zoo.is_empty() {
@@ -41,10 +41,10 @@ impl Worker {
         }
     }
 
-    pub(super) fn begin_dispatch(&mut self, target: ui::Target) {
+    pub(super) fn begin_dispatch(&mut self, target: contract::Target) {
         let codec = self.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
         // The dispatcher measures the link itself.
-        let link = ui::Link::UNSHAPED;
+        let link = contract::Link::UNSHAPED;
         let machines = self.pricing.machines(link, self.edge_kind());
         match Dispatching::new(&self.zoo, self.n_points(), &machines, codec, target) {
             Ok(dispatching) => {
@@ -101,7 +101,7 @@ impl Worker {
 
     /// Another network or placement for the frames to come; a stream goes on.
     fn switch_to(&mut self, network: Rc<Loaded>, plan: Plan) {
-        self.page.post(Event::Network(ui::Network { plan: plan.to_string(), ..network.view() }));
+        self.page.post(Event::Network(contract::Network { plan: plan.to_string(), ..network.view() }));
         self.hold(Some(Rc::clone(&network)));
         self.use_plan(&network, plan);
         self.tell_prices();

@@ -4,10 +4,10 @@ use super::Worker;
 use super::searching::Awaiting;
 use crate::judges::Judges;
 use crate::searching::POINTS;
+use cleave_contract::{Event, Judge};
 use cleave_model::SupernetWeights;
 use cleave_search::FURNITURE;
 use cleave_session::{DeviceEvent, Fetched};
-use cleave_wire::ui::{Event, Judge};
 use std::rc::Rc;
 
 /// What is said when a search does not begin, and how it could, and while clouds come.

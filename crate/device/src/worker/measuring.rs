@@ -6,9 +6,9 @@ use crate::calibrating::Calibrating;
 use crate::pricing::{self, Edge};
 use crate::profiling::Profiling;
 use cleave_arch::Task;
+use cleave_contract::{self as contract, Backend, Event};
 use cleave_cost::{Machines, Profile, Table};
 use cleave_session::{FrameReport, Measured, Outcome};
-use cleave_wire::ui::{self, Backend, Event};
 use std::rc::Rc;
 
 /// What is said while the machines are measured, and while predictions are corrected.
@@ -80,7 +80,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn draw(&mut self, powers: ui::Powers) {
+    pub(super) fn draw(&mut self, powers: contract::Powers) {
         if let Err(why) = self.pricing.draw(powers) {
             self.page.fail("The power cannot be used", &why, "Correct it; the powers before are kept.");
         }
@@ -115,7 +115,7 @@ impl Worker {
         let before = Some(self.pricing.profile().clone());
         let device = Table::new("browser", engine);
         self.profiling = Some(Profiling::new(quick, &task, before, device, edge, self.asked));
-        let effects = self.link.reshape(ui::Link::UNSHAPED);
+        let effects = self.link.reshape(contract::Link::UNSHAPED);
         self.perform(effects);
         self.ask();
     }

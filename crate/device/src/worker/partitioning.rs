@@ -3,7 +3,7 @@
 use super::{Input, Worker};
 use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times};
 use cleave_arch::cnn::Network;
-use cleave_wire::ui::{Backend, Event, PartitionWish};
+use cleave_contract::{Backend, Event, PartitionWish};
 
 /// What is said when it cannot be done.
 const WHAT: &str = "The network cannot be partitioned";

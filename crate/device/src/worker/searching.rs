@@ -7,11 +7,11 @@ use crate::library::Loaded;
 use crate::pricing::Edge;
 use crate::searching::{Searching, Slice, deploy};
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
+use cleave_contract::{self as contract, Event};
 use cleave_cost::Profile;
 use cleave_model::SupernetWeights;
 use cleave_search::{FURNITURE, Search};
-use cleave_wire::share;
-use cleave_wire::ui::{self, Event};
+use cleave_app::share;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -30,8 +30,8 @@ const OLDEST: u32 = 1;
 struct SharedSearch {
     format: String,
     version: u32,
-    wish: ui::SearchWish,
-    link: ui::Link,
+    wish: contract::SearchWish,
+    link: contract::Link,
     /// The edge half ran on a native edge.
     native: bool,
     /// How many times slower the device was emulated; version 1 knew no such thing.
@@ -75,7 +75,7 @@ impl Shared {
 /// What waits for the shared weights, and then for what judges.
 pub enum Awaiting {
     /// A search to begin.
-    Search(ui::SearchWish),
+    Search(contract::SearchWish),
     /// A search that came by a link.
     Shared(Box<Shared>),
     /// A search to go on with.
@@ -88,7 +88,7 @@ impl Awaiting {
     /// Name of the set that judges; `None`: whatever the edge has.
     pub(super) fn judged_on(&self) -> Option<&str> {
         match self {
-            Self::Search(wish) => (wish.judge == ui::Judge::Furniture).then_some(FURNITURE),
+            Self::Search(wish) => (wish.judge == contract::Judge::Furniture).then_some(FURNITURE),
             Self::Shared(shared) => Some(&shared.search.judged_on),
             Self::Resume(search) => Some(&search.settings().judge),
             Self::Deploy(_) => Some(FURNITURE),
@@ -166,7 +166,7 @@ impl Worker {
     }
 
     /// Puts a search under the conditions of now into a link.
-    pub(super) fn share(&mut self, wish: ui::SearchWish) {
+    pub(super) fn share(&mut self, wish: contract::SearchWish) {
         let judged_on = match self.judge_name(wish.judge) {
             Ok(name) => name,
             Err(why) => {

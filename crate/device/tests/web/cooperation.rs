@@ -2,7 +2,7 @@
 //! engines, by every strategy, and losing a worker costs no answer. The workers' engines run on this thread.
 
 use super::Visitor;
-use cleave_wire::ui::{
+use cleave_contract::{
     Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Preference,
     WorkerActivity,
 };
@@ -146,7 +146,7 @@ async fn what_cannot_be_run_is_named() {
     let good = wish(LENET, "iop", &[1.0, 1.0]);
     let shaped = |partition: PartitionWish| CooperationWish { partition, ..good.clone() };
     let partition = good.partition.clone();
-    let edge = |url: &str| MemberWish::Edge(cleave_wire::ui::EdgeAddress { url: url.into(), token: "t".into() });
+    let edge = |url: &str| MemberWish::Edge(cleave_contract::EdgeAddress { url: url.into(), token: "t".into() });
     let pixels = ImageWish::Pixels { name: "cat.png".into(), rgba: vec![0; 12] };
     let wrong = [
         (shaped(PartitionWish { shared: true, ..partition.clone() }), "shared medium"),

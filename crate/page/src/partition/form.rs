@@ -3,7 +3,7 @@
 use super::member::Member;
 use crate::url::{number, positive};
 use cleave_arch::cnn::zoo::network;
-use cleave_wire::ui::{MAX_PARTITION_WORKERS, MemberWish, PartitionWish};
+use cleave_contract::{MAX_PARTITION_WORKERS, MemberWish, PartitionWish};
 
 /// Fewest workers that share something.
 pub const MIN_WORKERS: usize = 2;

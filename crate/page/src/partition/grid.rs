@@ -1,7 +1,7 @@
 //! A plan as a grid of operators and workers: who computes which share, and what is sent between two operators.
 
 use crate::format;
-use cleave_wire::ui::{OperatorRow, PartitionPlan, PartitionStep, SplitWay};
+use cleave_contract::{OperatorRow, PartitionPlan, PartitionStep, SplitWay};
 
 /// What a worker computes of an operator.
 #[derive(Clone, Debug, PartialEq)]

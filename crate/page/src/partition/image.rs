@@ -2,7 +2,7 @@
 
 use crate::format;
 use cleave_arch::cnn::Shape;
-use cleave_wire::ui::ImageWish;
+use cleave_contract::ImageWish;
 
 /// The seed of the noise: the same for every run, so that their answers can be compared.
 pub const SEED: u64 = 1;

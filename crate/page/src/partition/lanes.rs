@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::format;
-use cleave_wire::ui::{PartitionPlan, Partitions, WorkerActivity, WorkerSpan};
+use cleave_contract::{PartitionPlan, Partitions, WorkerActivity, WorkerSpan};
 
 /// A mark narrower than this part of the axis has no number.
 const ROOM: f64 = 0.022;

@@ -1,6 +1,6 @@
 //! The workers beside this tab as they are typed: another one of this browser, or a native edge with its address and token.
 
-use cleave_wire::ui::{EdgeAddress, MemberWish};
+use cleave_contract::{EdgeAddress, MemberWish};
 
 /// Where a native edge is looked for until another address is typed.
 pub const FIRST_ADDRESS: &str = "ws://127.0.0.1:8787";

@@ -3,7 +3,7 @@
 use super::{Row, figures, words};
 use crate::format;
 use crate::price::error;
-use cleave_wire::ui::{Cooperated, Whole};
+use cleave_contract::{Cooperated, Whole};
 
 /// What the plan of a run is called.
 pub const FORESEEN: &str = "predicted for this run";
@@ -98,7 +98,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::partition::form::first_wish;
     use crate::partition::tests::plan;
-    use cleave_wire::ui::{Backend, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score};
+    use cleave_contract::{Backend, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score};
 
     /// A run of this strategy by three workers that took a tenth longer than 20 ms.
     pub(crate) fn ran(strategy: &str) -> Cooperated {

@@ -4,7 +4,7 @@ use super::{BASE, words};
 use crate::format;
 use crate::scatter::ticks;
 use crate::timeline::tick;
-use cleave_wire::ui::Partitions;
+use cleave_contract::Partitions;
 
 /// More between the fastest and the slowest than this makes the times' axis logarithmic.
 const WIDE: f64 = 20.0;
@@ -140,7 +140,7 @@ fn where_it_is(differences: &[(f64, f64)], holds: impl Fn(f64) -> bool) -> Optio
 mod tests {
     use super::*;
     use crate::partition::tests::{partitions, plan};
-    use cleave_wire::ui::SetupPoint;
+    use cleave_contract::SetupPoint;
 
     fn swept(points: &[(f64, [Option<f64>; 2])]) -> Partitions {
         let mut told = partitions(vec![plan("coedge", 10.0), plan("iop", 9.0)]);

@@ -5,7 +5,7 @@ use crate::partition::STRATEGIES;
 use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
-use cleave_wire::ui::{
+use cleave_contract::{
     EdgeAddress, EdgeStatus, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target,
 };
 

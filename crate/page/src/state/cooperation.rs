@@ -4,7 +4,7 @@ use super::{Freshness, Run, Shared, State};
 use crate::partition::image::Image;
 use cleave_arch::cnn::Shape;
 use cleave_arch::cnn::zoo::network;
-use cleave_wire::ui::{Cooperated, CooperationWish, ImageWish, Intent, PartitionWish, WorkerState};
+use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionWish, WorkerState};
 
 /// What is known of it.
 #[derive(Clone, Debug)]

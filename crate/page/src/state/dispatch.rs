@@ -3,7 +3,7 @@
 use super::{Cuts, Freshness, Run, Shared, State};
 use crate::pipeline::Held;
 use cleave_arch::Plan;
-use cleave_wire::ui::{Dispatch, Intent, Network, Target};
+use cleave_contract::{Dispatch, Intent, Network, Target};
 
 /// Whether the dispatcher chooses what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::{
     Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
 };
 use crate::pipeline::Held;
-use cleave_wire::ui::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
+use cleave_contract::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
 impl State {
     /// Applies an event; returns what to tell the worker next.

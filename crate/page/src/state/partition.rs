@@ -2,7 +2,7 @@
 
 use super::{Run, Shared, State};
 use crate::partition::form::Form;
-use cleave_wire::ui::{Intent, Partitions};
+use cleave_contract::{Intent, Partitions};
 
 impl State {
     /// The address follows the form as long as that has no mistake.

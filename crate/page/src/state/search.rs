@@ -4,7 +4,7 @@ use super::{Cuts, Run, Shared, State};
 use crate::compare::Recorded;
 use crate::url::SEEDS;
 use cleave_arch::Plan;
-use cleave_wire::ui::{EdgeStatus, Inspection, Intent, Judge, Search, SearchWish, Strategy, Validation};
+use cleave_contract::{EdgeStatus, Inspection, Intent, Judge, Search, SearchWish, Strategy, Validation};
 
 /// A link to the search of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]

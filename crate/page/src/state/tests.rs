@@ -8,7 +8,7 @@ mod search;
 use super::*;
 use crate::pipeline::tests::network;
 use crate::timeline::tests::frame;
-use cleave_wire::ui::{self, Event, Outcome};
+use cleave_contract::{self as contract, Event, Outcome};
 
 const SMALL: &str = "3 2 1 4,0 6 3 0";
 
@@ -177,8 +177,8 @@ fn a_slower_device_is_asked_for_once_and_again_at_the_next_start() {
 }
 
 /// A search with one design, which is there to be compared, exported and gone on with.
-pub(crate) fn search(running: bool) -> ui::Search {
-    ui::Search {
+pub(crate) fn search(running: bool) -> contract::Search {
+    contract::Search {
         running,
         stage: "drawing".into(),
         drawn: 1,
@@ -198,9 +198,9 @@ pub(crate) fn search(running: bool) -> ui::Search {
 }
 
 /// At most 10 ms, with the smallest budget.
-pub(crate) fn wish() -> ui::SearchWish {
-    ui::SearchWish {
-        strategy: ui::Strategy::Nsga,
+pub(crate) fn wish() -> contract::SearchWish {
+    contract::SearchWish {
+        strategy: contract::Strategy::Nsga,
         latency_millis: Some(10.0),
         energy_millijoules: None,
         device_megabytes: None,
@@ -208,6 +208,6 @@ pub(crate) fn wish() -> ui::SearchWish {
         evaluations: 1,
         seed: 1,
         codec: "f32".into(),
-        judge: ui::Judge::Furniture,
+        judge: contract::Judge::Furniture,
     }
 }

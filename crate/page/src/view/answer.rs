@@ -6,7 +6,7 @@ use super::run::{RunBar, StreamFigures};
 use crate::format;
 use crate::state::{Freshness, State};
 use cleave_arch::tolerance::SPLIT_F32;
-use cleave_wire::ui::Outcome;
+use cleave_contract::Outcome;
 use leptos::prelude::*;
 
 /// Classes on show; of a longer list the most probable ones.
@@ -173,7 +173,7 @@ mod tests {
     use crate::pipeline::tests::network;
     use crate::state::Settings;
     use crate::timeline::tests::frame;
-    use cleave_wire::ui::Event;
+    use cleave_contract::Event;
 
     fn answered(delta: Option<f32>) -> State {
         let mut state = State::new(Settings::default(), None, String::new());

@@ -5,7 +5,7 @@ use super::icon::{Icon, icon};
 use crate::cloud::{Camera, LAYERS, layer, project};
 use crate::format;
 use crate::state::{Run, Shared};
-use cleave_wire::ui::Cloud;
+use cleave_contract::Cloud;
 use leptos::html;
 use leptos::prelude::*;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::control::choices;
 use crate::dispatch::{GOALS, Told, choice_words, decisions, figures};
 use crate::format;
 use crate::state::{Act, State};
-use cleave_wire::ui::Target;
+use cleave_contract::Target;
 use leptos::prelude::*;
 
 /// The panel.

@@ -5,7 +5,7 @@ use super::Page;
 use crate::format;
 use crate::front::{Front, Mark, front, reference_words};
 use crate::state::{Act, State};
-use cleave_wire::ui::{Design, Reference};
+use cleave_contract::{Design, Reference};
 use leptos::prelude::*;
 
 /// The plotting area and the room for the axes' numbers, CSS pixels.

@@ -5,7 +5,7 @@ use super::cloud::{CloudView, Preview};
 use super::icon::{Icon, icon};
 use crate::format;
 use crate::state::{Act, CLASSES, Notice};
-use cleave_wire::ui::Place;
+use cleave_contract::Place;
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DragEvent, File, HtmlInputElement};

@@ -8,7 +8,7 @@ use crate::inspect::{Share, Stage, costs, shares, stages};
 use crate::price::Part;
 use crate::state::{Act, State};
 use cleave_arch::{LinkCodec, Tier};
-use cleave_wire::ui::{Lane, Price};
+use cleave_contract::{Lane, Price};
 use leptos::prelude::*;
 
 /// The design with what is known of it.

@@ -2,7 +2,7 @@
 //! falling stripes. The textures are defined once and used by every drawing.
 
 use crate::timeline::word;
-use cleave_wire::ui::Lane;
+use cleave_contract::Lane;
 use leptos::prelude::*;
 
 /// What fills a mark of this lane.

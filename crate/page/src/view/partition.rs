@@ -14,7 +14,7 @@ use crate::format::sentence;
 use crate::partition::ran::{FORESEEN, MEASURED};
 use crate::partition::{Figure, Row, STRATEGIES, conditions, plan_of, rows, summary, words};
 use crate::state::{Act, Run, Shared, State};
-use cleave_wire::ui::{Cooperated, PartitionPlan, Partitions};
+use cleave_contract::{Cooperated, PartitionPlan, Partitions};
 use leptos::prelude::*;
 use std::time::Duration;
 

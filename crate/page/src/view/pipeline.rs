@@ -10,7 +10,7 @@ use crate::format;
 use crate::pipeline::{Boundary, Row, Use};
 use crate::state::Act;
 use cleave_arch::Tier;
-use cleave_wire::ui::Lane;
+use cleave_contract::Lane;
 use leptos::prelude::*;
 
 /// Height of one boundary and the operation under it, in CSS pixels; the style sheet gets it as `--pitch`.

@@ -9,7 +9,7 @@ use crate::format;
 use crate::price::{Bar, PARTS, Part, bars, error, place, summary, top};
 use crate::state::{Act, Notice, Run, State};
 use crate::timeline::word;
-use cleave_wire::ui::{Frame, Outcome, Powers, Price};
+use cleave_contract::{Frame, Outcome, Powers, Price};
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::HtmlInputElement;

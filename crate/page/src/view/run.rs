@@ -5,7 +5,7 @@ use super::control::{Range, amount};
 use super::icon::{Icon, icon};
 use crate::format;
 use crate::state::{Act, Run, State};
-use cleave_wire::ui::MAX_IN_FLIGHT;
+use cleave_contract::MAX_IN_FLIGHT;
 use leptos::prelude::*;
 
 /// Why nothing can be run yet, if so.

@@ -11,7 +11,7 @@ use crate::export::{to_csv, to_json};
 use crate::format;
 use crate::front::{SHOWN, best, funnel, listed};
 use crate::state::Act;
-use cleave_wire::ui::Design;
+use cleave_contract::Design;
 use leptos::prelude::*;
 
 /// The panel.

@@ -5,7 +5,7 @@ use super::control::{Range, amount, choices};
 use super::lane;
 use crate::format;
 use crate::state::{Act, Engine, Shared};
-use cleave_wire::ui::{Backend, EdgeAddress, EdgeStatus, Lane, Link, MAX_SLOWDOWN, Preference};
+use cleave_contract::{Backend, EdgeAddress, EdgeStatus, Lane, Link, MAX_SLOWDOWN, Preference};
 use leptos::prelude::*;
 
 /// The row of cards.
@@ -22,7 +22,7 @@ pub fn Status() -> impl IntoView {
 
 /// What each candidate took: `wasm SIMD 12.0 ms · WebGPU does not run: no adapter`.
 fn measured(engine: &Engine) -> String {
-    let candidate = |time: &cleave_wire::ui::EngineTime| {
+    let candidate = |time: &cleave_contract::EngineTime| {
         let name = format::engine(time.backend);
         match time.millis {
             Some(millis) => format!("{name} {} {}", format::millis(millis), time.note),

@@ -5,7 +5,7 @@ use super::lane;
 use crate::format;
 use crate::state::REMEMBERED;
 use crate::timeline::{LANES, Layout, index, layout, summary, totals, word};
-use cleave_wire::ui::Frame;
+use cleave_contract::Frame;
 use leptos::prelude::*;
 
 /// Heights in CSS pixels: a lane, its bar, the line of frame numbers above and the axis below.

@@ -6,7 +6,7 @@ use crate::compare::strategy;
 use crate::format;
 use crate::state::{Act, Run, Sharing, State};
 use crate::url::search_link;
-use cleave_wire::ui::{Judge, SearchWish, Strategy};
+use cleave_contract::{Judge, SearchWish, Strategy};
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dispatch::tests::dispatch;
-use cleave_wire::ui::{Goal, Target};
+use cleave_contract::{Goal, Target};
 
 const TARGET: Target = Target { goal: Goal::Fastest, accuracy: Some(0.8), latency_millis: None };
 
@@ -17,7 +17,7 @@ fn dispatching() -> State {
 }
 
 fn named(name: &str, plan: &str) -> Event {
-    Event::Network(ui::Network { name: name.into(), ..network(plan) })
+    Event::Network(contract::Network { name: name.into(), ..network(plan) })
 }
 
 #[test]

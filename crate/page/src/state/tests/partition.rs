@@ -3,7 +3,7 @@
 use super::*;
 use crate::partition::form::{Form, first_wish};
 use crate::partition::tests::{partitions, plan};
-use cleave_wire::ui::PartitionWish;
+use cleave_contract::PartitionWish;
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
     let mut form = Form::of(&first_wish());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::inspect::tests::inspection;
-use cleave_wire::ui::SearchWish;
+use cleave_contract::SearchWish;
 
 const CUT: &str = "3 2 5 1 4,0 6 0 3 0";
 
@@ -92,8 +92,8 @@ fn a_design_on_show_is_priced_again_when_link_or_profile_change() {
     assert_eq!(names(&state.hear(Event::Profile(profile()))), ["inspect"]);
 }
 
-fn profile() -> ui::Profile {
-    ui::Profile {
+fn profile() -> contract::Profile {
+    contract::Profile {
         json: String::new(),
         complete: true,
         device: String::new(),
@@ -102,7 +102,7 @@ fn profile() -> ui::Profile {
         noise: 0.0,
         link: None,
         calibrated: 0,
-        powers: ui::Powers { active_milliwatts: 1.0, communicating_milliwatts: 1.0, static_milliwatts: 1.0 },
+        powers: contract::Powers { active_milliwatts: 1.0, communicating_milliwatts: 1.0, static_milliwatts: 1.0 },
     }
 }
 
@@ -180,7 +180,7 @@ fn a_link_that_is_asked_for_during_the_search_of_another_is_not_mixed_up() {
     assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not), "the form has changed: the link is stale");
 }
 
-fn connected(validation: Option<ui::Validation>) -> Event {
+fn connected(validation: Option<contract::Validation>) -> Event {
     let (url, name) = ("ws://e/ws".into(), "edge".into());
     Event::Edge(EdgeStatus::Connected { url, name, threads: 2, rtt_millis: 1.0, validation })
 }
@@ -191,7 +191,7 @@ fn clouds_of_the_edge_can_be_chosen_while_it_has_some_and_otherwise_the_reason_i
     assert!(state.edge_judges().unwrap_err().contains("connect a native edge"));
     state.hear(connected(None));
     assert!(state.edge_judges().unwrap_err().contains("--data"));
-    let set = ui::Validation { name: "ModelNet10".into(), clouds: 190 };
+    let set = contract::Validation { name: "ModelNet10".into(), clouds: 190 };
     state.hear(connected(Some(set.clone())));
     assert_eq!(state.edge_judges(), Ok(set));
     state.hear(Event::Edge(EdgeStatus::Lost { url: "u".into(), why: "w".into(), retry_millis: 1.0 }));
@@ -203,18 +203,18 @@ fn what_judges_is_part_of_the_wish_and_outlives_a_search_that_does_not_begin() {
     let mut state = running();
     state.act(Act::Search(wish()));
     state.hear(Event::Search(search(false)));
-    let on_edge = SearchWish { judge: ui::Judge::Edge, ..wish() };
+    let on_edge = SearchWish { judge: contract::Judge::Edge, ..wish() };
     state.act(Act::Wish(on_edge.clone()));
     let intents = state.act(Act::Search(on_edge.clone()));
     assert!(matches!(intents.last(), Some(Intent::Search(asked)) if *asked == on_edge));
     // The worker has no such clouds.
     state.hear(failed());
     assert_eq!((state.run, &state.wish), (Run::Idle, &on_edge));
-    assert_eq!(state.kept_wish.as_ref().map(|wish| wish.judge), Some(ui::Judge::Furniture));
+    assert_eq!(state.kept_wish.as_ref().map(|wish| wish.judge), Some(contract::Judge::Furniture));
     assert!(state.recorded().is_some_and(|run| run.search.judged_on == "generated furniture"), "it is kept");
     state.act(Act::Search(on_edge.clone()));
     let judged_on = "ModelNet10, 190 clouds (3f2a9c41)".to_owned();
-    state.hear(Event::Search(ui::Search { judged_on: judged_on.clone(), ..search(false) }));
+    state.hear(Event::Search(contract::Search { judged_on: judged_on.clone(), ..search(false) }));
     assert!(crate::front::funnel(state.search.as_ref().unwrap()).contains("1 judged on ModelNet10, 190 clouds"));
     assert_eq!(state.recorded().map(|run| run.search.judged_on.clone()), Some(judged_on));
     assert_eq!(state.kept_wish, Some(on_edge));

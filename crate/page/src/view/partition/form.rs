@@ -7,7 +7,7 @@ use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
 use cleave_arch::cnn::zoo::NETWORKS;
-use cleave_wire::ui::MAX_PARTITION_WORKERS;
+use cleave_contract::MAX_PARTITION_WORKERS;
 use leptos::prelude::*;
 
 /// Value of the choice of a native edge.

@@ -3,7 +3,7 @@
 use super::Drawn;
 use crate::partition::grid::{Pair, Row, Share, answer, rows, summary};
 use crate::partition::words;
-use cleave_wire::ui::{OperatorRow, PartitionPlan};
+use cleave_contract::{OperatorRow, PartitionPlan};
 use leptos::prelude::*;
 
 /// Both grids, or why there is none; of a run, the plan that was run.

@@ -9,7 +9,7 @@ use crate::partition::{Memory, memory, words, worst_memory};
 use crate::timeline::tick;
 use crate::view::lane;
 use crate::view::timeline::{across, part, ticks};
-use cleave_wire::ui::{Lane, PartitionPlan, WorkerActivity};
+use cleave_contract::{Lane, PartitionPlan, WorkerActivity};
 use leptos::prelude::*;
 
 /// Heights in CSS pixels: the total above, a lane, its bar, the lane of what is sent and the axis below.

@@ -10,7 +10,7 @@ use crate::view::Page;
 use crate::view::answer::{Class, bar};
 use crate::view::control::{Range, amount};
 use crate::view::icon::{Icon, icon};
-use cleave_wire::ui::{Cooperated, MAX_COOPERATION_RUNS, Score, WorkerState};
+use cleave_contract::{Cooperated, MAX_COOPERATION_RUNS, Score, WorkerState};
 use leptos::prelude::*;
 
 /// All of it.

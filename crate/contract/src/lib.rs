@@ -1,5 +1,6 @@
-//! What the page and its worker say to each other. The page holds no tensor and the worker no DOM:
+//! What the page and the application say to each other. The page holds no tensor and the application no DOM:
 //! everything between them is one [`Intent`] or one [`Event`], carried by `postMessage`.
+#![allow(missing_docs)] // the names of a message's fields are their documentation
 
 mod cooperation;
 mod partition;

@@ -1,6 +1,6 @@
 //! What page and worker say of image networks that real workers share: who they are, what they did, and what they answered.
 
-use super::{Backend, EdgeAddress, PartitionPlan, PartitionWish};
+use crate::{Backend, EdgeAddress, PartitionPlan, PartitionWish};
 use serde::{Deserialize, Serialize};
 
 /// A partition that is to be run.

@@ -1,0 +1,4 @@
+//! The application without IO: what the page's worker and the command line do alike is written here, once. Events and a
+//! clock come in, effects go out; browser workers, sockets, threads, files and the GPU are the shells'.
+
+pub mod share;
