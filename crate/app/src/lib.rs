@@ -2,3 +2,4 @@
 //! clock come in, effects go out; browser workers, sockets, threads, files and the GPU are the shells'.
 
 pub mod share;
+pub mod single;

@@ -143,6 +143,8 @@ pub enum Event {
     Engine { backend: Backend, reason: String, measured: Vec<EngineTime> },
     /// The edge's state.
     Edge(EdgeStatus),
+    /// What a single frame waits for before it is run, or that it waits no longer.
+    Waiting(Option<EdgeWait>),
     /// The input now held.
     Cloud(Cloud),
     /// Small previews of generated shapes, one per class.
@@ -194,6 +196,15 @@ pub enum EdgeStatus {
     Connected { url: String, name: String, threads: usize, rtt_millis: f64, validation: Option<Validation> },
     /// It went away; frames are finished locally until it is back.
     Lost { url: String, why: String, retry_millis: f64 },
+}
+
+/// What a single frame waits for: until then, and 2 s at most, it is not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EdgeWait {
+    /// The edge's welcome.
+    Connection,
+    /// The edge has the plan, and the weights if it lacks them.
+    Deployment,
 }
 
 /// Clouds for judging that an edge has.
@@ -271,6 +282,13 @@ pub struct Frame {
     pub predicted: Option<Price>,
     pub plan: String,
     pub codec: String,
+}
+
+impl Frame {
+    /// Whether the edge had a part in the answer: only then is there something to hold against the unsplit one.
+    pub fn is_split(&self) -> bool {
+        self.outcome == Outcome::AsPlanned && self.bytes_up > 0
+    }
 }
 
 /// What is known of the machines.

@@ -12,7 +12,9 @@ use crate::socket::{Socket, SocketEvent};
 use crate::worker::Input;
 use cleave_arch::tolerance::Engines;
 use cleave_contract::{self as contract, EdgeAddress, EdgeStatus, Event};
-use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Micros, StopReason, Work};
+use cleave_session::{
+    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, LocalReason, Micros, StopReason, Work,
+};
 use cleave_wire::{LinkShape, ValidationSet};
 use std::sync::Arc;
 
@@ -226,6 +228,16 @@ impl Link {
         }
         dispatcher.observe_under_way(session.under_way());
         dispatching.ready(|work| session.is_ready_for(work));
+    }
+
+    /// Whether a frame that is submitted now would go as planned, as far as the edge is concerned.
+    pub fn readiness(&self) -> Result<(), LocalReason> {
+        self.session.as_ref().map_or(Err(LocalReason::NoEdge), DeviceSession::readiness)
+    }
+
+    /// Whether the edge has a part in the plan of now.
+    pub fn is_split(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.work().needs_edge())
     }
 
     /// Frames that have not ended.

@@ -18,6 +18,7 @@ use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
+use crate::outbox::look_at;
 use crate::partitioning::{Cancelled, Times};
 use crate::port::{self, Page};
 use crate::pricing::Pricing;
@@ -27,10 +28,11 @@ use crate::samples::{self, Source};
 use crate::searching::Searching;
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
+use cleave_app::single::{Next, SingleFrame};
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
-use cleave_contract::{self as contract, Backend, Cloud, Event, Intent, Preference};
+use cleave_contract::{self as contract, Backend, Cloud, EdgeWait, Event, Intent, Preference};
 use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
 use judging::Wait;
@@ -114,6 +116,9 @@ struct Worker {
     next_frame: u64,
     /// The frame whose answer is to be compared with the unsplit one, and its input.
     compare: Option<(u64, Vec<Array>)>,
+    single: SingleFrame,
+    /// Until when a single frame waits for what, as the page was told.
+    told_wait: Option<(Micros, EdgeWait)>,
     shape: contract::Link,
     pricing: Pricing,
     profiling: Option<Profiling>,
@@ -168,6 +173,8 @@ impl Worker {
             stream: None,
             next_frame: 1,
             compare: None,
+            single: SingleFrame::default(),
+            told_wait: None,
             shape: contract::Link::UNSHAPED,
             pricing: Pricing::new(),
             profiling: None,
@@ -210,6 +217,7 @@ impl Worker {
             Input::Tick => {}
         }
         self.pump();
+        self.single_on();
         self.dispatch_on();
         let is_quiet = self.dispatching.as_ref().is_some_and(Dispatching::is_quiet);
         if self.jobs.can_start() && !is_quiet {
@@ -262,7 +270,7 @@ impl Worker {
                 let remedy = "Wait for its end, or stop it: what is measured is kept.";
                 self.page.fail("Not now", "the machines are being measured", remedy);
             }
-            Intent::RunOnce => self.run_once(),
+            Intent::RunOnce => self.single.ask(Micros(now_micros())),
             Intent::RunStream { in_flight } => self.run_stream(in_flight),
             Intent::Profile { quick } => self.profile(quick),
             Intent::UseProfile { json } => self.use_profile(&json),
@@ -396,12 +404,30 @@ impl Worker {
         self.perform(effects);
     }
 
-    fn run_once(&mut self) {
-        self.compare = self.arrays().ok().map(|input| (self.next_frame, input));
-        self.submit();
+    /// Does what is due about a single frame; after every input, because any may have made the edge ready.
+    fn single_on(&mut self) {
+        let wait = match self.single.next(&self.link.readiness(), Micros(now_micros())) {
+            Next::Idle => None,
+            Next::Submit => {
+                self.single.submitted(self.next_frame);
+                let is_split = self.link.is_split();
+                self.compare = self.arrays().ok().filter(|_| is_split).map(|input| (self.next_frame, input));
+                self.submit();
+                None
+            }
+            Next::Wait { until, on } => Some((until, on)),
+        };
+        let before = std::mem::replace(&mut self.told_wait, wait);
+        if before.map(|(_, on)| on) != wait.map(|(_, on)| on) {
+            self.page.post(Event::Waiting(wait.map(|(_, on)| on)));
+        }
+        if let Some((until, _)) = wait.filter(|_| before != wait) {
+            look_at(until, &self.mailbox);
+        }
     }
 
     fn run_stream(&mut self, in_flight: usize) {
+        self.single.cancel();
         let in_flight = in_flight.clamp(1, contract::MAX_IN_FLIGHT);
         self.stream = Some(Stream::new(in_flight));
         let missing = in_flight.saturating_sub(self.link.frames_under_way());
@@ -428,6 +454,7 @@ impl Worker {
     }
 
     fn stop(&mut self) {
+        self.single.cancel();
         if let Some(stream) = self.stream.take() {
             self.page.post(Event::Stream(stream.view(false)));
         }
@@ -485,8 +512,10 @@ impl Worker {
     }
 
     fn report(&mut self, report: FrameReport) {
+        self.single.ended(&report);
+        // A frame that the device computed alone would be compared with itself.
         if let Some((_, input)) = self.compare.take_if(|(id, _)| *id == report.id)
-            && report::logits(&report).is_some()
+            && report.outcome == Outcome::AsPlanned
         {
             return self.jobs.add_unsplit(report, input);
         }

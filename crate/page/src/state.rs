@@ -15,8 +15,8 @@ use crate::partition::form::Form;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EngineTime, Frame, Inspection, Intent, Link, PartitionWish,
-    Partitions, Preference, Prices, Profile, Search, SearchWish, Stream, Target,
+    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EdgeWait, EngineTime, Frame, Inspection, Intent, Link,
+    PartitionWish, Partitions, Preference, Prices, Profile, Search, SearchWish, Stream, Target,
 };
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -232,6 +232,8 @@ pub struct State {
     pub edge: EdgeStatus,
     /// The real edge to use, if one is known.
     pub address: Option<EdgeAddress>,
+    /// What a single frame waits for before it is run.
+    pub waiting: Option<EdgeWait>,
     /// The input it holds.
     pub cloud: Option<Shared<Cloud>>,
     /// One preview per class.
@@ -329,6 +331,7 @@ impl State {
             settings,
             loading: Loading::Fetching { done: 0, total: 0 },
             progress: None,
+            waiting: None,
             engine: None,
             edge: EdgeStatus::Simulated,
             address,

@@ -6,12 +6,12 @@ use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::pricing::Edge;
 use crate::searching::{Searching, Slice, deploy};
+use cleave_app::share;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_contract::{self as contract, Event};
 use cleave_cost::Profile;
 use cleave_model::SupernetWeights;
 use cleave_search::{FURNITURE, Search};
-use cleave_app::share;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 

@@ -163,7 +163,7 @@ impl State {
             Act::Simulate => {
                 self.address = None;
                 self.edge = EdgeStatus::Simulated;
-                return self.when_ready(Intent::Simulate);
+                return self.under_new_conditions(Intent::Simulate);
             }
             Act::RunOnce => return self.run_soon(),
             Act::RunStream => return self.run_stream(),
@@ -354,7 +354,7 @@ impl State {
     fn connect(&mut self, address: EdgeAddress) -> Vec<Intent> {
         self.edge = EdgeStatus::Connecting { url: address.url.clone() };
         self.address = Some(address.clone());
-        self.when_ready(Intent::Connect(address))
+        self.under_new_conditions(Intent::Connect(address))
     }
 
     /// Begins long work of the worker, in place of whatever is running.

@@ -29,6 +29,7 @@ impl State {
                 }
                 self.edge = status;
             }
+            Event::Waiting(waiting) => self.waiting = waiting,
             Event::Profile(profile) => {
                 // Predictions rest on something else from now on.
                 self.judged.clear();

@@ -166,6 +166,19 @@ fn a_frame_without_an_answer_keeps_the_last_one() {
 }
 
 #[test]
+fn another_edge_is_tried_with_a_frame_and_what_it_waits_for_is_on_show() {
+    let mut state = running();
+    let address = EdgeAddress { url: "ws://h/ws".into(), token: "t".into() };
+    assert_eq!(names(&state.act(Act::Connect(address))), ["connect", "runonce"]);
+    state.hear(Event::Waiting(Some(EdgeWait::Deployment)));
+    assert_eq!((state.run, state.waiting), (Run::Once, Some(EdgeWait::Deployment)));
+    state.hear(Event::Waiting(None));
+    state.hear(Event::Frame(frame(2, 0.0)));
+    assert_eq!((state.run, state.waiting), (Run::Idle, None));
+    assert_eq!(names(&state.act(Act::Simulate)), ["simulate", "runonce"]);
+}
+
+#[test]
 fn a_slower_device_is_asked_for_once_and_again_at_the_next_start() {
     let mut state = running();
     assert_eq!(names(&state.act(Act::SlowDown(4.0))), ["slowdown", "runonce"]);

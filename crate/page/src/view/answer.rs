@@ -106,7 +106,8 @@ fn equality(state: &State) -> Equality {
         return Equality::Unknown("“Run once” compares with the unsplit answer.");
     };
     match answer.frame.delta {
-        None => Equality::Unknown("Not compared while streaming."),
+        _ if !answer.frame.is_split() => Equality::Unknown("Not split: there is nothing to compare."),
+        None => Equality::Unknown("A frame of a stream is not compared; “Run once” compares."),
         Some(delta) => judge(delta, answer.frame.bound, &answer.frame.codec),
     }
 }
@@ -201,6 +202,18 @@ mod tests {
         assert!(matches!(judge(1e-3, Some(2e-3), "f16"), Equality::Equal(words) if words.contains("what f16 allows")));
         assert!(matches!(judge(1e-3, None, "f16"), Equality::Close(words) if words.contains("neighbours")));
         assert!(matches!(equality(&answered(None)), Equality::Unknown(_)));
+    }
+
+    #[test]
+    fn what_was_not_split_is_not_called_equal() {
+        let local = Outcome::Local { why: "the plan is not deployed on the edge yet".into() };
+        for (outcome, bytes_up) in [(local, 0), (Outcome::AsPlanned, 0)] {
+            let mut state = answered(None);
+            let mut frame = frame(2, 0.0);
+            (frame.delta, frame.bound, frame.outcome, frame.bytes_up) = (Some(0.0), Some(SPLIT_F32), outcome, bytes_up);
+            state.hear(Event::Frame(frame));
+            assert!(matches!(equality(&state), Equality::Unknown(words) if words.starts_with("Not split")));
+        }
     }
 
     #[test]

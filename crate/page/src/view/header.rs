@@ -6,6 +6,7 @@ use super::icon::{Icon, icon};
 use super::theme::ThemeButton;
 use crate::format;
 use crate::state::{Loading, Run, State};
+use cleave_contract::EdgeWait;
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -80,14 +81,15 @@ fn awaited(state: &State) -> Awaited {
 }
 
 fn idle(state: &State, version: &str) -> Awaited {
-    let words = match (&state.wanted, state.run) {
-        (Some(network), _) => {
-            return Awaited { words: format!("Loading the network {network}"), part: -1.0, busy: true };
-        }
-        (None, Run::Stream) => "Streaming frames".into(),
-        (None, _) => format!("Ready. Engine version {version}"),
-    };
-    Awaited { words, part: 1.0, busy: false }
+    let busy = |words: String| Awaited { words, part: -1.0, busy: true };
+    let idle = |words: String| Awaited { words, part: 1.0, busy: false };
+    match (&state.wanted, state.waiting, state.run) {
+        (Some(network), ..) => busy(format!("Loading the network {network}")),
+        (None, Some(EdgeWait::Connection), _) => busy("Waiting for the connection to the edge".into()),
+        (None, Some(EdgeWait::Deployment), _) => busy("Waiting until the edge has the plan".into()),
+        (None, None, Run::Stream) => idle("Streaming frames".into()),
+        (None, None, _) => idle(format!("Ready. Engine version {version}")),
+    }
 }
 
 fn megabytes(n_bytes: u64) -> String {

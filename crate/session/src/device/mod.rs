@@ -260,6 +260,15 @@ impl DeviceSession {
         !work.needs_edge() || deployments.any(|deployment| self.link.serves(deployment).is_ok())
     }
 
+    /// Whether a frame that is submitted now would go as planned, as far as the edge is concerned; otherwise why the
+    /// device would compute it alone.
+    ///
+    /// # Errors
+    /// The reason that such a frame would report.
+    pub fn readiness(&self) -> Result<(), LocalReason> {
+        if self.current.work.needs_edge() { self.link.serves(&self.current) } else { Ok(()) }
+    }
+
     /// The frame's message that has been with the edge for longest.
     pub fn under_way(&self) -> Option<UnderWay> {
         self.frames.sent_first()
