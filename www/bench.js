@@ -36,7 +36,7 @@ function listen(worker) {
     const result = field(data, 'Bench');
     const failed = field(data, 'Failed');
     if (result) report('/result', field(result, 'json'));
-    else if (failed) fail(`${field(failed, 'what')}: ${field(failed, 'why')} ${field(failed, 'remedy')}`);
+    else if (failed) fail(`${JSON.stringify(field(failed, 'what'))}: ${field(failed, 'why')}`);
   };
 }
 

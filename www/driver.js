@@ -46,7 +46,7 @@ export function operations(plan) {
 // The next frame; why there is none, if something failed.
 export async function frame() {
   const event = await until((found) => (found.Frame || found.Failed ? found : null));
-  if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+  if (event.Failed) throw new Error(`${JSON.stringify(event.Failed.what)}: ${event.Failed.why}`);
   return event.Frame;
 }
 
@@ -92,7 +92,7 @@ export async function profile() {
   say({ Profile: { quick: false } });
   for (;;) {
     const event = await until((found) => (found.Profile || found.Failed ? found : null));
-    if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+    if (event.Failed) throw new Error(`${JSON.stringify(event.Failed.what)}: ${event.Failed.why}`);
     if (event.Profile.rows > 0) return event.Profile;
   }
 }

@@ -102,7 +102,7 @@ async function steps() {
     const latencies = [];
     while (performance.now() - began < PHASE_MILLIS) {
       const event = await until((found) => (found.Frame || found.Failed || found.Dispatch ? found : null));
-      if (event.Failed) throw new Error(`${event.Failed.what}: ${event.Failed.why}`);
+      if (event.Failed) throw new Error(`${JSON.stringify(event.Failed.what)}: ${event.Failed.why}`);
       if (event.Dispatch) {
         const last = event.Dispatch.decisions.at(-1);
         if (last && decided.at(-1)?.at_millis !== last.at_millis) {

@@ -6,12 +6,6 @@ addEventListener('message', async ({ data }) => {
   try {
     await init({ module_or_path: data });
   } catch (error) {
-    postMessage({
-      Failed: {
-        what: 'The compute engine could not be started.',
-        why: String(error?.message ?? error),
-        remedy: 'Reload the page; the browser needs WebAssembly with SIMD.',
-      },
-    });
+    postMessage({ Failed: { what: 'Start', why: String(error?.message ?? error) } });
   }
 }, { once: true });

@@ -1,5 +1,19 @@
 //! The application without IO: what the page's worker and the command line do alike is written here, once. Events and a
 //! clock come in, effects go out; browser workers, sockets, threads, files and the GPU are the shells'.
 
+mod app;
+pub mod calibration;
+pub mod dispatch;
+pub mod effect;
+pub mod input;
+pub mod network;
+pub mod offload;
+pub mod pricing;
+pub mod profiling;
+pub mod report;
 pub mod share;
+pub mod simulated;
 pub mod single;
+pub mod stream;
+
+pub use app::App;

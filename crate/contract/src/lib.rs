@@ -3,11 +3,13 @@
 #![allow(missing_docs)] // the names of a message's fields are their documentation
 
 mod cooperation;
+mod failure;
 mod partition;
 
 pub use cooperation::{
     Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Score, Whole, WorkerState,
 };
+pub use failure::{Failure, LongWork};
 pub use partition::{
     MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
     WorkerActivity, WorkerSpan,
@@ -137,8 +139,8 @@ pub struct EdgeAddress {
 pub enum Event {
     /// The worker listens. Sent once, before anything else: an intent sent earlier would be lost.
     Ready { version: String },
-    /// Long work: `what` is a phrase, `done` of `total` (total 0: not known).
-    Progress { what: String, done: u64, total: u64 },
+    /// Long work: `done` of `total` (total 0: not known). All of it done: it has ended, finished or not.
+    Progress { what: LongWork, done: u64, total: u64 },
     /// The engine in use and why.
     Engine { backend: Backend, reason: String, measured: Vec<EngineTime> },
     /// The edge's state.
@@ -174,7 +176,7 @@ pub enum Event {
     /// A stream's running figures, about twice a second, and once more when it has ended.
     Stream(Stream),
     /// Something went wrong; what was held before is still held.
-    Failed { what: String, why: String, remedy: String },
+    Failed { what: Failure, why: String },
 }
 
 /// One measured candidate engine; `millis` is absent where it does not run, and `note` says why.

@@ -1,10 +1,11 @@
 //! Measurements for `cargo xtask bench browser`, taken by the shipped worker itself.
 
-use crate::browser::now_millis;
+use crate::browser::{fetch, now_millis};
 use crate::engine::{Gpu, measure_forward, timed};
-use crate::library::Loaded;
+use crate::engines::load;
 use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::cnn::{Network, zoo};
+use cleave_app::network::{Named, Network};
+use cleave_arch::cnn::{self, zoo};
 use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, space};
 use cleave_contract::Backend;
 use cleave_cost::graph::{FEATURES, PlanGraph};
@@ -95,16 +96,16 @@ async fn forward(
     if let Ok(network) = zoo::network(name) {
         return image(name, &network, [runs, warm], &device, adapter).await;
     }
-    let loaded = Loaded::open(name, base_url, &device).await?;
-    let times = measure_forward(&loaded.gnn, warm, runs.max(1), plain).await?;
+    let network = open(name, base_url).await?;
+    let times = measure_forward(&load(&network, &device)?, warm, runs.max(1), plain).await?;
     Ok(json!({
         "network": name,
         "plain": plain,
         "backend": backend,
         "adapter": adapter,
-        "n_points": loaded.card.task.n_points,
-        "k": loaded.card.task.k,
-        "classes": loaded.card.task.n_classes,
+        "n_points": network.card.task.n_points,
+        "k": network.card.task.k,
+        "classes": network.card.task.n_classes,
         "batch": 1,
         "runs": times.len(),
         "median_ms": times[times.len() / 2],
@@ -113,10 +114,17 @@ async fn forward(
     }))
 }
 
+async fn open(name: &str, base_url: &str) -> Result<Network, String> {
+    match Named::parse(name).map_err(|why| why.to_string())? {
+        Named::Made(network) => Ok(*network),
+        Named::File(path) => Network::parse(fetch(&format!("{base_url}{path}")).await?).map_err(|why| why.to_string()),
+    }
+}
+
 /// An image network with seeded weights on a seeded image.
 async fn image(
     name: &str,
-    network: &Network,
+    network: &cnn::Network,
     [runs, warm]: [usize; 2],
     device: &Device,
     adapter: &str,
@@ -137,11 +145,11 @@ async fn image(
 /// it is given left out: as `peak_bytes` of `cleave-cost` predicts.
 async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<Value, String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
-    let loaded = Loaded::open(name, base_url, &Device::flex()).await?;
-    let plan = Plan::parse(plan, loaded.card.task.graph).map_err(|why| text(&why))?;
+    let network = open(name, base_url).await?;
+    let plan = Plan::parse(plan, network.card.task.graph).map_err(|why| text(&why))?;
     let counter = PeakAlloc;
     let before = counter.current_usage();
-    let gnn = loaded.engine(&Device::flex())?;
+    let gnn = load(&network, &Device::flex())?;
     let held = counter.current_usage() - before;
     let mut most = held;
     for segment in plan.segments().into_iter().filter(|segment| segment.tier == Tier::Device) {

@@ -5,68 +5,24 @@
 //! free meanwhile.
 
 use crate::browser::{now_micros, wait_until};
-use crate::library::Loaded;
+use crate::engines::Engines;
 use crate::mailbox::Mailbox;
-use crate::simulated::EdgeJob;
 use crate::worker::Input;
+use cleave_app::effect::{self, Job, Owner};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_session::FrameReport;
-use cleave_wire::ModelHash;
+use cleave_model::Gnn;
+use cleave_session::Micros;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-
-/// Values after a segment, or why there are none.
-pub type Computed = Result<Vec<Array>, String>;
-
-/// Work that is done.
-pub enum Finished {
-    /// For the device's session.
-    Device {
-        /// Number of the job.
-        job: u64,
-        /// Its result.
-        result: Computed,
-    },
-    /// For the simulated edge.
-    Edge {
-        /// Connection of the edge that asked.
-        connection: u32,
-        /// Number of the job.
-        job: u64,
-        /// Its result.
-        result: Computed,
-        /// Start and end in microseconds.
-        span: (u64, u64),
-    },
-    /// The unsplit answer for a frame that has ended.
-    Unsplit {
-        /// The frame.
-        report: Box<FrameReport>,
-        /// The answer.
-        result: Computed,
-    },
-}
-
-enum Owner {
-    Device { job: u64 },
-    Edge { connection: u32, job: u64 },
-    Unsplit { report: Box<FrameReport> },
-}
-
-struct Job {
-    owner: Owner,
-    model: ModelHash,
-    segment: Option<Segment>,
-    input: Vec<Array>,
-}
 
 /// The queue.
 pub struct Jobs {
     queue: VecDeque<Job>,
     /// How many times as long the device's work takes; 1: as long as it does.
     slowdown: f64,
-    is_running: Rc<std::cell::Cell<bool>>,
+    is_running: Rc<Cell<bool>>,
     mailbox: Mailbox<Input>,
 }
 
@@ -81,22 +37,9 @@ impl Jobs {
         self.slowdown = times;
     }
 
-    /// Work of the device's session.
-    pub fn add_device(&mut self, job: u64, model: ModelHash, segment: Segment, input: Vec<Array>) {
-        self.queue.push_back(Job { owner: Owner::Device { job }, model, segment: Some(segment), input });
-    }
-
-    /// Work of the simulated edge.
-    pub fn add_edge(&mut self, jobs: Vec<EdgeJob>) {
-        for EdgeJob { connection, model, job, segment, input } in jobs {
-            self.queue.push_back(Job { owner: Owner::Edge { connection, job }, model, segment: Some(segment), input });
-        }
-    }
-
-    /// The whole network on a frame's input.
-    pub fn add_unsplit(&mut self, report: FrameReport, input: Vec<Array>) {
-        let model = report.work.model().hash;
-        self.queue.push_back(Job { owner: Owner::Unsplit { report: Box::new(report) }, model, segment: None, input });
+    /// Adds work to the end.
+    pub fn add(&mut self, job: Job) {
+        self.queue.push_back(job);
     }
 
     /// Whether work waits and none is running.
@@ -105,42 +48,32 @@ impl Jobs {
     }
 
     /// Starts the oldest piece of work that waits.
-    pub fn start_next(&mut self, networks: &[Rc<Loaded>]) {
-        let Some(job) = self.queue.pop_front() else { return };
+    pub fn start_next(&mut self, engines: &Engines) {
+        let Some(Job { owner, network, segment, input }) = self.queue.pop_front() else { return };
         self.is_running.set(true);
-        let network = networks.iter().find(|network| network.hash == job.model).cloned();
+        let gnn = engines.get(&network);
         let (mailbox, is_running) = (self.mailbox.clone(), Rc::clone(&self.is_running));
-        let slowdown = if matches!(job.owner, Owner::Device { .. }) { self.slowdown } else { 1.0 };
+        let slowdown = if matches!(owner, Owner::Device { .. }) { self.slowdown } else { 1.0 };
         wasm_bindgen_futures::spawn_local(async move {
             let started = now_micros();
-            let result = match network {
-                Some(network) => compute(&network, job.segment, &job.input).await,
+            let result = match gnn {
+                Some(gnn) => compute(&gnn, segment, &input).await,
                 None => Err("the network was replaced".into()),
             };
             let ended = now_micros();
             is_running.set(false);
             if slowdown > 1.0 {
                 // Others' work may begin meanwhile.
-                mailbox.put(Input::Tick);
+                mailbox.put(Input::App(effect::Input::Tick));
                 wait_until(ended + ((slowdown - 1.0) * (ended - started) as f64) as u64).await;
             }
-            mailbox.put(Input::Finished(job.owner.finished(result, (started, ended))));
+            let done = owner.done(result, (Micros(started), Micros(ended)));
+            mailbox.put(Input::App(effect::Input::Computed(done)));
         });
     }
 }
 
-impl Owner {
-    fn finished(self, result: Computed, span: (u64, u64)) -> Finished {
-        match self {
-            Owner::Device { job } => Finished::Device { job, result },
-            Owner::Edge { connection, job } => Finished::Edge { connection, job, result, span },
-            Owner::Unsplit { report } => Finished::Unsplit { report, result },
-        }
-    }
-}
-
-async fn compute(network: &Loaded, segment: Option<Segment>, input: &[Array]) -> Computed {
-    let gnn = &network.gnn;
+async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
     let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
     gnn.run(&segment, state).download().await.map_err(|why| why.to_string())

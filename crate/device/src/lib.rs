@@ -6,26 +6,18 @@
 
 pub mod bench;
 pub mod browser;
-mod calibrating;
 pub mod compute;
 pub mod cooperating;
-mod dispatching;
 pub mod engine;
+mod engines;
 pub mod judges;
-pub mod library;
-mod link;
 pub mod mailbox;
 mod outbox;
 mod partitioning;
 pub mod port;
 mod pricing;
-mod profiling;
-mod report;
-mod samples;
 mod searching;
-pub mod simulated;
 pub mod socket;
-mod stream;
 pub mod worker;
 
 /// Starts the worker behind the page, or the engine of one that cooperates: called once, by the module's entry.

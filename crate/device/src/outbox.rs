@@ -4,8 +4,11 @@
 use crate::browser::{after, now_micros, wait_until};
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
+use cleave_app::effect;
 use cleave_session::Micros;
 use std::collections::VecDeque;
+
+const TICK: Input = Input::App(effect::Input::Tick);
 
 /// Messages in order of their times.
 pub struct Outbox<T> {
@@ -41,20 +44,20 @@ impl<T> Outbox<T> {
 pub fn look_at(at: Micros, mailbox: &Mailbox<Input>) {
     let mailbox = mailbox.clone();
     match millis_until(at) {
-        wait if wait <= 0.0 => mailbox.put(Input::Tick),
-        wait => after(wait, move || mailbox.put(Input::Tick)),
+        wait if wait <= 0.0 => mailbox.put(TICK),
+        wait => after(wait, move || mailbox.put(TICK)),
     }
 }
 
 /// As [`look_at`], to a fraction of a millisecond, as a shaped link needs it.
-fn look_exactly_at(at: Micros, mailbox: &Mailbox<Input>) {
+pub fn look_exactly_at(at: Micros, mailbox: &Mailbox<Input>) {
     if millis_until(at) <= 0.0 {
-        return mailbox.put(Input::Tick);
+        return mailbox.put(TICK);
     }
     let mailbox = mailbox.clone();
     wasm_bindgen_futures::spawn_local(async move {
         wait_until(at.0).await;
-        mailbox.put(Input::Tick);
+        mailbox.put(TICK);
     });
 }
 

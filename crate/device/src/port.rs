@@ -5,7 +5,7 @@ use crate::bench::BenchRequest;
 use crate::browser::scope;
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
-use cleave_contract::{Cloud, Event, Intent};
+use cleave_contract::{Cloud, Event, Failure, Intent};
 use js_sys::{Array, Float32Array, Reflect};
 use serde::Serialize;
 use std::rc::Rc;
@@ -28,8 +28,8 @@ impl Page {
     }
 
     /// Tells the page of an error, in the form that every error has there.
-    pub fn fail(&self, what: &str, why: &str, remedy: &str) {
-        self.post(Event::Failed { what: what.into(), why: why.into(), remedy: remedy.into() });
+    pub fn fail(&self, what: Failure, why: &str) {
+        self.post(Event::Failed { what, why: why.into() });
     }
 }
 
@@ -43,11 +43,7 @@ pub fn listen(mailbox: Mailbox<Input>) {
         }
         match serde_wasm_bindgen::from_value::<Intent>(data) {
             Ok(intent) => mailbox.put(Input::Intent(intent)),
-            Err(why) => post(Event::Failed {
-                what: "The worker did not understand a message of the page".into(),
-                why: why.to_string(),
-                remedy: "Reload the page: its parts may be of different versions.".into(),
-            }),
+            Err(why) => post(Event::Failed { what: Failure::Message, why: why.to_string() }),
         }
     });
     scope().set_onmessage(Some(on_message.into_js_value().unchecked_ref()));

@@ -1,18 +1,9 @@
 //! A WebSocket to a native edge.
 
+use cleave_app::effect::SocketEvent;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
-
-/// What a socket says.
-pub enum SocketEvent {
-    /// It is open.
-    Opened,
-    /// A binary message.
-    Received(Vec<u8>),
-    /// It is closed, and why.
-    Closed(String),
-}
 
 /// An open or opening socket; closed when dropped.
 pub struct Socket {

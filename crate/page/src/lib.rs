@@ -20,4 +20,5 @@ pub mod state;
 pub mod timeline;
 pub mod url;
 pub mod view;
+pub mod words;
 pub mod worker;

@@ -15,7 +15,7 @@ use crate::partition::form::Form;
 use crate::pipeline::Held;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EdgeWait, EngineTime, Frame, Inspection, Intent, Link,
+    Backend, Cloud, Dispatch, EdgeAddress, EdgeStatus, EdgeWait, EngineTime, Frame, Inspection, Intent, Link, LongWork,
     PartitionWish, Partitions, Preference, Prices, Profile, Search, SearchWish, Stream, Target,
 };
 use std::collections::VecDeque;
@@ -127,8 +127,8 @@ pub enum Loading {
 /// Long work of the worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// A phrase.
-    pub what: String,
+    /// Which.
+    pub what: LongWork,
     /// Steps done.
     pub done: u64,
     /// Steps in all; 0 while unknown.

@@ -4,6 +4,7 @@ use super::{
     Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
 };
 use crate::pipeline::Held;
+use crate::words;
 use cleave_contract::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
 impl State {
@@ -54,7 +55,7 @@ impl State {
             Event::Workers(workers) => self.cooperation.workers = workers,
             Event::Cooperated(cooperated) => return self.take_cooperated(*cooperated),
             Event::Stream(stream) => self.take_stream(stream),
-            Event::Failed { what, why, remedy } => return self.fail(Notice { what, why, remedy }),
+            Event::Failed { what, why } => return self.fail(words::notice(&what, why)),
         }
         Vec::new()
     }

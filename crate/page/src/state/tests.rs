@@ -21,7 +21,7 @@ fn ready() -> Event {
 }
 
 fn failed() -> Event {
-    Event::Failed { what: "w".into(), why: "y".into(), remedy: "r".into() }
+    Event::Failed { what: contract::Failure::Network, why: "y".into() }
 }
 
 /// A short name per intent, enough to compare sequences.

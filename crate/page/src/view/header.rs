@@ -6,6 +6,7 @@ use super::icon::{Icon, icon};
 use super::theme::ThemeButton;
 use crate::format;
 use crate::state::{Loading, Run, State};
+use crate::words;
 use cleave_contract::EdgeWait;
 use leptos::prelude::*;
 use std::time::Duration;
@@ -73,9 +74,9 @@ fn awaited(state: &State) -> Awaited {
         (Loading::Failed, _) => Awaited { words: "The compute engine is not running".into(), part: 0.0, busy: false },
         (_, Some(progress)) if progress.total > 0 => {
             let part = progress.done as f64 / progress.total as f64;
-            busy(format!("{}: {:.0} %", progress.what, 100.0 * part), part)
+            busy(format!("{}: {:.0} %", words::work(progress.what), 100.0 * part), part)
         }
-        (_, Some(progress)) => busy(progress.what.clone(), -1.0),
+        (_, Some(progress)) => busy(words::work(progress.what).into(), -1.0),
         (Loading::Ready { version }, None) => idle(state, version),
     }
 }

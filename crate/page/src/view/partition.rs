@@ -193,6 +193,8 @@ fn choice(page: Page, pair: Memo<[usize; 2]>, which: usize, label: &'static str)
 /// How far the worker is with such a run; nothing while it is doing something else.
 fn progress(state: &State, run: Run) -> Option<String> {
     let progress = state.progress.as_ref().filter(|_| state.run == run);
-    progress
-        .map(|p| if p.total > 0 { format!("{}: {} of {}.", p.what, p.done, p.total) } else { format!("{} …", p.what) })
+    progress.map(|progress| match (crate::words::work(progress.what), progress.done, progress.total) {
+        (what, _, 0) => format!("{what} …"),
+        (what, done, total) => format!("{what}: {done} of {total}."),
+    })
 }

@@ -1,9 +1,8 @@
 //! A running stream's figures.
 
-use crate::browser::now_millis;
 use crate::report::logits;
 use cleave_contract as contract;
-use cleave_session::{FrameReport, Outcome};
+use cleave_session::{FrameReport, Micros, Outcome};
 use std::collections::VecDeque;
 
 /// Frames over which the rate is taken.
@@ -13,7 +12,7 @@ const REPORT_MILLIS: f64 = 500.0;
 
 /// Counts a stream's frames.
 pub struct Stream {
-    /// Frames to keep under way.
+    /// Frames to keep in flight.
     pub in_flight: usize,
     ends: VecDeque<f64>,
     totals: VecDeque<f64>,
@@ -25,20 +24,20 @@ pub struct Stream {
 
 impl Stream {
     /// A stream with nothing counted.
-    pub fn new(in_flight: usize) -> Self {
-        let (ends, totals) = (VecDeque::from([now_millis()]), VecDeque::new());
+    pub fn new(in_flight: usize, now: Micros) -> Self {
+        let (ends, totals) = (VecDeque::from([now.as_millis()]), VecDeque::new());
         Self { in_flight, ends, totals, frames: 0, local: 0, failed: 0, reported: 0.0 }
     }
 
     /// Counts a frame; true if the page should be told now.
-    pub fn count(&mut self, report: &FrameReport) -> bool {
+    pub fn count(&mut self, report: &FrameReport, now: Micros) -> bool {
         self.frames += 1;
         match report.outcome {
             Outcome::AsPlanned => {}
             Outcome::Local { .. } => self.local += 1,
             Outcome::Failed(_) => self.failed += 1,
         }
-        let now = now_millis();
+        let now = now.as_millis();
         self.ends.push_back(now);
         if logits(report).is_some() {
             self.totals.push_back((report.ended - report.submitted).as_millis());

@@ -1,12 +1,29 @@
 //! A profile being measured: what the profiler asked for, and what of it has come.
 
-use crate::browser::{now_millis, turn};
-use crate::mailbox::Mailbox;
-use crate::worker::Input;
-use burn::tensor::Device;
 use cleave_arch::{Probe, Task, Tier};
 use cleave_cost::{Answer, Ask, Echo, Effort, Profile, Profiler, Table};
-use cleave_session::{DeviceEvent, Measured, measure_codec};
+use cleave_session::{DeviceEvent, Measured};
+
+/// What is to be measured next.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// On the device's engine, answered by [`Profiling::probed`].
+    Device {
+        /// Its number.
+        id: u32,
+        /// What.
+        probe: Probe,
+        /// How often.
+        runs: usize,
+    },
+    /// By the edge: events for the session.
+    Edge(Vec<DeviceEvent>),
+}
+
+/// An echo of the session as the profiler takes it.
+pub fn echo(echo: &cleave_session::Echo) -> Echo {
+    Echo { sent: echo.sent.0, edge_received: echo.edge_received, edge_sent: echo.edge_sent, arrived: echo.arrived.0 }
+}
 
 /// The profiler and the train that is out.
 pub struct Profiling {
@@ -47,27 +64,19 @@ impl Profiling {
         self.next
     }
 
-    /// Begins with what is next: on this engine, told through the mailbox, or by events for the session. `None`: done.
-    pub fn ask(&mut self, device: &Device, mailbox: &Mailbox<Input>) -> Option<Vec<DeviceEvent>> {
+    /// What is next; `None`: done.
+    pub fn ask(&mut self) -> Option<Asked> {
         self.first = self.next;
         Some(match self.profiler.next()? {
-            Ask::Probe { tier: Tier::Device, probe, runs } => {
-                let (id, device, mailbox) = (self.number(), device.clone(), mailbox.clone());
-                wasm_bindgen_futures::spawn_local(async move {
-                    // Between two probes the browser delivers what came in meanwhile: a stop.
-                    turn().await;
-                    mailbox.put(Input::Probed(id, measure(probe, runs, &device).await));
-                });
-                Vec::new()
-            }
+            Ask::Probe { tier: Tier::Device, probe, runs } => Asked::Device { id: self.number(), probe, runs },
             Ask::Probe { tier: Tier::Edge, probe, runs } => {
                 let id = self.number();
-                vec![DeviceEvent::Measure { id, probe, runs: runs as u16 }]
+                Asked::Edge(vec![DeviceEvent::Measure { id, probe, runs: u16::try_from(runs).unwrap_or(u16::MAX) }])
             }
             Ask::Train { up, down, count } => {
                 self.echoes.clear();
                 let mut echo = || DeviceEvent::Echo { id: self.number(), bytes: up as u32, answer_bytes: down as u32 };
-                (0..count).map(|_| echo()).collect()
+                Asked::Edge((0..count).map(|_| echo()).collect())
             }
         })
     }
@@ -78,10 +87,10 @@ impl Profiling {
     }
 
     /// A probe has ended. A probe that an engine cannot run stays out.
-    pub fn probed(&mut self, result: Result<Measured, String>) {
+    pub fn probed(&mut self, result: Option<Measured>) {
         self.profiler.answer(match result {
-            Ok(Measured { ms, bytes }) => Answer::Times { ms, bytes },
-            Err(_) => Answer::Failed,
+            Some(Measured { ms, bytes }) => Answer::Times { ms, bytes },
+            None => Answer::Failed,
         });
     }
 
@@ -91,28 +100,12 @@ impl Profiling {
     }
 
     /// An echo has come; true if the train is complete.
-    pub fn echoed(&mut self, echo: &cleave_session::Echo) -> bool {
-        self.echoes.push(Echo {
-            sent: echo.sent.0,
-            edge_received: echo.edge_received,
-            edge_sent: echo.edge_sent,
-            arrived: echo.arrived.0,
-        });
+    pub fn echoed(&mut self, came: &cleave_session::Echo) -> bool {
+        self.echoes.push(echo(came));
         let is_complete = self.echoes.len() as u32 == self.next - self.first;
         if is_complete {
             self.profiler.answer(Answer::Train(std::mem::take(&mut self.echoes)));
         }
         is_complete
-    }
-}
-
-/// Times a probe on an engine of this tab.
-pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Result<Measured, String> {
-    if let Some(measured) = measure_codec(probe, runs, now_millis).await {
-        return measured.map_err(|why| why.to_string());
-    }
-    match cleave_model::measure(probe, device, runs, now_millis).await {
-        Some(measured) => measured.map(|ms| Measured { ms, bytes: 0 }).map_err(|why| why.to_string()),
-        None => Err(format!("nobody runs `{probe}` here")),
     }
 }

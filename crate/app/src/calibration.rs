@@ -6,10 +6,10 @@ use cleave_cost::Stages;
 /// Frames that a calibration takes.
 const FRAMES: usize = 10;
 /// Frames of one plan that may go otherwise, while it is being deployed, before the calibration gives up.
-const PATIENCE: usize = 200;
+const MOST_MISSES: usize = 200;
 
 /// The plans and what they gave.
-pub struct Calibrating {
+pub struct CalibrationRun {
     plans: Vec<Plan>,
     /// The plan to go back to.
     pub restore: Plan,
@@ -19,7 +19,7 @@ pub struct Calibrating {
     missed: usize,
 }
 
-impl Calibrating {
+impl CalibrationRun {
     /// For the network of `plan`: everything on the device, and cuts from its beginning to its end.
     pub fn new(plan: &Plan) -> Self {
         let n_ops = plan.architecture().ops().len();
@@ -51,7 +51,7 @@ impl Calibrating {
     /// A frame of the plan did not go as planned; false when that has happened too often.
     pub fn missed(&mut self) -> bool {
         self.missed += 1;
-        self.missed < PATIENCE
+        self.missed < MOST_MISSES
     }
 
     /// Pairs of prediction and measurement.

@@ -1,23 +1,17 @@
 //! The dispatcher at work in this tab: the zoo as a menu of networks with placements, priced by the profile, and which
 //! of them the live stream runs.
 
-use crate::browser::{fetch, now_micros};
-use crate::library::Loaded;
-use crate::mailbox::Mailbox;
-use crate::outbox::look_at;
-use crate::worker::Input;
-use burn::tensor::Device;
+use crate::network::Network;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract as contract;
-use cleave_cost::{EnergyProfile, LinkFigures, Machines, Stages};
+use cleave_cost::{EnergyProfile, LinkFigures, Machines, Price, Stages};
 use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
     Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
 };
 use cleave_session::{Echo, FrameReport, Micros, Work};
-use serde::Deserialize;
-use std::rc::Rc;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Decisions that the page is told.
 const TOLD: usize = 12;
@@ -26,26 +20,28 @@ const REPORT: f64 = 500.0;
 /// First number of an echo, above those of measurements.
 const FIRST_ECHO: u32 = 1 << 30;
 
-/// A shipped network in `model/index.json`.
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
+/// What placements cost under the conditions of now; the link is unshaped, for the dispatcher measures it.
+pub trait Prices {
+    /// One frame of a plan of this network, by the rule that prices everything else.
+    fn price(&self, plan: &Plan, network: &Network) -> Price;
+    /// The machines that it is priced for.
+    fn machines(&self) -> &Machines;
 }
 
-/// Fetches every shipped network.
-pub async fn zoo(base_url: &str, device: &Device) -> Result<Vec<Loaded>, String> {
-    let index = fetch(&format!("{base_url}model/index.json")).await?;
-    let entries: Vec<Entry> = serde_json::from_slice(&index).map_err(|why| format!("model/index.json: {why}"))?;
-    let mut zoo = Vec::new();
-    for Entry { name } in entries {
-        zoo.push(Loaded::open(&name, base_url, device).await?);
-    }
-    Ok(zoo)
+/// Why there is no dispatcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DispatchError {
+    /// Nothing of the zoo can run alone on an input of this size.
+    #[error("no shipped network takes {n_points} points")]
+    NoNetwork {
+        /// Points of the input.
+        n_points: usize,
+    },
 }
 
 /// A network with a placement, its price in parts that do not depend on the link.
 struct Placed {
-    network: Rc<Loaded>,
+    network: Arc<Network>,
     work: Arc<Work>,
     stages: Stages,
     bytes: [usize; 2],
@@ -53,11 +49,10 @@ struct Placed {
 }
 
 impl Placed {
-    fn new(network: &Rc<Loaded>, plan: Plan, machines: &Machines) -> Self {
-        let price = machines.price(&plan, network.gnn.trace(), &network.card.task);
+    fn new(network: &Arc<Network>, plan: Plan, price: Price) -> Self {
         Self {
             work: network.work(plan),
-            network: Rc::clone(network),
+            network: Arc::clone(network),
             stages: price.stages,
             bytes: [price.bytes_up, price.bytes_down],
             is_ready: false,
@@ -74,15 +69,20 @@ struct Zoo {
 
 impl Zoo {
     /// Every network of the input's size on the device, on the edge, and cut anywhere.
-    fn new(networks: &[Rc<Loaded>], n_points: usize, machines: &Machines, codec: LinkCodec) -> Self {
+    fn new(networks: &[Arc<Network>], n_points: usize, prices: &impl Prices, codec: LinkCodec) -> Self {
         let mut placed = Vec::new();
         for network in networks.iter().filter(|network| network.card.task.n_points == n_points) {
-            let n = network.gnn.trace().steps.len();
+            let n = network.trace.steps.len();
             let cuts = std::iter::once(vec![]).chain((0..=n).map(|at| vec![at]));
             let plans = cuts.filter_map(|cuts| network.card.plan.with_cuts(cuts).ok());
-            placed.extend(plans.map(|plan| Placed::new(network, plan.with_codec(codec), machines)));
+            let place = |plan: Plan| {
+                let price = prices.price(&plan, network);
+                Placed::new(network, plan, price)
+            };
+            placed.extend(plans.map(|plan| place(plan.with_codec(codec))));
         }
-        Self { placed, link: machines.link, energy: machines.energy }
+        let (link, energy) = (prices.machines().link, prices.machines().energy);
+        Self { placed, link, energy }
     }
 }
 
@@ -130,7 +130,6 @@ pub struct Dispatching {
     echo: Option<(u32, u32, u32)>,
     next_echo: u32,
     reported: f64,
-    woken_for: Option<Micros>,
 }
 
 /// What is to be done.
@@ -138,28 +137,30 @@ pub enum Wanted {
     /// Send an echo of these bytes there and back.
     Echo { id: u32, bytes: u32, answer_bytes: u32 },
     /// Run this from now on.
-    Run(Rc<Loaded>, Plan),
+    Run(Arc<Network>, Plan),
 }
 
 impl Dispatching {
     /// Begins with the best that needs no edge: what does is chosen as soon as it is ready there.
+    ///
+    /// # Errors
+    /// [`DispatchError::NoNetwork`].
     pub fn new(
-        networks: &[Rc<Loaded>],
+        networks: &[Arc<Network>],
         n_points: usize,
-        machines: &Machines,
+        prices: &impl Prices,
         codec: LinkCodec,
         target: contract::Target,
-    ) -> Result<Self, String> {
-        let zoo = Zoo::new(networks, n_points, machines, codec);
+    ) -> Result<Self, DispatchError> {
+        let zoo = Zoo::new(networks, n_points, prices, codec);
         let wanted = session_target(target);
         let choices = hull(&zoo, &wanted, MAX_PREPARED);
         let alone = choices.iter().copied().find(|choice| !zoo.is_offloaded(*choice));
-        let running = alone.ok_or_else(|| format!("no shipped network takes {n_points} points"))?;
-        let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = machines.link;
+        let running = alone.ok_or(DispatchError::NoNetwork { n_points })?;
+        let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = prices.machines().link;
         let initial = Conditions { up_mbps, down_mbps, rtt_ms, edge_load: 1.0 };
         let dispatcher = Dispatcher::new(wanted, choices.clone(), running, initial, DispatchConfig::default());
-        let (echo, next_echo, reported, woken_for) = (None, FIRST_ECHO, 0.0, None);
-        Ok(Self { zoo, choices, dispatcher, target, echo, next_echo, reported, woken_for })
+        Ok(Self { zoo, choices, dispatcher, target, echo: None, next_echo: FIRST_ECHO, reported: 0.0 })
     }
 
     /// What the edge is to hold ready.
@@ -168,9 +169,9 @@ impl Dispatching {
     }
 
     /// What runs.
-    pub fn running(&self) -> (Rc<Loaded>, Plan) {
+    pub fn running(&self) -> (Arc<Network>, Plan) {
         let placed = &self.zoo.placed[self.dispatcher.running()];
-        (Rc::clone(&placed.network), placed.work.plan().clone())
+        (Arc::clone(&placed.network), placed.work.plan().clone())
     }
 
     /// Takes in which works the edge holds, in the order of [`Dispatching::works`].
@@ -205,43 +206,38 @@ impl Dispatching {
         }
     }
 
-    /// Whether work should wait because an echo is out: while this thread computes, it would be seen late.
-    pub fn is_quiet(&self) -> bool {
-        self.dispatcher.quiet_until().is_some_and(|until| until > Micros(now_micros()))
+    /// Until when work should wait because an echo is out: while the engine's thread computes, it would be seen late.
+    pub fn quiet_until(&self, now: Micros) -> Option<Micros> {
+        self.dispatcher.quiet_until().filter(|until| *until > now)
     }
 
-    /// What is to be done now; sees to it that this is asked again in time.
-    pub fn advance(&mut self, mailbox: &Mailbox<Input>) -> Vec<Wanted> {
-        let now = Micros(now_micros());
+    /// When [`Self::advance`] must be called at the latest.
+    pub fn next_wake(&self) -> Micros {
+        self.dispatcher.next_wake()
+    }
+
+    /// What is to be done now.
+    pub fn advance(&mut self, now: Micros) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for action in self.dispatcher.advance(&self.zoo, now) {
             match action {
                 Action::Probe { bytes, answer_bytes } => {
                     self.next_echo += 1;
                     self.echo = Some((self.next_echo, bytes, answer_bytes));
-                    if let Some(until) = self.dispatcher.quiet_until() {
-                        look_at(until, mailbox);
-                    }
                     wanted.push(Wanted::Echo { id: self.next_echo, bytes, answer_bytes });
                 }
                 Action::Switch(decision) => {
                     let placed = &self.zoo.placed[decision.to];
-                    wanted.push(Wanted::Run(Rc::clone(&placed.network), placed.work.plan().clone()));
+                    wanted.push(Wanted::Run(Arc::clone(&placed.network), placed.work.plan().clone()));
                     self.reported = 0.0;
                 }
             }
-        }
-        let at = self.dispatcher.next_wake();
-        if !self.woken_for.is_some_and(|set| set > now && set <= at) {
-            self.woken_for = Some(at);
-            look_at(at, mailbox);
         }
         wanted
     }
 
     /// What the page is told: after a decision, and now and then; `None` in between.
-    pub fn view(&mut self, running: bool) -> Option<contract::Dispatch> {
-        let now = Micros(now_micros());
+    pub fn view(&mut self, running: bool, now: Micros) -> Option<contract::Dispatch> {
         if running && now.as_millis() - self.reported < REPORT {
             return None;
         }

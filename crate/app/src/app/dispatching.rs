@@ -1,0 +1,193 @@
+//! The dispatcher's place in the application: the zoo is loaded, evidence goes to it, and what it decides is run.
+
+use super::App;
+use crate::dispatch::{Dispatching, Prices, Wanted};
+use crate::effect::{Effect, File, Ticket};
+use crate::network::Network;
+use crate::pricing::{Edge, Pricing};
+use cleave_arch::{LinkCodec, Plan};
+use cleave_contract::{self as contract, Event, Failure, LongWork, Target};
+use cleave_cost::{Machines, Price};
+use cleave_session::{DeviceEvent, LinkStatus, Work};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The list of shipped networks.
+const INDEX: &str = "model/index.json";
+
+/// A shipped network in the list.
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+}
+
+/// Every shipped network, once a dispatcher has wanted them.
+#[derive(Default)]
+pub(super) struct Zoo {
+    /// By place in the list; absent until it is ready on the engine.
+    networks: Vec<Option<Arc<Network>>>,
+    /// It is being loaded.
+    is_loading: bool,
+    /// What a dispatcher is to reach, also while the zoo is on its way.
+    target: Option<Target>,
+}
+
+impl Zoo {
+    fn is_whole(&self) -> bool {
+        !self.networks.is_empty() && self.networks.iter().all(Option::is_some)
+    }
+}
+
+/// Prices for the dispatcher, by the rule that prices everything else, on an unshaped link.
+struct Unshaped<'a> {
+    pricing: &'a Pricing,
+    machines: Arc<Machines>,
+}
+
+impl Prices for Unshaped<'_> {
+    fn price(&self, plan: &Plan, network: &Network) -> Price {
+        self.pricing.predicted(&self.machines, plan, &network.trace, &network.card.task)
+    }
+
+    fn machines(&self) -> &Machines {
+        &self.machines
+    }
+}
+
+impl App {
+    /// Begins to dispatch for a target, or ends it; what runs goes on running.
+    pub(super) fn dispatch(&mut self, target: Option<Target>) {
+        self.zoo.target = target;
+        match target {
+            None => self.end_dispatch(),
+            Some(target) if self.zoo.is_whole() => self.begin_dispatch(target),
+            Some(_) if self.zoo.is_loading => {}
+            Some(_) => {
+                self.zoo.is_loading = true;
+                self.progress(LongWork::LoadZoo, 0, 0);
+                self.effects.push(Effect::Fetch(File::Index, INDEX.into()));
+            }
+        }
+    }
+
+    pub(super) fn index_fetched(&mut self, file: Result<Vec<u8>, String>) {
+        let read = |bytes: Vec<u8>| {
+            serde_json::from_slice::<Vec<Entry>>(&bytes).map_err(|why| format!("{INDEX}: {why}"))
+        };
+        match file.and_then(read) {
+            Ok(entries) => {
+                self.zoo.networks = vec![None; entries.len()];
+                for (place, Entry { name }) in entries.into_iter().enumerate() {
+                    let path = format!("model/{name}.safetensors");
+                    self.effects.push(Effect::Fetch(File::Network(Ticket::Zoo(place)), path));
+                }
+            }
+            Err(why) => self.zoo_failed(why),
+        }
+    }
+
+    pub(super) fn zoo_fetched(&mut self, place: usize, file: Result<Vec<u8>, String>) {
+        match file.and_then(|bytes| Network::parse(bytes).map_err(|why| why.to_string())) {
+            Ok(network) => self.effects.push(Effect::Prepare(Ticket::Zoo(place), Arc::new(network))),
+            Err(why) => self.zoo_failed(why),
+        }
+    }
+
+    pub(super) fn zoo_prepared(&mut self, place: usize, network: Arc<Network>, result: Result<(), String>) {
+        let Some(free) = self.zoo.networks.get_mut(place) else { return };
+        match result {
+            Ok(()) => *free = Some(network),
+            Err(why) => return self.zoo_failed(why),
+        }
+        if self.zoo.is_whole() {
+            self.zoo.is_loading = false;
+            self.progress(LongWork::LoadZoo, 1, 1);
+            // Meanwhile it may no longer be wanted.
+            if let Some(target) = self.zoo.target {
+                self.begin_dispatch(target);
+            }
+        }
+    }
+
+    /// Once: what still comes of this attempt finds no place.
+    fn zoo_failed(&mut self, why: String) {
+        if std::mem::take(&mut self.zoo.is_loading) {
+            self.zoo.networks.clear();
+            self.progress(LongWork::LoadZoo, 1, 1);
+            self.fail(Failure::Zoo, why);
+        }
+    }
+
+    fn begin_dispatch(&mut self, target: Target) {
+        let codec = self.networks.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
+        // The dispatcher measures the link itself.
+        let edge: Edge = self.edge_kind();
+        let machines = self.pricing.machines(contract::Link::UNSHAPED, edge);
+        let prices = Unshaped { pricing: &self.pricing, machines };
+        let zoo: Vec<Arc<Network>> = self.zoo.networks.iter().flatten().cloned().collect();
+        match Dispatching::new(&zoo, self.n_points(), &prices, codec, target) {
+            Ok(dispatching) => {
+                self.prepare_on_edge(dispatching.works());
+                let (network, plan) = dispatching.running();
+                self.dispatching = Some(dispatching);
+                self.tell_dispatch(true);
+                self.switch_to(&network, plan);
+            }
+            Err(why) => self.fail(Failure::Dispatch, why),
+        }
+    }
+
+    /// With the prices of now, if one is at work.
+    pub(super) fn dispatch_again(&mut self) {
+        if let Some(target) = self.zoo.target.filter(|_| self.dispatching.is_some()) {
+            self.begin_dispatch(target);
+        }
+    }
+
+    pub(super) fn end_dispatch(&mut self) {
+        if self.dispatching.is_some() {
+            self.tell_dispatch(false);
+            self.dispatching = None;
+            self.prepare_on_edge(Vec::new());
+        }
+    }
+
+    fn prepare_on_edge(&mut self, works: Vec<Arc<Work>>) {
+        self.offload_event(DeviceEvent::Prepare(works));
+    }
+
+    /// Does what the dispatcher wants now; after every input, because any may be evidence.
+    pub(super) fn dispatch_on(&mut self) {
+        let Some(dispatching) = &mut self.dispatching else { return };
+        if let Some(session) = self.offload.session() {
+            let dispatcher = dispatching.dispatcher();
+            match session.status() {
+                LinkStatus::Deploying { .. } | LinkStatus::Ready { .. } | LinkStatus::Refused { .. } => {
+                    dispatcher.edge_back();
+                }
+                _ => dispatcher.edge_lost(),
+            }
+            dispatcher.observe_under_way(session.under_way());
+            dispatching.ready(|work| session.is_ready_for(work));
+        }
+        for wanted in dispatching.advance(self.now) {
+            match wanted {
+                Wanted::Echo { id, bytes, answer_bytes } => {
+                    self.offload_event(DeviceEvent::Echo { id, bytes, answer_bytes });
+                }
+                Wanted::Run(network, plan) => {
+                    self.tell_dispatch(true);
+                    self.switch_to(&network, plan);
+                }
+            }
+        }
+        self.tell_dispatch(true);
+    }
+
+    fn tell_dispatch(&mut self, running: bool) {
+        let now = self.now;
+        if let Some(view) = self.dispatching.as_mut().and_then(|dispatching| dispatching.view(running, now)) {
+            self.tell(Event::Dispatch(view));
+        }
+    }
+}

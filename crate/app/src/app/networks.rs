@@ -1,0 +1,160 @@
+//! The network that is held and its plan: asked for by name or as a file, read, got ready on the engine, and run with cuts.
+
+use super::App;
+use crate::effect::{Effect, File, Ticket};
+use crate::network::{Named, Network};
+use crate::pricing::Edge;
+use cleave_arch::{ArchError, Architecture, LinkCodec, Plan};
+use cleave_contract::{self as contract, Event, Failure, LongWork};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The network, and those whose frames may still be in flight.
+#[derive(Default)]
+pub(super) struct Networks {
+    pub(super) current: Option<Arc<Network>>,
+    /// Who runs what of it.
+    pub(super) plan: Option<Plan>,
+    earlier: Vec<Arc<Network>>,
+    /// Number of the latest request: an earlier one that ends later is stale.
+    request: u32,
+}
+
+/// Why a plan cannot be used.
+#[derive(Clone, Debug, PartialEq, Error)]
+enum PlanError {
+    #[error("{0}")]
+    Text(#[from] ArchError),
+    #[error("the plan is of another network; this one is `{0}`")]
+    OtherNetwork(Architecture),
+}
+
+impl Networks {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Network>> {
+        self.current.iter().chain(&self.earlier)
+    }
+
+    /// A number for a request, in place of all before.
+    fn next_request(&mut self) -> u32 {
+        self.request += 1;
+        self.request
+    }
+
+    /// Makes this the network; earlier ones stay while frames of theirs may be in flight.
+    fn hold(&mut self, network: Arc<Network>, is_busy: bool) {
+        let before = self.current.replace(Arc::clone(&network));
+        self.earlier.extend(before);
+        self.earlier.retain(|other| is_busy && other.hash != network.hash);
+    }
+}
+
+impl App {
+    pub(super) fn load(&mut self, name: &str) {
+        let number = self.networks.next_request();
+        self.progress(LongWork::LoadNetwork, 0, 0);
+        match Named::parse(name) {
+            Ok(Named::Made(network)) => self.prepare_network(number, Arc::new(*network)),
+            Ok(Named::File(path)) => self.effects.push(Effect::Fetch(File::Network(Ticket::Current(number)), path)),
+            Err(why) => self.not_loaded(why),
+        }
+    }
+
+    /// A network of a file that somebody opened.
+    pub(super) fn open_network(&mut self, name: &str, bytes: Vec<u8>) {
+        let number = self.networks.next_request();
+        match Network::parse(bytes) {
+            Ok(network) => self.prepare_network(number, Arc::new(network)),
+            Err(why) => self.not_loaded(format!("{name}: {why}")),
+        }
+    }
+
+    fn prepare_network(&mut self, number: u32, network: Arc<Network>) {
+        self.effects.push(Effect::Prepare(Ticket::Current(number), network));
+    }
+
+    fn not_loaded(&mut self, why: impl ToString) {
+        self.progress(LongWork::LoadNetwork, 1, 1);
+        self.fail(Failure::Network, why);
+    }
+
+    pub(super) fn network_fetched(&mut self, number: u32, file: Result<Vec<u8>, String>) {
+        if number != self.networks.request {
+            return;
+        }
+        match file.and_then(|bytes| Network::parse(bytes).map_err(|why| why.to_string())) {
+            Ok(network) => self.prepare_network(number, Arc::new(network)),
+            Err(why) => self.not_loaded(why),
+        }
+    }
+
+    pub(super) fn prepared(&mut self, number: u32, network: Arc<Network>, result: Result<(), String>) {
+        if number != self.networks.request {
+            return;
+        }
+        if let Err(why) = result {
+            return self.not_loaded(why);
+        }
+        self.progress(LongWork::LoadNetwork, 1, 1);
+        self.stop();
+        self.end_dispatch();
+        self.tell(Event::Network(network.view()));
+        let is_resized = self.n_points() != network.card.task.n_points;
+        self.use_plan(&network, network.card.plan.clone());
+        self.hold(network);
+        self.tell_prices();
+        if let Some((source, _)) = self.input.take_if(|_| is_resized) {
+            self.take(source);
+        }
+    }
+
+    fn hold(&mut self, network: Arc<Network>) {
+        let is_busy = self.offload.frames_in_flight() > 0;
+        self.networks.hold(network, is_busy);
+    }
+
+    pub(super) fn plan(&mut self, plan: &str, codec: &str) {
+        let Some(network) = self.networks.current.clone() else { return };
+        match read_plan(&network, plan, codec) {
+            Ok(plan) => {
+                self.end_dispatch();
+                self.use_plan(&network, plan);
+                self.tell_prices();
+            }
+            Err(why) => self.fail(Failure::Plan, why),
+        }
+    }
+
+    pub(super) fn use_plan(&mut self, network: &Network, plan: Plan) {
+        let effects = self.offload.work(network.work(plan.clone()), self.now);
+        self.networks.plan = Some(plan);
+        self.perform(effects);
+    }
+
+    /// Another network or placement for the frames to come; a stream goes on.
+    pub(super) fn switch_to(&mut self, network: &Arc<Network>, plan: Plan) {
+        self.tell(Event::Network(contract::Network { plan: plan.to_string(), ..network.view() }));
+        self.hold(Arc::clone(network));
+        self.use_plan(network, plan);
+        self.tell_prices();
+    }
+
+    pub(super) fn edge_kind(&self) -> Edge {
+        if self.offload.is_native() { Edge::Native } else { Edge::InThisTab }
+    }
+
+    pub(super) fn tell_prices(&mut self) {
+        let (Some(network), Some(plan)) = (self.networks.current.clone(), self.networks.plan.clone()) else { return };
+        let (link, edge) = (self.link, self.edge_kind());
+        let prices = self.pricing.prices(link, edge, &network, &plan);
+        self.tell(Event::Prices(prices));
+    }
+}
+
+fn read_plan(network: &Network, plan: &str, codec: &str) -> Result<Plan, PlanError> {
+    let (plan, codec): (Plan, LinkCodec) = (plan.parse()?, codec.parse()?);
+    if plan.architecture() == network.card.plan.architecture() {
+        Ok(plan.with_codec(codec))
+    } else {
+        Err(PlanError::OtherNetwork(network.card.plan.architecture().clone()))
+    }
+}

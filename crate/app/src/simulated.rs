@@ -1,0 +1,142 @@
+//! The edge half in this process: the machine that a native edge runs, behind a link that exists only as two delays. It
+//! computes with the same engine as the device, so it shows what a link costs, not what a faster edge gains.
+
+use cleave_arch::Segment;
+use cleave_arch::array::Array;
+use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Micros, Stopwatch, TokenCheck};
+use cleave_wire::ModelHash;
+use std::collections::{HashMap, VecDeque};
+
+/// Work that the simulated edge asks for.
+#[derive(Clone, Debug)]
+pub struct EdgeJob {
+    /// Connection of the edge that asks.
+    pub connection: u32,
+    /// Weights to run with.
+    pub model: ModelHash,
+    /// Number to answer with.
+    pub job: u64,
+    /// What to run.
+    pub segment: Segment,
+    /// On what.
+    pub input: Vec<Array>,
+}
+
+/// Work of the simulated edge that is done.
+#[derive(Clone, Debug)]
+pub struct EdgeJobDone {
+    /// Connection of the edge that asked.
+    pub connection: u32,
+    /// Its number.
+    pub job: u64,
+    /// Values behind the segment, or why there are none.
+    pub result: Result<Vec<Array>, String>,
+    /// When the engine began and ended.
+    pub span: (Micros, Micros),
+}
+
+/// Messages on their way, in order of their times.
+#[derive(Default)]
+struct Way(VecDeque<(Micros, Vec<u8>)>);
+
+impl Way {
+    fn due(&mut self, now: Micros) -> Option<Vec<u8>> {
+        let is_due = self.0.front().is_some_and(|(at, _)| *at <= now);
+        if is_due { self.0.pop_front().map(|(_, message)| message) } else { None }
+    }
+}
+
+/// The simulated edge and the messages on their way to and from it.
+pub struct SimulatedEdge {
+    session: EdgeSession,
+    to_edge: Way,
+    to_device: Way,
+    models: HashMap<u32, ModelHash>,
+    closed: Option<String>,
+}
+
+impl SimulatedEdge {
+    /// A fresh edge.
+    pub fn open(stopwatch: Stopwatch, now: Micros) -> Self {
+        let mut config = EdgeConfig::new(TokenCheck::open());
+        config.name = "this tab".into();
+        config.threads = 1;
+        config.stopwatch = stopwatch;
+        Self {
+            session: EdgeSession::new(config, now),
+            to_edge: Way::default(),
+            to_device: Way::default(),
+            models: HashMap::new(),
+            closed: None,
+        }
+    }
+
+    /// Takes a message that reaches the edge at `at`.
+    pub fn send(&mut self, at: Micros, bytes: Vec<u8>) {
+        self.to_edge.0.push_back((at, bytes));
+    }
+
+    /// Delivers what is due at the edge and returns the work that this makes.
+    pub fn pump(&mut self, connection: u32, now: Micros) -> Vec<EdgeJob> {
+        let mut jobs = Vec::new();
+        while let Some(bytes) = self.to_edge.due(now) {
+            self.handle(EdgeEvent::Received(bytes), connection, now, &mut jobs);
+        }
+        self.handle(EdgeEvent::Tick, connection, now, &mut jobs);
+        jobs
+    }
+
+    /// The next message that has reached the device.
+    pub fn received(&mut self, now: Micros) -> Option<Vec<u8>> {
+        self.to_device.due(now)
+    }
+
+    /// When the next message arrives on either side.
+    pub fn next_arrival(&self) -> Option<Micros> {
+        [&self.to_edge, &self.to_device].into_iter().filter_map(|way| way.0.front().map(|(at, _)| *at)).min()
+    }
+
+    /// Why the edge has ended the session, once everything it had sent is delivered.
+    pub fn closed(&mut self) -> Option<String> {
+        if self.to_device.0.is_empty() { self.closed.take() } else { None }
+    }
+
+    /// Takes finished work; more may follow.
+    pub fn computed(&mut self, done: EdgeJobDone, now: Micros) -> Vec<EdgeJob> {
+        let EdgeJobDone { connection, job, result, span: (started, finished) } = done;
+        let mut jobs = Vec::new();
+        self.handle(EdgeEvent::Computed { job, result, started, finished }, connection, now, &mut jobs);
+        jobs
+    }
+
+    fn handle(&mut self, event: EdgeEvent, connection: u32, now: Micros, jobs: &mut Vec<EdgeJob>) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for effect in self.session.handle(event, now) {
+                match effect {
+                    EdgeEffect::Send { bytes, at } => self.to_device.0.push_back((at, bytes)),
+                    // The network is here already: device and edge share it.
+                    EdgeEffect::NeedModel { deployment, model, .. } => {
+                        self.models.insert(deployment, model);
+                        events.push(EdgeEvent::ModelReady { deployment });
+                    }
+                    EdgeEffect::StoreModel { model, .. } => events.push(EdgeEvent::ModelStored { model }),
+                    EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
+                        let model = self.models.get(&deployment).copied().unwrap_or(ModelHash([0; 32]));
+                        jobs.push(EdgeJob { connection, model, job, segment, input: tensors });
+                    }
+                    EdgeEffect::DropDeployment { deployment } => {
+                        self.models.remove(&deployment);
+                    }
+                    // It has no engine of its own: the device's table is its table.
+                    EdgeEffect::Measure { id, .. } => {
+                        let why = "the edge half runs in this tab, on the device's engine".into();
+                        events.push(EdgeEvent::Measured { id, result: Err(why) });
+                    }
+                    EdgeEffect::Close { why } => self.closed = Some(why),
+                    EdgeEffect::Cancel { .. } => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The networks that the application holds, ready on the engine in use: one entry for each as long as it is held.
+
+use burn::tensor::Device;
+use cleave_app::network::Network;
+use cleave_model::Gnn;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+
+/// An engine with its networks.
+pub struct Engines {
+    device: Device,
+    ready: Vec<(Weak<Network>, Rc<Gnn>)>,
+}
+
+impl Engines {
+    /// None is ready.
+    pub fn on(device: Device) -> Self {
+        Self { device, ready: Vec::new() }
+    }
+
+    /// The engine.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Gets a network ready; those that nobody holds any more are forgotten.
+    pub fn prepare(&mut self, network: &Arc<Network>) -> Result<(), String> {
+        self.ready.retain(|(held, _)| held.strong_count() > 0);
+        let gnn = load(network, &self.device)?;
+        self.ready.push((Arc::downgrade(network), Rc::new(gnn)));
+        Ok(())
+    }
+
+    /// The network, ready to run.
+    pub fn get(&self, network: &Arc<Network>) -> Option<Rc<Gnn>> {
+        let own = |(held, _): &&(Weak<Network>, Rc<Gnn>)| std::ptr::eq(held.as_ptr(), Arc::as_ptr(network));
+        self.ready.iter().find(own).map(|(_, gnn)| Rc::clone(gnn))
+    }
+
+    /// The same networks on another engine; this one stays if any of them does not go there.
+    pub fn switch(&mut self, device: Device) -> Result<(), String> {
+        let mut other = Self::on(device);
+        for network in self.ready.iter().filter_map(|(held, _)| held.upgrade()) {
+            other.prepare(&network)?;
+        }
+        *self = other;
+        Ok(())
+    }
+}
+
+/// A network on an engine.
+pub fn load(network: &Network, device: &Device) -> Result<Gnn, String> {
+    let card = &network.card;
+    Gnn::new(card.plan.architecture(), &card.task, &network.weights, device).map_err(|why| why.to_string())
+}
