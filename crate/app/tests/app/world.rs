@@ -1,0 +1,323 @@
+//! A shell without IO: a virtual clock, the real CPU backend as the engine, files in memory, and a native edge's machine
+//! behind a link with a delay.
+
+use cleave_app::App;
+use cleave_app::effect::{Effect, Engine, Input, Job, SocketEvent};
+use cleave_app::network::{Named, Network};
+use cleave_arch::Segment;
+use cleave_arch::array::Array;
+use cleave_contract::{Backend, EdgeAddress, Event, Failure, Frame, Intent, Link, Preference};
+use cleave_model::Gnn;
+use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros, TokenCheck, unmeasured};
+use cleave_wire::ModelHash;
+use burn::tensor::Device;
+use futures_util::FutureExt;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The right token of the native edge.
+pub const TOKEN: &str = "right";
+/// One way between device and native edge.
+const DELAY: Micros = Micros(300);
+/// The edge's clock is ahead by this much: a translation that is forgotten cannot hide.
+const EDGE_AHEAD: Micros = Micros(7_000_000_000);
+/// What the engine takes for any piece of work, on either side.
+const WORK: Micros = Micros(1_000);
+
+enum Happening {
+    Input(Input),
+    AtEdge { connection: u32, bytes: Vec<u8> },
+    EdgeComputed { connection: u32, event: EdgeEvent },
+}
+
+/// The native edge.
+struct Edge {
+    session: EdgeSession,
+    connection: u32,
+    plans: HashMap<u32, ModelHash>,
+}
+
+pub struct World {
+    pub app: App,
+    pub now: Micros,
+    /// What the page was told and nobody has taken yet.
+    pub events: VecDeque<Event>,
+    happenings: BTreeMap<(Micros, u64), Happening>,
+    next: u64,
+    ready: HashMap<ModelHash, Arc<Gnn>>,
+    pub files: HashMap<String, Vec<u8>>,
+    edge: Option<Edge>,
+    /// Connecting to a native edge works.
+    pub edge_is_up: bool,
+    /// So long the edge takes to check and keep weights.
+    pub storing: Micros,
+    stored: HashMap<ModelHash, Arc<Gnn>>,
+    /// Fails the engine's next piece of work of the device.
+    pub slowdown: f64,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            app: App::new(unmeasured),
+            now: Micros(50_000),
+            events: VecDeque::new(),
+            happenings: BTreeMap::new(),
+            next: 0,
+            ready: HashMap::new(),
+            files: HashMap::new(),
+            edge: None,
+            edge_is_up: true,
+            storing: Micros(1_000),
+            stored: HashMap::new(),
+            slowdown: 1.0,
+        }
+    }
+
+    /// Started, with a simulated or a native edge.
+    pub fn started(edge: Option<EdgeAddress>) -> Self {
+        let mut world = Self::new();
+        world.start(edge);
+        world
+    }
+
+    pub fn start(&mut self, edge: Option<EdgeAddress>) {
+        let preference = Preference::Only(Backend::Wasm);
+        self.say(Intent::Start { base_url: String::new(), preference, edge, link: Link::UNSHAPED });
+    }
+
+    pub fn native() -> Option<EdgeAddress> {
+        Some(EdgeAddress { url: "ws://edge/ws".into(), token: TOKEN.into() })
+    }
+
+    pub fn say(&mut self, intent: Intent) {
+        self.give(Input::Intent(intent));
+    }
+
+    /// A network by text form and a shape, both there.
+    pub fn hold(&mut self, network: &str) {
+        self.say(Intent::Network(network.into()));
+        self.until(|event| matches!(event, Event::Network(_)).then_some(()));
+        self.say(Intent::Generate { class: 2, seed: 3 });
+        self.until(|event| matches!(event, Event::Cloud(_)).then_some(()));
+    }
+
+    pub fn plan(&mut self, plan: &str) {
+        self.say(Intent::Plan { plan: plan.into(), codec: "f32".into() });
+    }
+
+    /// The first event that is wanted; those before it are gone. Virtual time passes as needed, a minute at most.
+    pub fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let end = self.now + Micros::from_millis(60_000);
+        loop {
+            while let Some(event) = self.events.pop_front() {
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+            assert!(self.now < end && self.step(), "nothing of the kind was told");
+        }
+    }
+
+    pub fn frame(&mut self) -> Frame {
+        self.until(|event| match event {
+            Event::Frame(frame) => Some(frame.clone()),
+            Event::Failed { what, why } => panic!("{what:?}: {why}"),
+            _ => None,
+        })
+    }
+
+    pub fn failure(&mut self) -> (Failure, String) {
+        self.until(|event| match event {
+            Event::Failed { what, why } => Some((what.clone(), why.clone())),
+            _ => None,
+        })
+    }
+
+    /// Lets so much time pass.
+    pub fn run_for(&mut self, time: Micros) {
+        let end = self.now + time;
+        while self.happenings.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// The edge's process dies: its socket closes, and its weights are gone.
+    pub fn kill_edge(&mut self) {
+        self.edge_is_up = false;
+        self.stored.clear();
+        if let Some(edge) = self.edge.take() {
+            let event = SocketEvent::Closed("it went away".into());
+            self.give(Input::Socket { connection: edge.connection, event });
+        }
+    }
+
+    /// Every piece of work from the engine takes longer or shorter from now on; what comes of it does not change.
+    fn took(&self, is_device: bool) -> Micros {
+        if is_device { Micros((WORK.0 as f64 * self.slowdown) as u64) } else { WORK }
+    }
+
+    fn step(&mut self) -> bool {
+        let Some(((at, _), happening)) = self.happenings.pop_first() else { return false };
+        self.now = self.now.max(at);
+        match happening {
+            Happening::Input(input) => self.give(input),
+            Happening::AtEdge { connection, bytes } => self.at_edge(connection, EdgeEvent::Received(bytes)),
+            Happening::EdgeComputed { connection, event } => self.at_edge(connection, event),
+        }
+        true
+    }
+
+    fn later(&mut self, at: Micros, happening: Happening) {
+        self.next += 1;
+        self.happenings.insert((at, self.next), happening);
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.app.handle(input, self.now) {
+                inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Tell(event) => self.events.push_back(event),
+            Effect::Connect { connection, .. } => self.connect(connection),
+            Effect::Disconnect { connection } => {
+                let _gone = self.edge.take_if(|edge| edge.connection == connection);
+            }
+            Effect::Send { connection, at, bytes } => {
+                self.later(at.max(self.now) + DELAY, Happening::AtEdge { connection, bytes });
+            }
+            Effect::Compute(job) => self.compute(job),
+            Effect::Prepare(ticket, network) => {
+                let result = load(&network).map(|gnn| drop(self.ready.insert(network.hash, Arc::new(gnn))));
+                return Some(Input::Prepared(ticket, network, result));
+            }
+            Effect::ChooseEngine(preference) => {
+                let engine = Engine { backend: Backend::Wasm, reason: "as asked".into(), measured: Vec::new() };
+                return Some(Input::Engine(preference, Ok(engine)));
+            }
+            Effect::SlowDown(times) => self.slowdown = times,
+            Effect::Fetch(file, path) => {
+                let bytes = self.files.get(&path).cloned().ok_or_else(|| format!("{path} is missing"));
+                let at = self.now + Micros(100);
+                self.later(at, Happening::Input(Input::Fetched(file, bytes)));
+            }
+            Effect::Probe { id, runs, .. } => {
+                let at = self.now + WORK;
+                let measured = Measured { ms: vec![1.0; runs], bytes: 64 };
+                self.later(at, Happening::Input(Input::Probed(id, Some(measured))));
+            }
+            Effect::Wake { at, .. } => self.later(at.max(self.now), Happening::Input(Input::Tick)),
+        }
+        None
+    }
+
+    // ---- the engine
+
+    fn compute(&mut self, Job { owner, network, segment, input }: Job) {
+        let is_device = matches!(owner, cleave_app::effect::Owner::Device { .. });
+        let result = match self.ready.get(&network.hash) {
+            Some(gnn) => run(gnn, segment, &input),
+            None => Err("it is not ready".into()),
+        };
+        let ended = self.now + self.took(is_device);
+        let done = owner.done(result, (self.now, ended));
+        self.later(ended, Happening::Input(Input::Computed(done)));
+    }
+
+    // ---- the native edge
+
+    fn connect(&mut self, connection: u32) {
+        let event = match self.edge_is_up {
+            true => {
+                let config = EdgeConfig::new(TokenCheck::new(|token| token == TOKEN));
+                let session = EdgeSession::new(config, self.now + EDGE_AHEAD);
+                self.edge = Some(Edge { session, connection, plans: HashMap::new() });
+                SocketEvent::Opened
+            }
+            false => SocketEvent::Closed("nobody answers".into()),
+        };
+        let at = self.now + DELAY;
+        self.later(at, Happening::Input(Input::Socket { connection, event }));
+    }
+
+    fn at_edge(&mut self, of: u32, event: EdgeEvent) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let Some(edge) = self.edge.as_mut().filter(|edge| edge.connection == of) else { return };
+            for effect in edge.session.handle(event, self.now + EDGE_AHEAD) {
+                events.extend(self.edge_effect(of, effect));
+            }
+        }
+    }
+
+    fn edge_effect(&mut self, connection: u32, effect: EdgeEffect) -> Option<EdgeEvent> {
+        match effect {
+            EdgeEffect::Send { bytes, at } => {
+                let at = Micros(at.0.saturating_sub(EDGE_AHEAD.0)).max(self.now) + DELAY;
+                let event = SocketEvent::Received(bytes);
+                self.later(at, Happening::Input(Input::Socket { connection, event }));
+            }
+            EdgeEffect::NeedModel { deployment, model, .. } => {
+                self.edge.as_mut()?.plans.insert(deployment, model);
+                return Some(match self.stored.contains_key(&model) {
+                    true => EdgeEvent::ModelReady { deployment },
+                    false => EdgeEvent::ModelMissing { deployment },
+                });
+            }
+            EdgeEffect::StoreModel { model, bytes } => {
+                let network = Network::parse(bytes).expect("the weights that were sent are a network");
+                assert_eq!(network.hash, model, "weights go by the hash of their file");
+                self.stored.insert(model, Arc::new(load(&network).expect("it loads")));
+                let at = self.now + self.storing;
+                self.later(at, Happening::EdgeComputed { connection, event: EdgeEvent::ModelStored { model } });
+            }
+            EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
+                let model = self.edge.as_ref()?.plans.get(&deployment)?;
+                let result = run(&self.stored[model], Some(segment), &tensors);
+                let (started, finished) = (self.now + EDGE_AHEAD, self.now + EDGE_AHEAD + WORK);
+                let event = EdgeEvent::Computed { job, result, started, finished };
+                let at = self.now + WORK;
+                self.later(at, Happening::EdgeComputed { connection, event });
+            }
+            EdgeEffect::Measure { id, runs, .. } => {
+                let result = Ok(Measured { ms: vec![0.5; runs], bytes: 64 });
+                return Some(EdgeEvent::Measured { id, result });
+            }
+            EdgeEffect::Close { .. } => {
+                let event = SocketEvent::Closed("the edge closed it".into());
+                let at = self.now + DELAY;
+                self.later(at, Happening::Input(Input::Socket { connection, event }));
+            }
+            EdgeEffect::DropDeployment { .. } | EdgeEffect::Cancel { .. } => {}
+        }
+        None
+    }
+}
+
+fn load(network: &Network) -> Result<Gnn, String> {
+    let card = &network.card;
+    let gnn = Gnn::new(card.plan.architecture(), &card.task, &network.weights, &Device::flex());
+    gnn.map_err(|why| why.to_string())
+}
+
+fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
+    let segment = segment.unwrap_or_else(|| gnn.whole());
+    let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
+    let values = gnn.run(&segment, state).download().now_or_never().ok_or("the CPU answers at once")?;
+    values.map_err(|why| why.to_string())
+}
+
+/// A network with random weights as a shipped file.
+pub fn file(text: &str) -> Vec<u8> {
+    match Named::parse(text) {
+        Ok(Named::Made(network)) => network.bytes.to_vec(),
+        other => panic!("{other:?} is no text form"),
+    }
+}
