@@ -26,7 +26,7 @@ pub struct PartitionArgs {
     /// Name of an image network, or its chain
     #[arg(long, default_value = "vgg11")]
     network: String,
-    /// Strategies: output-channel, coedge, iop, iop-exact, mixed [default: all]
+    /// Strategies: output-channel, coedge, iop, iop-exact, mixed (coedge and iop are reconstructions) [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     strategy: Vec<String>,
     #[command(flatten)]

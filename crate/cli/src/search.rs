@@ -93,9 +93,9 @@ struct LimitArgs {
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum StrategyArg {
-    /// GCoDE: uniform draws, filtered by the limits
+    /// After GCoDE: uniform draws, filtered by the limits
     Random,
-    /// HGNAS: functions of the two halves, then operations
+    /// After HGNAS: functions of the two halves, then operations
     Stages,
     /// NSGA-II over accuracy, latency, energy and memory
     #[default]

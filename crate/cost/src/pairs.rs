@@ -144,8 +144,9 @@ impl Accuracy {
         Self::repeated(rows, 1)
     }
 
-    /// What noise leaves in the medians that predictions are held against: the median of the first half of every plan's
-    /// frames as the prediction of that of the others.
+    /// How far the halves of every plan's frames are apart: the median of the first as the prediction of that of the
+    /// others. It overstates the noise in the median of all frames, which predictions are held against: by about two where
+    /// frames err independently, by more where the machine drifts. So it excuses no prediction that misses a bar.
     pub fn of_half_the_frames(rows: &[Row]) -> Self {
         Self::repeated(rows, rows.iter().map(|row| row.runs.len()).min().unwrap_or(0) / 2)
     }

@@ -1,5 +1,6 @@
-//! The textbook execution of DGCNN, as published baselines run it: a matrix of all distances, a feature tensor per edge,
-//! the linear layer on every edge. It answers as [`Gnn::forward`] does and exists to be compared with it.
+//! DGCNN with the textbook's data flow: a matrix of all distances, a feature tensor per edge, the linear layer on every
+//! edge. It answers as [`Gnn::forward`] does and exists to be compared with it. As a baseline of time it is too slow: it
+//! sorts all distances, where published code takes the k least.
 
 use crate::gnn::{EdgeConv, Layer};
 use crate::state::State;

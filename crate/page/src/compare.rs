@@ -96,8 +96,8 @@ fn best(run: &Recorded, read: fn(&Design) -> f64, better: fn(f64, f64) -> f64, s
 /// A strategy as people call it.
 pub fn strategy(strategy: Strategy) -> &'static str {
     match strategy {
-        Strategy::Random => "random (GCoDE)",
-        Strategy::Stages => "stages (HGNAS)",
+        Strategy::Random => "random (after GCoDE)",
+        Strategy::Stages => "stages (after HGNAS)",
         Strategy::Nsga => "NSGA-II",
     }
 }

@@ -1,5 +1,5 @@
-//! IOP's segmentation as pure numbers: a chain of operators, each alone or with its successor, greedily as published and
-//! exactly, and how far the two are apart.
+//! IOP's segmentation as pure numbers: a chain of operators, each alone or with its successor, greedily from the first
+//! operator on (a reconstruction) and exactly, and how far the two are apart.
 
 use cleave_arch::SplitMix64;
 
@@ -20,7 +20,8 @@ impl Chain {
         self.pair.get(at).copied().flatten()
     }
 
-    /// IOP as published: from the first operator on, a pair wherever it is cheaper than its operators alone.
+    /// IOP as reconstructed: from the first operator on, a pair wherever it is cheaper than its operators alone. That
+    /// operators are paired greedily by the benefit is the paper's; in which order, it does not say.
     pub fn greedy(&self) -> Segments {
         let mut segments = Segments::new();
         let mut at = 0;
@@ -60,7 +61,7 @@ impl Chain {
         each.sum()
     }
 
-    /// A chain of random costs: operators from 0.1 to 10, nine of ten neighbours a legal pair, which costs from 0.5 to
+    /// A chain of made-up costs: operators from 0.1 to 10, nine of ten neighbours a legal pair, which costs from 0.5 to
     /// 1.2 of its operators alone.
     pub fn random(rng: &mut SplitMix64, operators: usize) -> Self {
         let mut between = |from: f64, to: f64| from + (to - from) * f64::from(rng.unit_f32());
@@ -71,7 +72,8 @@ impl Chain {
     }
 }
 
-/// How much dearer greedy segments are than the cheapest, over many chains: parts of the cheapest, so 0.1 is 10 %.
+/// How much dearer greedy segments are than the cheapest, over many chains: parts of the cheapest, so 0.1 is 10 %. Over
+/// [`Chain::random`] it says how greedy fares with made-up costs, not with those of networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Gap {
     /// Chains looked at.

@@ -1,11 +1,11 @@
 //! CoEdge (arXiv 2012.03257): the map in strips of rows, one fraction for each worker in all layers, chosen by a linear
 //! program; fully connected layers on one worker, the one for which the whole is best.
 //!
-//! As published: fractions are relaxed to real numbers, energy is minimised under a limit of time, strips are rounded,
-//! and of the workers whose strip is lower than the padding that a neighbour needs the one with the least is dropped and
-//! the rest solved again. Reconstruction: times are lines through the whole and half of a map; each layer takes as long
-//! as its slowest worker with its halos; a limit is kept by the simulated plan, for which the program's own limit is
-//! moved by bisection; limits of memory lower a worker's fraction until it fits or is dropped.
+//! From the paper's abstract and texts about it: fractions are relaxed to real numbers, energy is minimised under a limit
+//! of time, strips are rounded, and of the workers whose strip is lower than the padding that a neighbour needs the one
+//! with the least is dropped and the rest solved again. Reconstruction: times are lines through the whole and half of a
+//! map; each layer takes as long as its slowest worker with its halos; a limit is kept by the simulated plan, for which
+//! the program's own limit is moved by bisection; limits of memory lower a worker's fraction until it fits or is dropped.
 //!
 //! Reconstruction, too: who takes part. A message's set-up time does not shrink with a fraction, so that a relaxed
 //! program cannot save it. Ours has none: it is solved for several sets of workers; its fractions, and those in

@@ -20,7 +20,8 @@ pub fn output_channel(problem: &Problem) -> Result<Plan, PartitionError> {
     fit(problem, "output channels", |shares| Ok(partition(problem, shares, &[])))
 }
 
-/// IOP as published: from the first operator on, a pair wherever it is legal, fits and is cheaper by the closed forms.
+/// IOP as reconstructed: from the first operator on, a pair wherever it is legal, fits and is cheaper by the closed
+/// forms. The abstract says that pairs are chosen greedily by the benefit; that the walk is from left to right is ours.
 ///
 /// # Errors
 /// [`PartitionError::Memory`]: no parts fit.

@@ -17,7 +17,7 @@ pub enum Strategy {
     OutputChannel,
     /// Rows, for the least time.
     CoEdge,
-    /// IOP as published.
+    /// IOP as reconstructed: pairs greedily from left to right.
     Iop,
     /// IOP with the cheapest segments.
     IopExact,

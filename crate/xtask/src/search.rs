@@ -12,7 +12,7 @@ use crate::tools::{self, say};
 
 /// The network that searched ones are held against.
 const BASELINE: &str = "dgcnn10";
-/// Accuracy that a searched network may lose.
+/// Accuracy on the test split that a searched network may lose to stand in the table: the test lets it in.
 const LOSS: f64 = 0.01;
 
 /// How much is measured.
@@ -115,14 +115,15 @@ impl Found {
         self.rows.iter().filter(fits).min_by(|a, b| number(a, "millis").total_cmp(&number(b, "millis")))
     }
 
-    /// (a) to (e) of a rate, with what each gains over (a).
+    /// (a) to (f) of a rate, with what each gains over (a).
     fn table(&self, mbps: f64) -> Vec<Value> {
         let wanted = [
             ("(a) DGCNN on the device", true, &["device"][..]),
             ("(b) DGCNN on the edge", true, &["edge"]),
             ("(c) DGCNN at its best cut", true, &["cut"]),
             ("(d) searched, on the device", false, &["device"]),
-            ("(e) searched, on both", false, &["cut"]),
+            ("(e) searched, then cut", false, &["cut"]),
+            ("(f) searched, on the edge", false, &["edge"]),
         ];
         let Some(base) = self.fastest(mbps, true, &["device"]) else { return Vec::new() };
         let line = |(label, is_baseline, placements): (&str, bool, &[&str])| {
@@ -205,7 +206,7 @@ impl Found {
                 100.0 * number(&row, "less_energy"),
             );
             println!(
-                "{:>46} against DGCNN as textbooks run it: × {:.1}, memory −{:.1} %, energy −{:.1} %",
+                "{:>46} against unfused DGCNN: × {:.1}, memory −{:.1} %, energy −{:.1} %",
                 "",
                 number(&row, "times_faster_than_textbook"),
                 100.0 * number(&row, "less_memory_than_textbook"),
@@ -213,7 +214,7 @@ impl Found {
             );
         }
         println!(
-            "DGCNN as textbooks run it, on the device: {:.0} ms, {:.0} mJ, {:.1} MB",
+            "DGCNN unfused, all distances sorted, on the device: {:.0} ms, {:.0} mJ, {:.1} MB",
             number(&self.textbook, "millis"),
             number(&self.textbook, "energy"),
             number(&self.textbook, "bytes") / 1e6
@@ -274,15 +275,18 @@ mod tests {
             row("small", 0.925, "cut", 1.0),
             row("good", 0.935, "cut", 5.0),
             row("good", 0.935, "device", 8.0),
+            row("small", 0.925, "edge", 1.0),
+            row("good", 0.935, "edge", 4.0),
             row("slow", 0.945, "cut", 20.0),
         ] {
             found.take(figure);
         }
         let table = found.table(40.0);
         let names: Vec<&str> = table.iter().map(|row| word(row, "name")).collect();
-        assert_eq!(names, ["dgcnn10", "dgcnn10", "dgcnn10", "good", "good"]);
+        assert_eq!(names, ["dgcnn10", "dgcnn10", "dgcnn10", "good", "good", "good"]);
         assert_eq!(number(&table[4], "times_faster"), 20.0);
         assert_eq!(number(&table[4], "less_memory"), 0.95);
+        assert_eq!((word(&table[5], "label"), number(&table[5], "times_faster")), ("(f) searched, on the edge", 25.0));
         assert!(found.table(10.0).is_empty());
     }
 

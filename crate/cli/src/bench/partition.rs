@@ -168,8 +168,8 @@ fn to_text(cases: &[Case], runs: &[Run], gap: &Gap) -> String {
     }
     text.push_str(&format!("Run over workers in this process, with links shaped so:\n{}\n\n", spots(runs)));
     text.push_str(&format!(
-        "IOP's greedy segments against the cheapest, {} random chains of {OPERATORS} operators: dearer in {:.1} %, by \
-         {:.2} % in the mean, {:.2} % in the median, {:.1} % at the 90th, {:.1} % at the 99th percentile, {:.1} % at most",
+        "IOP's greedy segments against the cheapest, {} chains of {OPERATORS} operators with made-up costs: dearer in \
+         {:.1} %, by {:.2} % in the mean, {:.2} % in the median, {:.1} % at the 90th, {:.1} % at the 99th percentile, {:.1} % at most",
         gap.chains,
         100.0 * gap.with_gap,
         100.0 * gap.mean,

@@ -1,5 +1,5 @@
 //! Predictions against measured pairs: the sum over the table, by the measures of GCoDE's own test log, before and after
-//! a calibration from ten frames, with the noise that the machine itself has.
+//! a calibration from ten frames, with how far a plan's own frames are apart.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -70,7 +70,7 @@ fn Strategies(told: Told) -> impl IntoView {
         <div class="strategies">
             <p aria-live="polite"><strong>{words}</strong></p>
             {table("Strategies, predicted", "strategy, predicted", body.into_any())}
-            <p class="muted">"Percentages are against CoEdge. " {basis}</p>
+            <p class="muted">"Percentages are against CoEdge. CoEdge and IOP are reconstructions from their abstracts. " {basis}</p>
         </div>
     }
 }
