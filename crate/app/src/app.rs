@@ -5,18 +5,20 @@ mod dispatching;
 mod frames;
 mod measuring;
 mod networks;
+mod searching;
 
 use crate::dispatch::Dispatching;
 use crate::effect::{Done, Effect, Engine, File, Input, SocketEvent, Ticket};
 use crate::input::{self, Source};
 use crate::network::Network;
 use crate::offload::{Offload, OffloadEffect};
-use crate::pricing::Pricing;
+use crate::pricing::{Conditions, EdgeSite, Pricing};
 use cleave_contract::{self as contract, Cloud, EdgeWait, Event, Failure, Intent, LongWork, Preference};
 use cleave_session::{DeviceEffect, DeviceEvent, LinkStatus, Micros, StopReason, Stopwatch};
 use frames::Frames;
 use measuring::Measuring;
 use networks::Networks;
+use searching::{Awaiting, Searching};
 use std::sync::Arc;
 
 /// Seed of the gallery's shapes.
@@ -25,6 +27,7 @@ const GALLERY_SEED: u64 = 1;
 /// The application. What it asks for is collected while an input is handled.
 pub struct App {
     now: Micros,
+    stopwatch: Stopwatch,
     effects: Vec<Effect>,
     engine: Option<Engine>,
     preference: Preference,
@@ -37,6 +40,7 @@ pub struct App {
     link: contract::Link,
     pricing: Pricing,
     measuring: Measuring,
+    searching: Searching,
     zoo: dispatching::Zoo,
     dispatching: Option<Dispatching>,
     /// The wakes that were asked for last: coarse, exact.
@@ -49,6 +53,7 @@ impl App {
     pub fn new(stopwatch: Stopwatch) -> Self {
         Self {
             now: Micros(0),
+            stopwatch,
             effects: Vec::new(),
             engine: None,
             preference: Preference::Auto,
@@ -58,8 +63,9 @@ impl App {
             is_uploading: false,
             frames: Frames::default(),
             link: contract::Link::UNSHAPED,
-            pricing: Pricing::new(),
+            pricing: Pricing::default(),
             measuring: Measuring::default(),
+            searching: Searching::default(),
             zoo: dispatching::Zoo::default(),
             dispatching: None,
             wakes: [None; 2],
@@ -82,6 +88,9 @@ impl App {
             Input::Prepared(Ticket::Current(number), network, result) => self.prepared(number, network, result),
             Input::Prepared(Ticket::Zoo(place), network, result) => self.zoo_prepared(place, network, result),
             Input::Probed(id, measured) => self.probed(id, measured),
+            Input::Derived(purpose, result) => self.derived(purpose, result),
+            Input::Classified(number, result) => self.classified(number, result),
+            Input::Continue => self.search_on(),
             Input::Tick => {}
         }
         self.settle();
@@ -158,6 +167,12 @@ impl App {
             Intent::UseProfile { json } => self.use_profile(&json),
             Intent::Calibrate => self.calibrate(),
             Intent::Power(powers) => self.draw(powers),
+            Intent::Search(wish) => self.with_supernet(Awaiting::Search(wish)),
+            Intent::ResumeSearch { json } => self.resume(&json),
+            Intent::Deploy { plan } => self.with_supernet(Awaiting::Deploy(plan)),
+            Intent::Inspect { plan } => self.inspect(&plan),
+            Intent::Share(wish) => self.share(wish),
+            Intent::OpenShared { text } => self.open_shared(text),
             Intent::Dispatch(target) => self.dispatch(target),
             Intent::Stop => self.stop(),
             _ => {}
@@ -256,7 +271,7 @@ impl App {
             DeviceEffect::Status(status) => self.status(&status),
             DeviceEffect::Measured { id, result } => self.measured(id, result),
             DeviceEffect::Echoed { id, result } => self.echoed(id, result),
-            DeviceEffect::Validation(_) => {}
+            DeviceEffect::Validation(fetched) => self.validation_came(fetched),
             // The offload has handed these on.
             DeviceEffect::Connect { .. } | DeviceEffect::Disconnect { .. } | DeviceEffect::Send { .. } => {}
         }
@@ -285,6 +300,12 @@ impl App {
         if let Some(status) = self.offload.edge_status(status, self.now) {
             self.tell(Event::Edge(status));
         }
+        self.edge_changed();
+    }
+
+    fn conditions(&self) -> Conditions {
+        let edge = if self.offload.is_native() { EdgeSite::Native } else { EdgeSite::InThisTab };
+        Conditions { link: self.link, edge }
     }
 
     // ---- the input
@@ -322,5 +343,6 @@ impl App {
         self.stop_frames();
         self.end_profile();
         self.end_calibration();
+        self.end_search();
     }
 }

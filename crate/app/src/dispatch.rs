@@ -2,9 +2,10 @@
 //! of them the live stream runs.
 
 use crate::network::Network;
+use crate::pricing::Prices;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract as contract;
-use cleave_cost::{EnergyProfile, LinkFigures, Machines, Price, Stages};
+use cleave_cost::{EnergyProfile, LinkFigures, Price, Stages};
 use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
     Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
@@ -19,14 +20,6 @@ const TOLD: usize = 12;
 const REPORT: f64 = 500.0;
 /// First number of an echo, above those of measurements.
 const FIRST_ECHO: u32 = 1 << 30;
-
-/// What placements cost under the conditions of now; the link is unshaped, for the dispatcher measures it.
-pub trait Prices {
-    /// One frame of a plan of this network, by the rule that prices everything else.
-    fn price(&self, plan: &Plan, network: &Network) -> Price;
-    /// The machines that it is priced for.
-    fn machines(&self) -> &Machines;
-}
 
 /// Why there is no dispatcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -69,14 +62,14 @@ struct Zoo {
 
 impl Zoo {
     /// Every network of the input's size on the device, on the edge, and cut anywhere.
-    fn new(networks: &[Arc<Network>], n_points: usize, prices: &impl Prices, codec: LinkCodec) -> Self {
+    fn new(networks: &[Arc<Network>], n_points: usize, prices: &Prices, codec: LinkCodec) -> Self {
         let mut placed = Vec::new();
         for network in networks.iter().filter(|network| network.card.task.n_points == n_points) {
             let n = network.trace.steps.len();
             let cuts = std::iter::once(vec![]).chain((0..=n).map(|at| vec![at]));
             let plans = cuts.filter_map(|cuts| network.card.plan.with_cuts(cuts).ok());
             let place = |plan: Plan| {
-                let price = prices.price(&plan, network);
+                let price = prices.price(&plan, &network.trace, &network.card.task);
                 Placed::new(network, plan, price)
             };
             placed.extend(plans.map(|plan| place(plan.with_codec(codec))));
@@ -141,14 +134,15 @@ pub enum Wanted {
 }
 
 impl Dispatching {
-    /// Begins with the best that needs no edge: what does is chosen as soon as it is ready there.
+    /// Begins with the best that needs no edge: what does is chosen as soon as it is ready there. The prices are those of
+    /// an unshaped link, for the dispatcher measures the link itself.
     ///
     /// # Errors
     /// [`DispatchError::NoNetwork`].
     pub fn new(
         networks: &[Arc<Network>],
         n_points: usize,
-        prices: &impl Prices,
+        prices: &Prices,
         codec: LinkCodec,
         target: contract::Target,
     ) -> Result<Self, DispatchError> {

@@ -1,11 +1,14 @@
 //! What happens to the application, and what its shell is to do: the two sides of [`crate::App::handle`].
 
+use crate::evaluation::Batch;
 use crate::network::Network;
 use crate::simulated::EdgeJobDone;
 use cleave_arch::array::Array;
-use cleave_arch::{Probe, Segment};
+use cleave_arch::{Architecture, Probe, Segment};
 use cleave_contract::{EngineTime, Event, Intent, Preference};
+use cleave_model::{SupernetWeights, Weights};
 use cleave_session::{FrameReport, Measured, Micros};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What has happened.
@@ -29,6 +32,12 @@ pub enum Input {
     Prepared(Ticket, Arc<Network>, Result<(), String>),
     /// The answer to [`Effect::Probe`]; `None`: this engine cannot run it.
     Probed(u32, Option<Measured>),
+    /// The answer to [`Effect::Derive`]: the weights with their statistics.
+    Derived(Purpose, Result<Weights, String>),
+    /// The answer to [`Effect::Classify`]: logits, flat `[n, classes]`.
+    Classified(u32, Result<Vec<f32>, String>),
+    /// The answer to [`Effect::Continue`].
+    Continue,
     /// Something may be due.
     Tick,
 }
@@ -77,6 +86,15 @@ pub enum Ticket {
     Zoo(usize),
 }
 
+/// What an architecture's part of the supernet is wanted for, with the number of the search or the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be evaluated: it stays on the engine for [`Effect::Classify`], until the next one is derived for this.
+    Evaluation(u32),
+    /// To be run.
+    Deployment(u32),
+}
+
 /// What the shell is to do.
 pub enum Effect {
     /// Tell the page.
@@ -121,6 +139,22 @@ pub enum Effect {
         /// How often, after the warm-up.
         runs: usize,
     },
+    /// Take an architecture's part out of the supernet, with statistics of these samples, by
+    /// [`SupernetWeights::network`]; [`Input::Derived`] tells.
+    Derive {
+        /// What for.
+        purpose: Purpose,
+        /// Out of these weights.
+        supernet: Rc<SupernetWeights>,
+        /// Which.
+        architecture: Architecture,
+        /// Samples that statistics are measured on.
+        calibration: Batch,
+    },
+    /// Run these samples through what was derived for evaluation; [`Input::Classified`] tells.
+    Classify(u32, Batch),
+    /// [`Input::Continue`] as soon as what has come in meanwhile is handled.
+    Continue,
     /// [`Input::Tick`] at this moment at the latest.
     Wake {
         /// When.

@@ -10,13 +10,10 @@ pub mod compute;
 pub mod cooperating;
 pub mod engine;
 mod engines;
-pub mod judges;
 pub mod mailbox;
 mod outbox;
 mod partitioning;
 pub mod port;
-mod pricing;
-mod searching;
 pub mod socket;
 pub mod worker;
 

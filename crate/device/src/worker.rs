@@ -10,12 +10,17 @@ use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, look_at, look_exactly_at};
 use crate::port::{self, Page};
 use crate::socket::Socket;
+use burn::tensor::Device;
 use cleave_app::App;
-use cleave_app::effect::{self, Effect, Engine, SocketEvent};
+use cleave_app::effect::{self, Effect, Engine, Purpose, SocketEvent};
+use cleave_app::evaluation::Batch;
 use cleave_arch::Probe;
 use cleave_contract::{Event, Failure, Intent, Preference};
+use cleave_model::Gnn;
 use cleave_session::{Measured, Micros, measure_codec};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 /// What can happen to the worker.
 pub enum Input {
@@ -56,6 +61,8 @@ struct Worker {
     gpu: Option<Gpu>,
     engines: Engines,
     jobs: Jobs,
+    /// The network that is being evaluated.
+    evaluated: Rc<RefCell<Option<Rc<Gnn>>>>,
     sockets: HashMap<u32, (Socket, Outbox<Vec<u8>>)>,
 }
 
@@ -68,6 +75,7 @@ impl Worker {
             gpu: None,
             engines: Engines::on(engine::first_choice().device),
             jobs: Jobs::new(mailbox.clone()),
+            evaluated: Rc::default(),
             sockets: HashMap::new(),
             mailbox,
             page,
@@ -134,6 +142,32 @@ impl Worker {
                     effect::Input::Probed(id, measure(probe, runs, &device).await)
                 });
             }
+            Effect::Derive { purpose, supernet, architecture, calibration } => {
+                let (device, evaluated) = (self.engines.device().clone(), Rc::clone(&self.evaluated));
+                self.later(async move {
+                    let state = calibration.state(&device);
+                    let derived = supernet.network(&architecture, state, &device).await;
+                    let result = derived.map_err(|why| why.to_string()).map(|(gnn, weights)| {
+                        if matches!(purpose, Purpose::Evaluation(_)) {
+                            *evaluated.borrow_mut() = Some(Rc::new(gnn));
+                        }
+                        weights
+                    });
+                    effect::Input::Derived(purpose, result)
+                });
+            }
+            Effect::Classify(number, batch) => {
+                let (device, evaluated) = (self.engines.device().clone(), self.evaluated.borrow().clone());
+                self.later(async move {
+                    // Between two batches the browser delivers what came in meanwhile: a stop.
+                    turn().await;
+                    effect::Input::Classified(number, classify(evaluated, batch, &device).await)
+                });
+            }
+            Effect::Continue => self.later(async {
+                turn().await;
+                effect::Input::Continue
+            }),
             Effect::Wake { at, exactly: true } => look_exactly_at(at, &self.mailbox),
             Effect::Wake { at, exactly: false } => look_at(at, &self.mailbox),
         }
@@ -219,8 +253,15 @@ fn engine_of(choice: &Choice) -> Engine {
     Engine { backend, reason, measured }
 }
 
+/// Logits, flat `[n, classes]`.
+async fn classify(gnn: Option<Rc<Gnn>>, batch: Batch, device: &Device) -> Result<Vec<f32>, String> {
+    let gnn = gnn.ok_or("nothing is being evaluated")?;
+    let logits = gnn.forward(batch.state(device).features).into_data_async().await;
+    logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))
+}
+
 /// Times a probe on an engine of this tab; `None`: nobody runs it here.
-pub async fn measure(probe: Probe, runs: usize, device: &burn::tensor::Device) -> Option<Measured> {
+pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Option<Measured> {
     if let Some(measured) = measure_codec(probe, runs, now_millis).await {
         return measured.ok();
     }

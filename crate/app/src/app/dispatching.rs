@@ -1,13 +1,12 @@
 //! The dispatcher's place in the application: the zoo is loaded, evidence goes to it, and what it decides is run.
 
 use super::App;
-use crate::dispatch::{Dispatching, Prices, Wanted};
+use crate::dispatch::{Dispatching, Wanted};
 use crate::effect::{Effect, File, Ticket};
 use crate::network::Network;
-use crate::pricing::{Edge, Pricing};
+use crate::pricing::Conditions;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract::{self as contract, Event, Failure, LongWork, Target};
-use cleave_cost::{Machines, Price};
 use cleave_session::{DeviceEvent, LinkStatus, Work};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -38,22 +37,6 @@ impl Zoo {
     }
 }
 
-/// Prices for the dispatcher, by the rule that prices everything else, on an unshaped link.
-struct Unshaped<'a> {
-    pricing: &'a Pricing,
-    machines: Arc<Machines>,
-}
-
-impl Prices for Unshaped<'_> {
-    fn price(&self, plan: &Plan, network: &Network) -> Price {
-        self.pricing.predicted(&self.machines, plan, &network.trace, &network.card.task)
-    }
-
-    fn machines(&self) -> &Machines {
-        &self.machines
-    }
-}
-
 impl App {
     /// Begins to dispatch for a target, or ends it; what runs goes on running.
     pub(super) fn dispatch(&mut self, target: Option<Target>) {
@@ -71,9 +54,8 @@ impl App {
     }
 
     pub(super) fn index_fetched(&mut self, file: Result<Vec<u8>, String>) {
-        let read = |bytes: Vec<u8>| {
-            serde_json::from_slice::<Vec<Entry>>(&bytes).map_err(|why| format!("{INDEX}: {why}"))
-        };
+        let read =
+            |bytes: Vec<u8>| serde_json::from_slice::<Vec<Entry>>(&bytes).map_err(|why| format!("{INDEX}: {why}"));
         match file.and_then(read) {
             Ok(entries) => {
                 self.zoo.networks = vec![None; entries.len()];
@@ -121,9 +103,8 @@ impl App {
     fn begin_dispatch(&mut self, target: Target) {
         let codec = self.networks.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
         // The dispatcher measures the link itself.
-        let edge: Edge = self.edge_kind();
-        let machines = self.pricing.machines(contract::Link::UNSHAPED, edge);
-        let prices = Unshaped { pricing: &self.pricing, machines };
+        let unshaped = Conditions { link: contract::Link::UNSHAPED, ..self.conditions() };
+        let prices = self.pricing.under(unshaped);
         let zoo: Vec<Arc<Network>> = self.zoo.networks.iter().flatten().cloned().collect();
         match Dispatching::new(&zoo, self.n_points(), &prices, codec, target) {
             Ok(dispatching) => {

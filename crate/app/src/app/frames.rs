@@ -3,6 +3,7 @@
 use super::App;
 use crate::effect::{Done, Effect, Job, Owner};
 use crate::network::Network;
+use crate::pricing::price_view;
 use crate::report;
 use crate::simulated::{EdgeJob, EdgeJobDone};
 use crate::single::{Next, SingleFrame};
@@ -187,9 +188,10 @@ impl App {
     }
 
     fn tell_frame(&mut self, report: &FrameReport, delta: Option<f32>) {
-        let predicted = self.network_of(report.work.model().hash).map(|network| {
-            let (link, edge) = (self.link, self.edge_kind());
-            self.pricing.of_frame(link, edge, report.work.plan(), &network)
+        let (model, conditions) = (report.work.model().hash, self.conditions());
+        let predicted = self.network_of(model).map(|network| {
+            let of = (&network.trace, &network.card.task);
+            price_view(self.pricing.of_frame(conditions, model, report.work.plan(), of))
         });
         let frame = report::frame(report, delta, self.offload.engines());
         self.tell(Event::Frame(contract::Frame { predicted, ..frame }));

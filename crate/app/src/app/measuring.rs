@@ -3,11 +3,12 @@
 use super::App;
 use crate::calibration::CalibrationRun;
 use crate::effect::{Effect, File, Ticket};
+use crate::pricing::{Predictor, measured_stages};
 use crate::profiling::{Asked, Profiling};
 use cleave_arch::Task;
 use cleave_contract::{self as contract, Backend, Event, Failure, LongWork};
-use cleave_cost::{Profile, Stages, Table};
-use cleave_session::{DeviceEvent, Echo, FrameReport, Lane, Measured, Outcome};
+use cleave_cost::{Profile, Table};
+use cleave_session::{DeviceEvent, Echo, FrameReport, Measured, Outcome};
 
 /// The learned predictor's file.
 pub(super) const PREDICTOR: &str = "model/predictor/gin.safetensors";
@@ -42,7 +43,7 @@ impl Measuring {
 
 impl App {
     pub(super) fn tell_profile(&mut self) {
-        let profile = self.pricing.view();
+        let profile = self.pricing.profile_view();
         self.tell(Event::Profile(profile));
         self.tell_prices();
     }
@@ -53,24 +54,28 @@ impl App {
             File::Network(Ticket::Zoo(place)) => self.zoo_fetched(place, bytes),
             File::Index => self.index_fetched(bytes),
             File::Predictor => self.learn(bytes),
-            File::Supernet => {}
+            File::Supernet => self.supernet_came(bytes),
         }
     }
 
     /// The predictor comes when it comes; until then, and without it, the table predicts.
     fn learn(&mut self, file: Result<Vec<u8>, String>) {
         // A page that ships none predicts by the table.
-        match file.map(|bytes| self.pricing.learn(&bytes)) {
-            Ok(Ok(())) => self.tell_prices(),
+        match file.map(|bytes| Predictor::read(&bytes)) {
+            Ok(Ok(predictor)) => {
+                self.pricing.set_predictor(predictor);
+                self.tell_prices();
+            }
             Ok(Err(why)) => self.fail(Failure::Predictor, why),
             Err(_) => {}
         }
+        self.predictor_is_known();
     }
 
     pub(super) fn use_profile(&mut self, json: &str) {
         match Profile::from_json(json) {
             Ok(profile) => {
-                self.pricing.take(profile);
+                self.pricing.set_profile(profile);
                 self.tell_profile();
             }
             Err(why) => self.fail(Failure::Profile, why),
@@ -78,7 +83,7 @@ impl App {
     }
 
     pub(super) fn draw(&mut self, powers: contract::Powers) {
-        if let Err(why) = self.pricing.draw(powers) {
+        if let Err(why) = self.pricing.set_powers(powers) {
             self.fail(Failure::Power, why);
         }
         self.tell_profile();
@@ -87,7 +92,7 @@ impl App {
     /// Emulates a slower device. A profile goes on: it measures the device as it is.
     pub(super) fn slow_down(&mut self, times: f64) {
         self.end_calibration();
-        if let Err(why) = self.pricing.slow_down(times) {
+        if let Err(why) = self.pricing.set_slowdown(times) {
             return self.fail(Failure::SlowDown, why);
         }
         self.effects.push(Effect::SlowDown(times));
@@ -104,7 +109,8 @@ impl App {
             Some(Backend::WebGpu) => "WebGPU",
             Some(Backend::Wasm) | None => "wasm SIMD, one thread",
         };
-        let edge = self.offload.native_edge().map(|(name, threads)| Table::new(name, format!("CPU, {threads} threads")));
+        let edge =
+            self.offload.native_edge().map(|(name, threads)| Table::new(name, format!("CPU, {threads} threads")));
         let before = Some(self.pricing.profile().clone());
         let device = Table::new("browser", engine);
         self.measuring.profiling = Some(Profiling::new(quick, &task, before, device, edge, self.measuring.asked));
@@ -167,7 +173,7 @@ impl App {
     pub(super) fn end_profile(&mut self) {
         let Some(profiling) = self.measuring.profiling.take() else { return };
         self.reshape(self.link);
-        self.pricing.take(profiling.profile().clone());
+        self.pricing.set_profile(profiling.profile().clone());
         self.progress(LongWork::Profile, 1, 1);
         self.tell_profile();
     }
@@ -201,11 +207,11 @@ impl App {
     }
 
     pub(super) fn calibrated(&mut self, report: &FrameReport) {
-        let machines = self.pricing.machines(self.link, self.edge_kind());
+        let prices = self.pricing.under(self.conditions());
         let (Some(run), Some(network)) = (&mut self.measuring.calibration, &self.networks.current) else { return };
         if report.outcome == Outcome::AsPlanned {
-            let predicted = machines.uncalibrated(report.work.plan(), &network.trace, &network.card.task);
-            let is_new = run.measured(predicted, stages(report));
+            let predicted = prices.machines().uncalibrated(report.work.plan(), &network.trace, &network.card.task);
+            let is_new = run.measured(predicted, measured_stages(report));
             return self.run_calibration(is_new);
         }
         if run.missed() {
@@ -227,11 +233,4 @@ impl App {
         }
         self.tell_profile();
     }
-}
-
-/// Where a frame's time went.
-fn stages(report: &FrameReport) -> Stages {
-    let lane = |lane| report.lane_millis(lane);
-    let (device, up, edge, down) = (lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink));
-    Stages { device, up, edge, down, rest: report.total_millis() - device - up - edge - down }
 }

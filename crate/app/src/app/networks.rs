@@ -3,7 +3,6 @@
 use super::App;
 use crate::effect::{Effect, File, Ticket};
 use crate::network::{Named, Network};
-use crate::pricing::Edge;
 use cleave_arch::{ArchError, Architecture, LinkCodec, Plan};
 use cleave_contract::{self as contract, Event, Failure, LongWork};
 use std::sync::Arc;
@@ -35,7 +34,7 @@ impl Networks {
     }
 
     /// A number for a request, in place of all before.
-    fn next_request(&mut self) -> u32 {
+    pub(super) fn next_request(&mut self) -> u32 {
         self.request += 1;
         self.request
     }
@@ -68,11 +67,11 @@ impl App {
         }
     }
 
-    fn prepare_network(&mut self, number: u32, network: Arc<Network>) {
+    pub(super) fn prepare_network(&mut self, number: u32, network: Arc<Network>) {
         self.effects.push(Effect::Prepare(Ticket::Current(number), network));
     }
 
-    fn not_loaded(&mut self, why: impl ToString) {
+    pub(super) fn not_loaded(&mut self, why: impl ToString) {
         self.progress(LongWork::LoadNetwork, 1, 1);
         self.fail(Failure::Network, why);
     }
@@ -138,14 +137,9 @@ impl App {
         self.tell_prices();
     }
 
-    pub(super) fn edge_kind(&self) -> Edge {
-        if self.offload.is_native() { Edge::Native } else { Edge::InThisTab }
-    }
-
     pub(super) fn tell_prices(&mut self) {
-        let (Some(network), Some(plan)) = (self.networks.current.clone(), self.networks.plan.clone()) else { return };
-        let (link, edge) = (self.link, self.edge_kind());
-        let prices = self.pricing.prices(link, edge, &network, &plan);
+        let (Some(network), Some(plan)) = (&self.networks.current, &self.networks.plan) else { return };
+        let prices = self.pricing.under(self.conditions()).list(plan, &network.trace, &network.card.task);
         self.tell(Event::Prices(prices));
     }
 }

@@ -32,7 +32,13 @@ pub(crate) fn profile() -> Profile {
         complete: true,
         device: Some(table("device", Roofline { gflops: 6.0, gbytes: 4.0, call_ms: 0.01 }, 1)),
         edge: Some(table("edge", Roofline { gflops: 30.0, gbytes: 20.0, call_ms: 0.002 }, 2)),
-        link: Some(LinkFigures { rtt_ms: 0.8, up_mbps: 300.0, down_mbps: 280.0, up_ms_per_mb: 2.0, down_ms_per_mb: 1.5 }),
+        link: Some(LinkFigures {
+            rtt_ms: 0.8,
+            up_mbps: 300.0,
+            down_mbps: 280.0,
+            up_ms_per_mb: 2.0,
+            down_ms_per_mb: 1.5,
+        }),
         ..Profile::default()
     }
 }

@@ -8,8 +8,14 @@ use cleave_session::Micros;
 use std::collections::BTreeSet;
 
 const SMALL: &str = "3 2 1 3 2 1 4,0 6 2 0 6 3 3";
-const OTHERS: [&str; 6] =
-    ["3 2 4,0 6 0", "3 2 1 4,0 6 3 0", "2 3 1 4,0 4 0 0", "3 2 3 2 4,0 5 2 5 0", "3 2 1 3 2 1 4,0 5 2 0 5 3 3", "2 4,5 0"];
+const OTHERS: [&str; 6] = [
+    "3 2 4,0 6 0",
+    "3 2 1 4,0 6 3 0",
+    "2 3 1 4,0 4 0 0",
+    "3 2 3 2 4,0 5 2 5 0",
+    "3 2 1 3 2 1 4,0 5 2 0 5 3 3",
+    "2 4,5 0",
+];
 
 fn cut(plan: &str, at: usize) -> String {
     plan.parse::<Plan>().unwrap().with_cuts(vec![at]).unwrap().to_string()

@@ -5,4 +5,5 @@
 mod dispatch;
 mod frames;
 mod measuring;
+mod searching;
 mod world;

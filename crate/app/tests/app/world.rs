@@ -1,6 +1,7 @@
 //! A shell without IO: a virtual clock, the real CPU backend as the engine, files in memory, and a native edge's machine
 //! behind a link with a delay.
 
+use burn::tensor::Device;
 use cleave_app::App;
 use cleave_app::effect::{Effect, Engine, Input, Job, SocketEvent};
 use cleave_app::network::{Named, Network};
@@ -10,7 +11,6 @@ use cleave_contract::{Backend, EdgeAddress, Event, Failure, Frame, Intent, Link,
 use cleave_model::Gnn;
 use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros, TokenCheck, unmeasured};
 use cleave_wire::ModelHash;
-use burn::tensor::Device;
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -52,7 +52,9 @@ pub struct World {
     /// So long the edge takes to check and keep weights.
     pub storing: Micros,
     stored: HashMap<ModelHash, Arc<Gnn>>,
-    /// Fails the engine's next piece of work of the device.
+    /// The network that is being evaluated.
+    evaluated: Option<Gnn>,
+    /// How many times as long the device's work takes.
     pub slowdown: f64,
 }
 
@@ -70,6 +72,7 @@ impl World {
             edge_is_up: true,
             storing: Micros(1_000),
             stored: HashMap::new(),
+            evaluated: None,
             slowdown: 1.0,
         }
     }
@@ -153,7 +156,6 @@ impl World {
         }
     }
 
-    /// Every piece of work from the engine takes longer or shorter from now on; what comes of it does not change.
     fn took(&self, is_device: bool) -> Micros {
         if is_device { Micros((WORK.0 as f64 * self.slowdown) as u64) } else { WORK }
     }
@@ -213,6 +215,25 @@ impl World {
                 let measured = Measured { ms: vec![1.0; runs], bytes: 64 };
                 self.later(at, Happening::Input(Input::Probed(id, Some(measured))));
             }
+            Effect::Derive { purpose, supernet, architecture, calibration } => {
+                let device = Device::flex();
+                let derived = supernet.network(&architecture, calibration.state(&device), &device).now_or_never();
+                let result = derived.ok_or("the CPU answers at once".to_owned()).and_then(|derived| {
+                    let (gnn, weights) = derived.map_err(|why| why.to_string())?;
+                    self.evaluated = Some(gnn);
+                    Ok(weights)
+                });
+                let at = self.now + WORK;
+                self.later(at, Happening::Input(Input::Derived(purpose, result)));
+            }
+            Effect::Classify(number, batch) => {
+                let gnn = self.evaluated.as_ref().expect("something is being evaluated");
+                let logits = gnn.forward(batch.state(&Device::flex()).features).into_data();
+                let result = logits.try_into_vec::<f32>().map_err(|why| format!("{why:?}"));
+                let at = self.now + WORK;
+                self.later(at, Happening::Input(Input::Classified(number, result)));
+            }
+            Effect::Continue => self.later(self.now + Micros(1), Happening::Input(Input::Continue)),
             Effect::Wake { at, .. } => self.later(at.max(self.now), Happening::Input(Input::Tick)),
         }
         None
