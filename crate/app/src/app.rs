@@ -8,12 +8,11 @@ mod networks;
 mod searching;
 
 use crate::dispatch::Dispatching;
-use crate::effect::{Done, Effect, Engine, File, Input, SocketEvent, Ticket};
+use crate::effect::{Effect, Engine, File, Input, SocketEvent, Ticket};
 use crate::input::{self, Source};
-use crate::network::Network;
 use crate::offload::{Offload, OffloadEffect};
 use crate::pricing::{Conditions, EdgeSite, Pricing};
-use cleave_contract::{self as contract, Cloud, EdgeWait, Event, Failure, Intent, LongWork, Preference};
+use cleave_contract::{self as contract, Cloud, Event, Failure, Intent, LongWork, Preference};
 use cleave_session::{DeviceEffect, DeviceEvent, LinkStatus, Micros, StopReason, Stopwatch};
 use frames::Frames;
 use measuring::Measuring;

@@ -8,7 +8,7 @@ use crate::profiling::{Asked, Profiling};
 use cleave_arch::Task;
 use cleave_contract::{self as contract, Backend, Event, Failure, LongWork};
 use cleave_cost::{Profile, Table};
-use cleave_session::{DeviceEvent, Echo, FrameReport, Measured, Outcome};
+use cleave_session::{Echo, FrameReport, Measured, Outcome};
 
 /// The learned predictor's file.
 pub(super) const PREDICTOR: &str = "model/predictor/gin.safetensors";
@@ -61,7 +61,7 @@ impl App {
     /// The predictor comes when it comes; until then, and without it, the table predicts.
     fn learn(&mut self, file: Result<Vec<u8>, String>) {
         // A page that ships none predicts by the table.
-        match file.map(|bytes| Predictor::read(&bytes)) {
+        match file.map(|bytes| Predictor::from_safetensors(&bytes)) {
             Ok(Ok(predictor)) => {
                 self.pricing.set_predictor(predictor);
                 self.tell_prices();
