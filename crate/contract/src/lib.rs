@@ -3,11 +3,13 @@
 #![allow(missing_docs)] // the names of a message's fields are their documentation
 
 mod cooperation;
+mod figures;
 mod partition;
 
 pub use cooperation::{
     Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Score, Whole, WorkerState,
 };
+pub use figures::{Baseline, Binding, Limit, PriceBasis};
 pub use partition::{
     MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
     WorkerActivity, WorkerSpan,
@@ -357,8 +359,10 @@ impl Price {
 pub struct Prices {
     /// The architecture that they are of.
     pub architecture: String,
-    /// What they rest on: a profile, or a rule of thumb.
-    pub source: String,
+    /// What they rest on.
+    pub basis: PriceBasis,
+    /// How many times slower the device is emulated; 1: it is as it is.
+    pub slowdown: f64,
     /// The plan in use.
     pub plan: Price,
     /// Everything on the device.
@@ -438,8 +442,8 @@ pub struct Search {
     pub slowdown: f64,
     /// What they are held against, under the same conditions: DGCNN on the device, on the edge and at its best cut.
     pub references: Vec<Reference>,
-    /// The limit that keeps every candidate out, in words.
-    pub binding: Option<String>,
+    /// The limit that keeps every candidate out.
+    pub binding: Option<Binding>,
     /// All of it, about once a second: what goes on after a reload.
     pub state: Option<String>,
 }
@@ -460,8 +464,8 @@ pub struct Design {
 /// A known network with a mapping beside which designs are shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// "DGCNN on the device".
-    pub name: String,
+    /// Where it runs.
+    pub baseline: Baseline,
     /// Its accuracy is that of its card, on ModelNet10; negative where none is known.
     pub design: Design,
 }

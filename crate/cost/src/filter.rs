@@ -1,24 +1,26 @@
 //! The table's sum fast enough to reject candidates by the hundred thousand a second: one pass over the operations, no
-//! trace, nothing allocated. The same figure as [`Machines::uncalibrated`]'s, which a test holds it to.
+//! trace, nothing allocated. The stages are kept apart, because a calibration corrects each in its own way: the figure is
+//! that of [`Machines::price`], which a test holds it to.
 
 use crate::lut::Size;
-use crate::price::Machines;
+use crate::price::{Machines, Raw};
 use cleave_arch::{Op, Plan, Slot, Task, Tier};
 
 /// Most operations that the pass keeps widths of; longer networks take the slow way.
 const MOST: usize = 64;
 
 impl Machines {
-    /// Latency of a plan by the tables and the link, milliseconds, uncorrected.
+    /// Latency of a plan by the tables and the link, milliseconds, calibrated.
     pub fn latency_ms(&self, plan: &Plan, task: &Task) -> f64 {
         let ops = plan.architecture().ops();
         if ops.len() >= MOST || ops.contains(&Op::Join) {
-            return self.uncalibrated(plan, &plan.architecture().trace(task), task).total();
+            let stages = self.uncalibrated(plan, &plan.architecture().trace(task), task);
+            return self.calibration.apply(stages).total();
         }
         let dead = dead(ops);
         let (mut rows, mut widths) = (task.n_points, [0usize; MOST + 1]);
         widths[0] = task.in_channels;
-        let (mut total, mut tier) = (0.0, Tier::Device);
+        let (mut raw, mut tier) = (Raw::default(), Tier::Device);
         let (mut cuts, crossings) = (plan.cuts().iter().peekable(), plan.crossings());
         // Values that came into the segment.
         let mut entered = task.n_points * task.in_channels;
@@ -27,17 +29,17 @@ impl Machines {
                 if crossings.contains(&at) {
                     let values = self.live_values(plan, at, rows, &widths, task);
                     if at > 0 {
-                        total += self.lut(tier).move_ms((entered + values.all) / 2);
+                        *raw.compute(tier) += self.lut(tier).move_ms((entered + values.all) / 2);
                     }
                     entered = values.all;
-                    total += self.transfer_ms(tier.other(), plan.codec(), values.all, values.bytes);
+                    self.cross(tier.other(), plan.codec(), values.all, values.bytes, &mut raw);
                 }
                 tier = tier.other();
             }
             let Some(op) = ops.get(at) else { break };
             let c = widths[at];
             if dead >> at & 1 == 0 {
-                total += self.lut(tier).op_ms(*op, Size { rows, channels: c, k: task.k });
+                *raw.compute(tier) += self.lut(tier).op_ms(*op, Size { rows, channels: c, k: task.k });
             }
             widths[at + 1] = match *op {
                 Op::Combine { channels } | Op::EdgeConv { channels } => channels,
@@ -49,12 +51,12 @@ impl Machines {
                 rows = 1;
             }
         }
-        total += self.lut(tier).classifier_ms(widths[ops.len()]);
-        total += self.lut(tier).move_ms((entered + task.n_classes) / 2);
+        let lut = self.lut(tier);
+        *raw.compute(tier) += lut.classifier_ms(widths[ops.len()]) + lut.move_ms((entered + task.n_classes) / 2);
         if tier == Tier::Edge {
-            total += self.transfer_ms(Tier::Device, Default::default(), task.n_classes, 4 * task.n_classes);
+            self.cross(Tier::Device, Default::default(), task.n_classes, 4 * task.n_classes, &mut raw);
         }
-        total
+        self.calibration.apply(raw.stages).total()
     }
 
     fn live_values(&self, plan: &Plan, at: usize, rows: usize, widths: &[usize], task: &Task) -> Values {
@@ -100,21 +102,45 @@ fn dead(ops: &[Op]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration::Calibration;
     use crate::profile::Profile;
-    use cleave_arch::{Architecture, Codec, LinkCodec, SplitMix64, space};
+    use cleave_arch::{Architecture, LinkCodec, SplitMix64, space};
+
+    /// Machines of every kind that the price knows: as they are, calibrated either way, on one thread, slowed.
+    fn machines() -> Vec<Machines> {
+        let plain = Machines::new(&Profile::default());
+        let calibration =
+            Calibration { device: 0.5, edge: 2.0, up_ms: 0.7, down_ms: -0.2, rest_ms: 0.3, frames: 10 };
+        let calibrated = Machines { calibration, ..plain.clone() };
+        // A message that is corrected by more than it takes takes nothing.
+        let free = Calibration { device: 3.0, edge: 0.4, up_ms: -50.0, down_ms: -50.0, rest_ms: -50.0, frames: 10 };
+        let slowed = Machines { device: calibrated.device.clone().slowed(3.0), one_thread: true, ..calibrated.clone() };
+        vec![calibrated, Machines { calibration: free, ..plain.clone() }, slowed, plain]
+    }
 
     #[test]
-    fn the_fast_way_and_the_slow_one_agree() {
-        let (machines, task) = (Machines::new(&Profile::default()), Task::modelnet10());
+    fn the_fast_sum_is_the_full_price() {
+        let task = Task::modelnet10();
         let mut rng = SplitMix64::new(6);
-        for i in 0..3_000 {
-            let plan = space::draw(&mut rng).with_codec(LinkCodec::ALL[i % 6]);
-            let slow = machines.uncalibrated(&plan, &plan.architecture().trace(&task), &task).total();
-            let fast = machines.latency_ms(&plan, &task);
-            assert!((fast - slow).abs() <= 1e-9 * slow, "{plan}: {fast} for {slow}");
+        for machines in machines() {
+            for i in 0..3_000 {
+                let plan = space::draw(&mut rng).with_codec(LinkCodec::ALL[i % 6]);
+                let slow = machines.price(&plan, &plan.architecture().trace(&task), &task).latency_ms();
+                let fast = machines.latency_ms(&plan, &task);
+                assert!((fast - slow).abs() <= 1e-9 * slow, "{plan}: {fast} for {slow}");
+            }
+            let dgcnn = Plan::whole(Architecture::dgcnn(), Tier::Edge).with_codec("i8".parse().unwrap());
+            let slow = machines.price(&dgcnn, &dgcnn.architecture().trace(&task), &task).latency_ms();
+            assert!((machines.latency_ms(&dgcnn, &task) - slow).abs() <= 1e-9 * slow);
         }
-        let dgcnn = Plan::whole(Architecture::dgcnn(), Tier::Edge).with_codec("i8".parse().unwrap());
-        assert!(machines.latency_ms(&dgcnn, &task) > 1.0);
-        assert_eq!(Codec::default(), Codec::F32);
+    }
+
+    #[test]
+    fn a_tier_that_is_twice_as_fast_as_its_table_counts_as_such() {
+        let plain = Machines::new(&Profile::default());
+        let mut calibrated = plain.clone();
+        calibrated.calibration.device = 0.5;
+        let (plan, task): (Plan, _) = ("3 2 1 4,0 6 3 0".parse().unwrap(), Task::modelnet10());
+        assert!((calibrated.latency_ms(&plan, &task) - 0.5 * plain.latency_ms(&plan, &task)).abs() < 1e-9);
     }
 }

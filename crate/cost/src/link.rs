@@ -4,7 +4,6 @@
 //! first and the last arrival is their bytes over the rate: no clock offset and no round trip is in it (packet-train
 //! dispersion; Dovrolis et al., INFOCOM 2001). The round trip is the shortest of single empty echoes, as in NTP.
 
-use crate::stats::rounded;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a link.
@@ -32,17 +31,6 @@ impl Default for LinkFigures {
 }
 
 impl LinkFigures {
-    /// As short as a table keeps its rows.
-    pub(crate) fn rounded(self) -> Self {
-        Self {
-            rtt_ms: rounded(self.rtt_ms),
-            up_mbps: rounded(self.up_mbps),
-            down_mbps: rounded(self.down_mbps),
-            up_ms_per_mb: rounded(self.up_ms_per_mb),
-            down_ms_per_mb: rounded(self.down_ms_per_mb),
-        }
-    }
-
     /// From handing a message of so many bytes over until the edge has all of it, milliseconds.
     pub fn up_ms(&self, bytes: usize) -> f64 {
         self.rtt_ms / 2.0 + wire_ms(bytes, self.up_mbps) + bytes as f64 * self.up_ms_per_mb / 1e6

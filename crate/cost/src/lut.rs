@@ -346,9 +346,8 @@ mod tests {
         table
     }
 
-    /// As near as five digits of a row allow.
     fn near(found: f64, expected: f64) {
-        assert!((found - expected).abs() < 1e-4 * expected.abs(), "{found} instead of {expected}");
+        assert!((found - expected).abs() < 1e-9 * expected.abs(), "{found} instead of {expected}");
     }
 
     const SIZE: Size = Size { rows: 1024, channels: 32, k: 20 };

@@ -39,6 +39,8 @@ pub struct Price {
     pub stages: Stages,
     /// Milliseconds by which the latency may be off, two standard deviations.
     pub uncertainty_ms: f64,
+    /// Milliseconds for which the busier tier's thread is taken by a frame, codecs included.
+    pub busy_ms: f64,
     /// Frames a second with enough of them in flight: 1 / slowest stage.
     pub frames_per_second: f64,
     /// Bytes of its messages to the edge.
@@ -57,18 +59,6 @@ impl Price {
     /// Latency of one frame, milliseconds.
     pub fn latency_ms(&self) -> f64 {
         self.stages.total()
-    }
-
-    /// The same price with another latency, as a learned predictor gives it: the link takes what its bytes take, and
-    /// computing and the rest change alike, but never below a tenth.
-    pub fn with_latency(self, latency_ms: f64) -> Self {
-        let link = self.stages.up + self.stages.down;
-        let computing = self.stages.total() - link;
-        let factor = if computing > 0.0 { ((latency_ms - link) / computing).max(0.1) } else { 1.0 };
-        let Stages { device, edge, rest, .. } = self.stages;
-        let stages = Stages { device: factor * device, edge: factor * edge, rest: factor * rest, ..self.stages };
-        let uncertainty_ms = self.uncertainty_ms * stages.total() / self.stages.total().max(1e-9);
-        Self { stages, uncertainty_ms, ..self }
     }
 }
 
@@ -107,15 +97,40 @@ impl Machines {
         let mut raw = Raw::default();
         self.walk(plan, trace, task, &mut raw);
         let stages = self.calibration.apply(raw.stages);
-        Price {
+        let price = Price {
             stages,
-            uncertainty_ms: 2.0 * stages.total() * (MODEL_ERROR.powi(2) + self.noise.powi(2)).sqrt(),
-            frames_per_second: 1e3 / self.slowest_ms(stages, &raw).max(1e-6),
+            busy_ms: self.busy_ms(stages, &raw),
             bytes_up: raw.bytes_up,
             bytes_down: raw.bytes_down,
             device_peak_bytes: peak_bytes(plan, trace, Tier::Device),
             edge_peak_bytes: peak_bytes(plan, trace, Tier::Edge),
+            uncertainty_ms: 0.0,
+            frames_per_second: 0.0,
+            energy_mj: 0.0,
+        };
+        self.derived(price)
+    }
+
+    /// The same price with another latency, as a learned predictor gives it: the link takes what its bytes take, and
+    /// computing and the rest change alike, but never below a tenth. Energy, throughput and uncertainty follow, so that
+    /// limits of all of them are of one model.
+    pub fn with_latency(&self, price: Price, latency_ms: f64) -> Price {
+        let Stages { device, up, edge, down, rest } = price.stages;
+        let (link, computing) = (up + down, device + edge + rest);
+        let factor = if computing > 0.0 { ((latency_ms - link) / computing).max(0.1) } else { 1.0 };
+        let stages = Stages { device: factor * device, edge: factor * edge, rest: factor * rest, ..price.stages };
+        self.derived(Price { stages, busy_ms: factor * price.busy_ms, ..price })
+    }
+
+    /// With what follows from the stages.
+    fn derived(&self, price: Price) -> Price {
+        let Price { stages, busy_ms, bytes_up, bytes_down, .. } = price;
+        let wire = wire_ms(bytes_up, self.link.up_mbps).max(wire_ms(bytes_down, self.link.down_mbps));
+        Price {
+            uncertainty_ms: 2.0 * stages.total() * (MODEL_ERROR.powi(2) + self.noise.powi(2)).sqrt(),
+            frames_per_second: 1e3 / busy_ms.max(wire).max(1e-6),
             energy_mj: self.energy.frame_mj(stages.device, stages.up + stages.down, stages.edge),
+            ..price
         }
     }
 
@@ -126,11 +141,16 @@ impl Machines {
         raw.stages
     }
 
-    /// Milliseconds of every operation on the tier that runs it, then of the classifier; 0 for what is skipped.
+    /// Milliseconds of every operation on the tier that runs it, then of the classifier, calibrated; 0 for what is skipped.
     pub fn op_times(&self, plan: &Plan, trace: &Trace, task: &Task) -> Vec<f64> {
-        let ops = (0..trace.steps.len()).map(|at| self.op_ms(plan.tier_of(at), trace, at, task));
-        let classifier = self.lut(plan.tier_of_classifier()).classifier_ms(trace.classifier.input);
-        ops.chain([classifier]).collect()
+        let factor = |tier| match tier {
+            Tier::Device => self.calibration.device,
+            Tier::Edge => self.calibration.edge,
+        };
+        let op = |at| factor(plan.tier_of(at)) * self.op_ms(plan.tier_of(at), trace, at, task);
+        let tier = plan.tier_of_classifier();
+        let classifier = factor(tier) * self.lut(tier).classifier_ms(trace.classifier.input);
+        (0..trace.steps.len()).map(op).chain([classifier]).collect()
     }
 
     /// Milliseconds of one operation on a tier; 0 if it is skipped.
@@ -170,17 +190,13 @@ impl Machines {
     /// Milliseconds that a crossing before operation `at` takes, codecs included.
     pub(crate) fn crossing_ms(&self, plan: &Plan, trace: &Trace, at: usize, towards: Tier) -> f64 {
         let values = trace.live_before(at).iter().map(|live| live.rows * live.cols).sum();
-        self.transfer_ms(towards, plan.codec(), values, trace.cut_bytes(at, plan.codec().codec))
-    }
-
-    /// Milliseconds of a crossing of so many values and bytes.
-    pub(crate) fn transfer_ms(&self, towards: Tier, codec: LinkCodec, values: usize, bytes: usize) -> f64 {
         let mut raw = Raw::default();
-        self.cross(towards, codec, values, bytes, &mut raw);
+        self.cross(towards, plan.codec(), values, trace.cut_bytes(at, plan.codec().codec), &mut raw);
         raw.stages.total()
     }
 
-    fn cross(&self, towards: Tier, codec: LinkCodec, values: usize, bytes: usize, raw: &mut Raw) {
+    /// Adds a crossing of so many values and bytes.
+    pub(crate) fn cross(&self, towards: Tier, codec: LinkCodec, values: usize, bytes: usize, raw: &mut Raw) {
         let bytes = (bytes as f64 * self.lut(towards.other()).compression(codec)) as usize + FRAME_BYTES;
         let (encode, decode) =
             (self.lut(towards.other()).encode_ms(codec, values), self.lut(towards).decode_ms(codec, values));
@@ -199,18 +215,18 @@ impl Machines {
         }
     }
 
-    fn slowest_ms(&self, stages: Stages, raw: &Raw) -> f64 {
+    fn busy_ms(&self, stages: Stages, raw: &Raw) -> f64 {
         let (device, edge) = (stages.device + raw.device_codec, stages.edge + raw.edge_codec);
         // What a slowed device waits its thread is free for the edge.
         let shared = stages.device / self.device.slowdown() + raw.device_codec + edge;
-        let busy = device.max(if self.one_thread { shared } else { edge });
-        busy.max(wire_ms(raw.bytes_up, self.link.up_mbps)).max(wire_ms(raw.bytes_down, self.link.down_mbps))
+        device.max(if self.one_thread { shared } else { edge })
     }
 }
 
+/// What a walk over a plan adds up, uncalibrated.
 #[derive(Default)]
-struct Raw {
-    stages: Stages,
+pub(crate) struct Raw {
+    pub(crate) stages: Stages,
     bytes_up: usize,
     bytes_down: usize,
     device_codec: f64,
@@ -218,7 +234,7 @@ struct Raw {
 }
 
 impl Raw {
-    fn compute(&mut self, tier: Tier) -> &mut f64 {
+    pub(crate) fn compute(&mut self, tier: Tier) -> &mut f64 {
         match tier {
             Tier::Device => &mut self.stages.device,
             Tier::Edge => &mut self.stages.edge,
@@ -274,11 +290,17 @@ mod tests {
 
     #[test]
     fn another_latency_leaves_the_link_as_it_is() {
-        let price = price(&machines(), "3 2 5 1 4,0 6 0 3 0");
-        let slower = price.with_latency(price.latency_ms() + 5.0);
+        let (machines, price) = (machines(), price(&machines(), "3 2 5 1 4,0 6 0 3 0"));
+        let slower = machines.with_latency(price, price.latency_ms() + 5.0);
         assert!((slower.latency_ms() - price.latency_ms() - 5.0).abs() < 1e-9);
         assert_eq!((slower.stages.up, slower.stages.down), (price.stages.up, price.stages.down));
-        assert!(price.with_latency(0.0).stages.device > 0.0);
+        assert!(machines.with_latency(price, 0.0).stages.device > 0.0);
+        let Stages { device, up, edge, down, .. } = slower.stages;
+        assert_eq!(slower.energy_mj, machines.energy.frame_mj(device, up + down, edge), "energy is of the same model");
+        assert!(slower.energy_mj > price.energy_mj && slower.uncertainty_ms > price.uncertainty_ms);
+        assert!(slower.frames_per_second <= price.frames_per_second);
+        let same = machines.with_latency(price, price.latency_ms());
+        assert!((same.energy_mj / price.energy_mj - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -291,5 +313,6 @@ mod tests {
         assert!(ops < device && ops > 0.9 * device, "{ops} of {device}");
         machines.calibration.device = 2.0;
         assert!((machines.price(&plan, &trace, &task).stages.device - 2.0 * device).abs() < 1e-9);
+        assert!((machines.op_times(&plan, &trace, &task).iter().sum::<f64>() - 2.0 * ops).abs() < 1e-9);
     }
 }

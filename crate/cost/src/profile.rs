@@ -4,7 +4,6 @@
 use crate::calibration::Calibration;
 use crate::energy::EnergyProfile;
 use crate::link::LinkFigures;
-use crate::stats::rounded;
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -99,17 +98,7 @@ impl Profile {
             Some(found) => return Err(ProfileError::Version { found }),
             None => return Err(ProfileError::Damaged { why: "it has no version".into() }),
         }
-        let profile: Self = serde_json::from_value(value).map_err(damaged)?;
-        Ok(profile.checked()?.rounded())
-    }
-
-    /// With every measurement as short as a table keeps it: older files have more digits.
-    fn rounded(mut self) -> Self {
-        for row in [&mut self.device, &mut self.edge].into_iter().flatten().flat_map(|table| &mut table.rows) {
-            (row.ms, row.half_width) = (rounded(row.ms), rounded(row.half_width));
-        }
-        self.link = self.link.map(LinkFigures::rounded);
-        self
+        serde_json::from_value::<Self>(value).map_err(damaged)?.checked()
     }
 
     /// The profile as a file: one row per line.
@@ -166,6 +155,21 @@ mod tests {
         let written = profile().to_json();
         assert_eq!(Profile::from_json(&written).unwrap(), profile());
         assert_eq!(Profile::from_json(&written).unwrap().n_rows(), 2);
+    }
+
+    /// Two machines that share a profile predict the same: every figure is read to the last bit.
+    #[test]
+    fn a_measurement_is_read_to_the_last_bit() {
+        let mut rng = cleave_arch::SplitMix64::new(1);
+        let mut table = Table::new("browser", "wasm");
+        for values in 1..500 {
+            let ms = f64::from_bits(0x3f00_0000_0000_0000 | rng.next_u64() >> 9);
+            let estimate = Estimate { ms, half_width: ms / 3.0, kept: 5 };
+            table.put(format!("encode f32 {values}").parse().unwrap(), estimate, 1);
+        }
+        let link = LinkFigures { rtt_ms: 0.1 + 0.2, up_mbps: 100.0 / 3.0, ..LinkFigures::default() };
+        let profile = Profile { device: Some(table), link: Some(link), ..Profile::default() };
+        assert_eq!(Profile::from_json(&profile.to_json()).unwrap(), profile);
     }
 
     #[test]

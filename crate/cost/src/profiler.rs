@@ -264,7 +264,7 @@ impl Profiler {
             Direction::Up => self.link.up_ms_per_mb = beyond,
             Direction::Down => self.link.down_ms_per_mb = beyond,
         }
-        self.profile.link = Some(self.link.rounded());
+        self.profile.link = Some(self.link);
     }
 }
 

@@ -36,12 +36,6 @@ impl Estimate {
     }
 }
 
-/// A measurement to five significant digits, far below its noise: so it is the same number after it was written and read,
-/// and two machines that share a profile predict the same.
-pub(crate) fn rounded(value: f64) -> f64 {
-    format!("{value:.4e}").parse().unwrap_or(value)
-}
-
 /// The value below which a part `q` of the sorted values lies, linear between neighbours; `None` without values.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let place = q * sorted.len().checked_sub(1)? as f64;

@@ -1,6 +1,6 @@
 //! What was measured on one machine: a row per [`Probe`]. GCoDE's look-up table, with the interval of every entry.
 
-use crate::stats::{Estimate, rounded};
+use crate::stats::Estimate;
 use cleave_arch::Probe;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -47,8 +47,7 @@ impl Table {
     pub fn put(&mut self, probe: Probe, estimate: Estimate, bytes: u64) {
         // JSON has no infinity: an interval that is not known is as wide as the value.
         let half_width = if estimate.half_width.is_finite() { estimate.half_width } else { estimate.ms };
-        let (ms, half_width) = (rounded(estimate.ms), rounded(half_width));
-        let row = Row { probe, ms, half_width, runs: estimate.kept, bytes };
+        let row = Row { probe, ms: estimate.ms, half_width, runs: estimate.kept, bytes };
         match self.rows.iter_mut().find(|row| row.probe == probe) {
             Some(old) => *old = row,
             None => self.rows.push(row),

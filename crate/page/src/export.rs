@@ -2,6 +2,7 @@
 //! and reference, each with its run, so that the tables of several runs can be put under each other.
 
 use crate::compare::Recorded;
+use crate::front::{baseline_words, binding_words};
 use cleave_contract::{Design, Search, SearchWish, Strategy};
 use std::fmt::Write;
 
@@ -14,7 +15,7 @@ const COLUMNS: &str = "kind,name,plan,accuracy,latency_ms,energy_mj,device_peak_
 pub fn to_csv(run: &Recorded) -> String {
     let of_run = run_cells(run);
     let designs = run.search.designs.iter().map(|design| ("design", "", design));
-    let references = run.search.references.iter().map(|r| ("reference", r.name.as_str(), &r.design));
+    let references = run.search.references.iter().map(|r| ("reference", baseline_words(r.baseline), &r.design));
     let mut out = format!("{COLUMNS}\n");
     for (kind, name, design) in designs.chain(references) {
         let accuracy = known(design).map(number).unwrap_or_default();
@@ -91,7 +92,7 @@ pub fn to_json(run: &Recorded) -> String {
     let wish = run.wish.as_ref().map_or_else(|| "null".into(), wish_object);
     let designs: Vec<String> = search.designs.iter().map(|design| object(&design_fields(design))).collect();
     let references = search.references.iter().map(|reference| {
-        let mut fields = vec![("name", text(&reference.name))];
+        let mut fields = vec![("name", text(baseline_words(reference.baseline)))];
         fields.extend(design_fields(&reference.design));
         object(&fields)
     });
@@ -129,7 +130,7 @@ fn funnel_object(search: &Search) -> String {
         ("by_predictor", search.by_predictor.to_string()),
         ("evaluated", search.evaluated.to_string()),
         ("candidates_per_second", or_null(Some(search.per_second))),
-        ("binding", search.binding.as_deref().map_or_else(|| "null".into(), text)),
+        ("binding", search.binding.map_or_else(|| "null".into(), |binding| text(&binding_words(binding)))),
     ])
 }
 
@@ -178,11 +179,13 @@ mod tests {
     use crate::front::tests::{design, reference};
     use crate::state::Shared;
     use crate::state::tests::{search, wish};
+    use cleave_contract::Baseline;
 
     fn run() -> Recorded {
         let mut search = search(false);
         search.designs = vec![Design { plan: "3 2,0 6".into(), ..design(0.9, 1.5) }];
-        search.references = vec![reference("DGCNN \"on\" the edge", -1.0, 100.0)];
+        search.references = vec![reference(Baseline::OnEdge, -1.0, 100.0)];
+        search.judged_on = "\"furniture\", generated".into();
         (search.drawn, search.per_second) = (7, f64::NAN);
         Recorded { wish: Some(SearchWish { seed: 9_007_199_254_740_991, ..wish() }), search: Shared::new(search) }
     }
@@ -193,9 +196,9 @@ mod tests {
         let rows: Vec<&str> = csv.lines().collect();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].split(',').count(), 25);
-        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,,1,generated furniture";
+        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,,1,\"\"\"furniture\"\", generated\"";
         assert_eq!(rows[1], format!("design,,\"3 2,0 6\",0.9,1.5,1,1,1,1,{run}"));
-        assert_eq!(rows[2], format!("reference,\"DGCNN \"\"on\"\" the edge\",-1 100,,100,1,1,1,1,{run}"));
+        assert_eq!(rows[2], format!("reference,DGCNN on the edge,-1 100,,100,1,1,1,1,{run}"));
     }
 
     #[test]
@@ -211,13 +214,13 @@ mod tests {
             concat!(
                 r#"{"wish":{"strategy":"nsga","seed":9007199254740991,"latency_millis":10,"energy_millijoules":null,"#,
                 r#""device_megabytes":null,"candidates":1,"evaluations":1,"codec":"f32"},"#,
-                r#""judged_on":"generated furniture","#,
+                r#""judged_on":"\"furniture\", generated","#,
                 r#""device_slowdown":1,"#,
                 r#""funnel":{"drawn":7,"wanted":2,"valid":1,"by_table":1,"by_predictor":1,"evaluated":1,"#,
                 r#""candidates_per_second":null,"binding":null},"#,
                 r#""designs":[{"plan":"3 2,0 6","accuracy":0.9,"latency_millis":1.5,"energy_millijoules":1,"#,
                 r#""device_peak_bytes":1,"edge_peak_bytes":1,"link_bytes":1}],"#,
-                r#""references":[{"name":"DGCNN \"on\" the edge","plan":"-1 100","accuracy":null,"latency_millis":100,"#,
+                r#""references":[{"name":"DGCNN on the edge","plan":"-1 100","accuracy":null,"latency_millis":100,"#,
                 r#""energy_millijoules":1,"device_peak_bytes":1,"edge_peak_bytes":1,"link_bytes":1}]}"#
             )
         );

@@ -2,7 +2,7 @@
 //! networks that they are held against; and the funnel in words.
 
 use crate::format;
-use cleave_contract::{Design, Reference, Search};
+use cleave_contract::{Baseline, Binding, Design, Limit, Reference, Search};
 
 /// Designs in a table before all are asked for.
 pub const SHOWN: usize = 8;
@@ -79,13 +79,34 @@ pub fn listed(designs: &[Design], most: usize, selected: Option<&str>) -> Vec<De
     designs.iter().enumerate().filter(is_shown).map(|(_, design)| design.clone()).collect()
 }
 
+/// A reference's name.
+pub fn baseline_words(baseline: Baseline) -> &'static str {
+    match baseline {
+        Baseline::OnDevice => "DGCNN on the device",
+        Baseline::OnEdge => "DGCNN on the edge",
+        Baseline::BestCut => "DGCNN at its best cut",
+    }
+}
+
+/// The limit that binds: `latency binds: at most 5 ms is asked for, 7.125 ms was the lowest seen`.
+pub fn binding_words(Binding { limit, bound, best }: Binding) -> String {
+    let (what, unit) = match limit {
+        Limit::Latency => ("latency", "ms"),
+        Limit::Energy => ("energy on the device", "mJ"),
+        Limit::DeviceMemory => ("peak memory on the device", "bytes"),
+        Limit::EdgeMemory => ("peak memory on the edge", "bytes"),
+        Limit::LinkBytes => ("what crosses the link", "bytes"),
+    };
+    format!("{what} binds: at most {bound} {unit} is asked for, {best:.3} {unit} was the lowest seen")
+}
+
 /// A reference in words: `DGCNN on the edge: 92.1 %, 103.5 ms`.
 pub fn reference_words(reference: &Reference) -> String {
     let accuracy = match reference.design.accuracy {
         accuracy if accuracy >= 0.0 => format::percent(accuracy),
         _ => "accuracy unknown".into(),
     };
-    format!("{}: {accuracy}, {}", reference.name, format::millis(reference.design.latency_millis))
+    format!("{}: {accuracy}, {}", baseline_words(reference.baseline), format::millis(reference.design.latency_millis))
 }
 
 /// How many candidates came how far.
@@ -93,7 +114,8 @@ pub fn funnel(search: &Search) -> String {
     let count = |n: u64| format::count(n as usize);
     let of_device =
         if search.slowdown == 1.0 { String::new() } else { format!("; device{}", format::slower(search.slowdown)) };
-    if let Some(binding) = search.binding.as_ref().filter(|_| !search.running) {
+    if let Some(binding) = search.binding.filter(|_| !search.running) {
+        let binding = binding_words(binding);
         return format!("{} candidates, none within the limits: {binding}{of_device}.", count(search.drawn));
     }
     format!(
@@ -128,8 +150,8 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn reference(name: &str, accuracy: f64, latency_millis: f64) -> Reference {
-        Reference { name: name.into(), design: design(accuracy, latency_millis) }
+    pub(crate) fn reference(baseline: Baseline, accuracy: f64, latency_millis: f64) -> Reference {
+        Reference { baseline, design: design(accuracy, latency_millis) }
     }
 
     #[test]
@@ -146,7 +168,7 @@ pub(crate) mod tests {
     fn references_and_a_kept_run_widen_the_axes() {
         let found = [design(0.5, 10.0)];
         let alone = front(&found, &[], &[]);
-        let drawn = front(&found, &[design(0.3, 20.0)], &[reference("slow", 0.96, 5_000.0)]);
+        let drawn = front(&found, &[design(0.3, 20.0)], &[reference(Baseline::OnDevice, 0.96, 5_000.0)]);
         assert!(drawn.points[0][0] < alone.points[0][0], "a slow reference pushes the design to the left");
         assert_eq!(drawn.span, [0.25, 1.0]);
         let placed = [drawn.kept[0], [drawn.references[0].across, drawn.references[0].up.unwrap()]];
@@ -156,13 +178,13 @@ pub(crate) mod tests {
 
     #[test]
     fn an_unknown_accuracy_has_a_latency_alone() {
-        let drawn = front(&[design(0.5, 10.0)], &[], &[reference("somewhere", -1.0, 20.0)]);
+        let drawn = front(&[design(0.5, 10.0)], &[], &[reference(Baseline::OnEdge, -1.0, 20.0)]);
         assert_eq!(drawn.references[0].up, None);
         assert_eq!(drawn.span, [0.45, 0.55], "it says nothing about accuracies");
-        let only = front(&[], &[], &[reference("somewhere", -1.0, 20.0)]);
+        let only = front(&[], &[], &[reference(Baseline::OnEdge, -1.0, 20.0)]);
         assert!(only.references[0].across.is_finite() && only.span.iter().all(|at| at.is_finite()));
-        assert_eq!(reference_words(&reference("x", -1.0, 20.0)), "x: accuracy unknown, 20.0 ms");
-        assert_eq!(reference_words(&reference("x", 0.921, 20.0)), "x: 92.1 %, 20.0 ms");
+        assert_eq!(reference_words(&reference(Baseline::OnEdge, -1.0, 20.0)), "DGCNN on the edge: accuracy unknown, 20.0 ms");
+        assert_eq!(reference_words(&reference(Baseline::BestCut, 0.921, 20.0)), "DGCNN at its best cut: 92.1 %, 20.0 ms");
     }
 
     #[test]

@@ -3,7 +3,21 @@
 
 use crate::state::State;
 use crate::{format, timeline};
-use cleave_contract::{Frame, Lane, Price};
+use cleave_contract::{Frame, Lane, Price, PriceBasis, Prices};
+
+/// What prices rest on, after "predicted by".
+pub fn source_words(prices: &Prices) -> String {
+    let basis = match prices.basis {
+        PriceBasis::Roofline => "a rule of thumb: measure this device for better",
+        PriceBasis::Unfinished => "an unfinished profile",
+        PriceBasis::Table => "the profile",
+        PriceBasis::Learned => "the profile and a network trained on others",
+    };
+    match prices.slowdown {
+        1.0 => basis.into(),
+        times => format!("{basis}; the device is emulated {times} × slower"),
+    }
+}
 
 /// Parts of a bar from the bottom up, and of a table from the top down.
 pub const PARTS: [Part; 5] = [
@@ -110,7 +124,7 @@ pub(crate) mod tests {
     use crate::pipeline::tests::network;
     use crate::state::Settings;
     use crate::timeline::tests::frame;
-    use cleave_contract::{Event, Prices};
+    use cleave_contract::Event;
 
     pub(crate) fn price(device_millis: f64) -> Price {
         Price {
@@ -130,7 +144,8 @@ pub(crate) mod tests {
     pub(crate) fn prices(architecture: &str) -> Prices {
         Prices {
             architecture: architecture.into(),
-            source: "test".into(),
+            basis: PriceBasis::Table,
+            slowdown: 1.0,
             plan: price(1.0),
             whole: price(9.0),
             cuts: [5.0, 4.0, 3.0, 2.0, 1.0].map(price).to_vec(),

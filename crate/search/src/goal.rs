@@ -37,30 +37,7 @@ pub enum Limit {
 pub const LIMITS: [Limit; 5] =
     [Limit::LatencyMs, Limit::EnergyMj, Limit::DeviceBytes, Limit::EdgeBytes, Limit::LinkBytes];
 
-impl Limit {
-    /// With its unit, for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::LatencyMs => "latency in ms",
-            Self::EnergyMj => "energy on the device in mJ",
-            Self::DeviceBytes => "peak memory on the device in bytes",
-            Self::EdgeBytes => "peak memory on the edge in bytes",
-            Self::LinkBytes => "bytes over the link",
-        }
-    }
-}
-
-/// To a millionth: such numbers are the same after they were written and read, so that a saved search goes on exactly.
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
 impl Metrics {
-    /// With figures that survive being saved.
-    pub(crate) fn rounded(self) -> Self {
-        Self { latency_ms: rounded(self.latency_ms), energy_mj: rounded(self.energy_mj), ..self }
-    }
-
     /// The figure that a limit is of.
     pub fn of(&self, limit: Limit) -> f64 {
         match limit {
@@ -115,7 +92,7 @@ impl Limits {
 
 /// What keeps a search from finding anything.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Blame {
+pub struct Binding {
     /// The limit that binds: without it the most candidates would pass.
     pub limit: Limit,
     /// Its bound.
@@ -124,7 +101,7 @@ pub struct Blame {
     pub best: f64,
 }
 
-/// Counts which limits candidates break, for [`Blame`].
+/// Counts which limits candidates break, for [`Binding`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     /// By limit: candidates that broke it alone, the lowest figure among those, and the lowest of all.
@@ -147,7 +124,7 @@ impl Ledger {
     }
 
     /// Nothing if no candidate was seen.
-    pub(crate) fn blame(&self, limits: &Limits) -> Option<Blame> {
+    pub(crate) fn binding(&self, limits: &Limits) -> Option<Binding> {
         let entries = LIMITS.into_iter().zip(self.alone).filter_map(|(limit, (count, lowest, of_all))| {
             let (bound, of_all) = (limits.bound(limit)?, of_all?);
             // A bound below everything that was seen binds on its own, before one that is only rarely kept.
@@ -155,13 +132,13 @@ impl Ledger {
                 of_all > bound,
                 count,
                 of_all / bound.max(1e-12),
-                Blame { limit, bound, best: lowest.unwrap_or(of_all) },
+                Binding { limit, bound, best: lowest.unwrap_or(of_all) },
             ))
         });
-        let heavier = |a: &(bool, u64, f64, Blame), b: &(bool, u64, f64, Blame)| {
+        let heavier = |a: &(bool, u64, f64, Binding), b: &(bool, u64, f64, Binding)| {
             (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2))
         };
-        entries.max_by(heavier).map(|(.., blame)| blame)
+        entries.max_by(heavier).map(|(.., binding)| binding)
     }
 }
 
@@ -185,11 +162,11 @@ mod tests {
     fn the_limit_that_binds_is_named() {
         let limits = Limits { latency_ms: Some(10.0), device_bytes: Some(100.0), ..Limits::default() };
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.blame(&limits), None);
+        assert_eq!(ledger.binding(&limits), None);
         for (latency, bytes) in [(5.0, 300), (9.0, 250), (30.0, 400), (12.0, 150)] {
             ledger.note(&metrics(latency, bytes), &limits);
         }
-        let blame = ledger.blame(&limits).unwrap();
-        assert_eq!((blame.limit, blame.bound, blame.best), (Limit::DeviceBytes, 100.0, 250.0));
+        let binding = ledger.binding(&limits).unwrap();
+        assert_eq!((binding.limit, binding.bound, binding.best), (Limit::DeviceBytes, 100.0, 250.0));
     }
 }

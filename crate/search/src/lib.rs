@@ -20,7 +20,7 @@ mod strategy;
 pub use archive::{Design, crowding, fronts};
 pub use funnel::Funnel;
 pub use genes::{Genes, Space};
-pub use goal::{Blame, Limit, Limits, Metrics};
+pub use goal::{Binding, Limit, Limits, Metrics};
 pub use guess::Guess;
 pub use search::{Budget, FURNITURE, Pricer, Search, SearchError, Settings, Step};
 pub use strategy::Strategy;

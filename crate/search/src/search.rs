@@ -3,7 +3,7 @@
 use crate::archive::{Design, admit};
 use crate::funnel::Funnel;
 use crate::genes::Space;
-use crate::goal::{Blame, Ledger, Limits, Metrics, rounded};
+use crate::goal::{Binding, Ledger, Limits, Metrics};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
 use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task, fnv_1a};
@@ -28,14 +28,14 @@ pub const FURNITURE: &str = "generated furniture";
 
 /// Prices plans.
 pub trait Pricer {
-    /// Latency by the table, milliseconds: fast enough for every candidate.
+    /// Latency by the table, milliseconds: fast enough for every candidate, and that of [`Pricer::metrics`].
     fn quick_ms(&self, plan: &Plan) -> f64;
 
     /// All figures by the table.
     fn metrics(&self, plan: &Plan) -> Metrics;
 
-    /// Latencies by the best predictor there is, milliseconds, in the order of the plans.
-    fn refined_ms(&self, plans: &[Plan]) -> Vec<f64>;
+    /// All figures by a better predictor, in the order of the plans; `None` where there is none, and the table's stand.
+    fn refined(&self, plans: &[Plan]) -> Option<Vec<Metrics>>;
 }
 
 /// How much may be spent.
@@ -332,7 +332,6 @@ impl Search {
         let Some(at) = self.saved.asked.iter().position(|asked| *asked == text) else { return };
         self.saved.asked.remove(at);
         self.saved.funnel.evaluated += 1;
-        let accuracy = rounded(accuracy);
         self.saved.judged.push((text.clone(), accuracy));
         self.learn(text, architecture, accuracy);
         let (known, others): (Vec<_>, Vec<_>) =
@@ -360,8 +359,8 @@ impl Search {
     }
 
     /// The limit that binds, while no candidate has kept them all.
-    pub fn blame(&self) -> Option<Blame> {
-        if self.saved.funnel.by_predictor > 0 { None } else { self.saved.ledger.blame(&self.saved.settings.limits) }
+    pub fn binding(&self) -> Option<Binding> {
+        if self.saved.funnel.by_predictor > 0 { None } else { self.saved.ledger.binding(&self.saved.settings.limits) }
     }
 
     /// How many candidates came how far.
@@ -444,13 +443,17 @@ impl Bench<'_> {
         let mut kept = Vec::new();
         for plan in plans.into_iter().flatten() {
             self.funnel.valid += 1;
-            // By the fast sum alone where only latency is broken: most candidates end here.
-            let is_slow = limits.latency_ms.is_some_and(|bound| self.pricer.quick_ms(&plan) > bound);
-            if is_slow && !all && self.funnel.by_table > 0 {
+            // By the fast sum alone where latency is broken: most candidates end here. What binds is looked for only while
+            // nothing keeps the limits, so that whether a candidate passes does not depend on those before it.
+            let is_slow = !all && limits.latency_ms.is_some_and(|bound| self.pricer.quick_ms(&plan) > bound);
+            if is_slow && self.funnel.by_predictor > 0 {
                 continue;
             }
-            let metrics = self.pricer.metrics(&plan).rounded();
+            let metrics = self.pricer.metrics(&plan);
             self.ledger.note(&metrics, limits);
+            if is_slow {
+                continue;
+            }
             let excess = limits.excess(&metrics);
             self.funnel.by_table += u64::from(excess == 0.0);
             if all || excess == 0.0 {
@@ -458,11 +461,11 @@ impl Bench<'_> {
             }
         }
         let plans: Vec<Plan> = kept.iter().map(|candidate| candidate.plan.clone()).collect();
-        for (candidate, latency) in kept.iter_mut().zip(self.pricer.refined_ms(&plans)) {
-            candidate.metrics.latency_ms = rounded(latency);
-            candidate.excess = limits.excess(&candidate.metrics);
-            self.funnel.by_predictor += u64::from(candidate.excess == 0.0);
+        for (candidate, metrics) in kept.iter_mut().zip(self.pricer.refined(&plans).into_iter().flatten()) {
+            candidate.metrics = metrics;
+            candidate.excess = limits.excess(&metrics);
         }
+        self.funnel.by_predictor += kept.iter().filter(|candidate| candidate.excess == 0.0).count() as u64;
         kept.retain(|candidate| all || candidate.excess == 0.0);
         kept
     }

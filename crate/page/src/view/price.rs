@@ -6,7 +6,7 @@ use super::download::download;
 use super::lane;
 use super::scatter::Judged;
 use crate::format;
-use crate::price::{Bar, PARTS, Part, bars, error, place, summary, top};
+use crate::price::{Bar, PARTS, Part, bars, error, place, source_words, summary, top};
 use crate::state::{Act, Notice, Run, State};
 use crate::timeline::word;
 use cleave_contract::{Frame, Outcome, Powers, Price};
@@ -24,7 +24,7 @@ const DOT: f64 = 4.0;
 #[component]
 pub fn Prices() -> impl IntoView {
     let page = Page::of_here();
-    let source = page.part(|state| state.prices.as_ref().map(|prices| prices.source.clone()).unwrap_or_default());
+    let source = page.part(|state| state.prices.as_ref().map(source_words).unwrap_or_default());
     view! {
         <section class="panel cost" aria-labelledby="cost-title">
             <div class="panel-head">

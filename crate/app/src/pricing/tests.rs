@@ -1,0 +1,278 @@
+//! Prices of a made-up pair of machines, whose tables hold what a roofline says, disturbed by a seed.
+
+use super::*;
+use cleave_arch::{LinkCodec, Probe, SplitMix64, space};
+use cleave_cost::graph::{FEATURES, Meta, Standard};
+use cleave_cost::stats::Estimate;
+use cleave_cost::{Effort, Lut, Roofline, Size, Table, probes};
+use cleave_model::GinWeights;
+use cleave_session::{Micros, Model, Outcome, Span, Work};
+use std::sync::Arc;
+
+fn table(name: &str, roofline: Roofline, seed: u64) -> Table {
+    let (lut, mut rng) = (Lut::unmeasured(roofline), SplitMix64::new(seed));
+    let mut table = Table::new(name, "engine");
+    for probe in probes(Effort::Quick, &Task::modelnet10()) {
+        let (ms, bytes) = match probe {
+            Probe::Op { op, rows, channels, k } => (lut.op_ms(op, Size { rows, channels, k }), 0),
+            Probe::Classifier { channels, .. } => (lut.classifier_ms(channels), 0),
+            Probe::Move { values } => (lut.move_ms(values), 0),
+            Probe::Encode { codec, values } => (lut.encode_ms(codec, values), 3 * values as u64),
+            Probe::Decode { codec, values } => (lut.decode_ms(codec, values), 0),
+        };
+        let ms = ms * (0.9 + 0.2 * f64::from(rng.unit_f32()));
+        table.put(probe, Estimate { ms, half_width: ms / 30.0, kept: 5 }, bytes);
+    }
+    table
+}
+
+/// A whole profile of a device and an edge that is five times as fast.
+pub(crate) fn profile() -> Profile {
+    Profile {
+        complete: true,
+        device: Some(table("device", Roofline { gflops: 6.0, gbytes: 4.0, call_ms: 0.01 }, 1)),
+        edge: Some(table("edge", Roofline { gflops: 30.0, gbytes: 20.0, call_ms: 0.002 }, 2)),
+        link: Some(LinkFigures { rtt_ms: 0.8, up_mbps: 300.0, down_mbps: 280.0, up_ms_per_mb: 2.0, down_ms_per_mb: 1.5 }),
+        ..Profile::default()
+    }
+}
+
+/// The same after frames have shown that a tier takes `factor` of what its table says.
+pub(crate) fn calibrated(device: f64, edge: f64) -> Profile {
+    let calibration = Calibration { device, edge, up_ms: 0.3, down_ms: 0.1, rest_ms: 0.2, frames: 10 };
+    Profile { calibration, ..profile() }
+}
+
+/// A native edge behind so many megabits a second.
+pub(crate) fn native(mbps: f64) -> Conditions {
+    Conditions { link: contract::Link { mbps, ..contract::Link::UNSHAPED }, edge: EdgeSite::Native }
+}
+
+/// The file of a predictor that says e^`log_ratio` times the table's sum.
+pub(crate) fn predictor_file(log_ratio: f32) -> Vec<u8> {
+    let mut weights = GinWeights::random(FEATURES, 8, 1);
+    weights.values.insert("head.1.bias".into(), ([1, 1], vec![log_ratio]));
+    let standard = Standard { cost: [0.0, 1.0], log_cost: [0.0, 1.0] };
+    let meta = Meta { standard, trained_on: "nothing".into(), validation: 0.0 };
+    weights.meta = serde_json::to_string(&meta).unwrap();
+    weights.to_safetensors().unwrap()
+}
+
+fn learned(profile: Profile) -> Pricing {
+    let mut pricing = Pricing::of(profile);
+    pricing.set_predictor(Predictor::from_safetensors(&predictor_file(0.25)).unwrap());
+    pricing
+}
+
+fn plan(text: &str) -> Plan {
+    text.parse().unwrap()
+}
+
+const SPLIT: &str = "3 2 5 1 4,0 6 0 3 0";
+
+fn price(pricing: &mut Pricing, conditions: Conditions) -> Price {
+    let (plan, task) = (plan(SPLIT), Task::modelnet10());
+    pricing.under(conditions).price(&plan, &plan.architecture().trace(&task), &task)
+}
+
+#[test]
+fn a_predictor_counts_for_whole_uncalibrated_profiles_with_an_edge_of_its_own() {
+    let table = price(&mut Pricing::of(profile()), native(40.0));
+    let mut pricing = learned(profile());
+    let found = price(&mut pricing, native(40.0));
+    let expected = f64::from(0.25f32.exp()) * table.latency_ms();
+    assert!((found.latency_ms() / expected - 1.0).abs() < 1e-6, "{} for {expected}", found.latency_ms());
+    assert_eq!(pricing.under(native(40.0)).basis(), PriceBasis::Learned);
+    assert_eq!(pricing.under(native(40.0)).unused(), None);
+    let same_tab = Conditions { edge: EdgeSite::InThisTab, ..native(40.0) };
+    let no_edge = Profile { edge: None, ..profile() };
+    let unfinished = Profile { complete: false, ..profile() };
+    for (profile, conditions, why, basis) in [
+        (Profile::default(), native(40.0), Unused::Unfinished, PriceBasis::Roofline),
+        (unfinished, native(40.0), Unused::Unfinished, PriceBasis::Unfinished),
+        (no_edge, native(40.0), Unused::NoEdge, PriceBasis::Table),
+        (calibrated(0.5, 1.0), native(40.0), Unused::Calibrated, PriceBasis::Table),
+        (profile(), same_tab, Unused::OneThread, PriceBasis::Table),
+    ] {
+        let (mut with, mut without) = (learned(profile.clone()), Pricing::of(profile));
+        assert_eq!(price(&mut with, conditions), price(&mut without, conditions), "{why:?}");
+        let prices = with.under(conditions);
+        assert_eq!((prices.unused(), prices.basis()), (Some(why), basis));
+        assert_eq!(without.under(conditions).unused(), None, "what is not there is not missed");
+    }
+}
+
+/// What filters, what ranks and what is shown are one figure, with and without a predictor, however calibrated.
+#[test]
+fn a_search_asks_for_the_prices_that_are_shown() {
+    let task = Task::modelnet10();
+    for mut pricing in [Pricing::of(profile()), Pricing::of(calibrated(0.5, 1.7)), learned(profile())] {
+        pricing.set_slowdown(2.0).unwrap();
+        let prices = pricing.under(native(20.0));
+        let search = prices.for_search(task);
+        let mut rng = SplitMix64::new(3);
+        let plans: Vec<Plan> = (0..200).map(|i| space::draw(&mut rng).with_codec(LinkCodec::ALL[i % 6])).collect();
+        let refined = search.refined(&plans);
+        assert_eq!(refined.is_some(), prices.basis() == PriceBasis::Learned);
+        for (at, plan) in plans.iter().enumerate() {
+            let by_table = search.metrics(plan);
+            let quick = search.quick_ms(plan);
+            assert!((quick - by_table.latency_ms).abs() <= 1e-9 * quick, "{plan}: {quick} {by_table:?}");
+            let best = refined.as_ref().map_or(by_table, |refined| refined[at]);
+            let shown = metrics(&prices.price(plan, &plan.architecture().trace(&task), &task));
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b;
+            assert!(near(best.latency_ms, shown.latency_ms) && near(best.energy_mj, shown.energy_mj), "{plan}");
+            assert_eq!((best.device_bytes, best.link_bytes), (shown.device_bytes, shown.link_bytes));
+        }
+    }
+}
+
+#[test]
+fn energy_follows_a_learned_latency() {
+    let (table, learned) =
+        (price(&mut Pricing::of(profile()), native(40.0)), price(&mut learned(profile()), native(40.0)));
+    let Stages { device, up, edge, down, .. } = learned.stages;
+    assert_eq!(learned.energy_mj, EnergyProfile::default().frame_mj(device, up + down, edge));
+    assert!(learned.energy_mj > table.energy_mj);
+}
+
+#[test]
+fn conditions_slow_the_link_and_the_tab_has_none() {
+    let mut pricing = Pricing::of(profile());
+    let free = price(&mut pricing, native(0.0));
+    let shaped = price(&mut pricing, native(10.0));
+    assert!(shaped.stages.up > 10.0 * free.stages.up && shaped.stages.device == free.stages.device);
+    let late = contract::Link { mbps: 0.0, delay_millis: 3.0, jitter_millis: 2.0 };
+    let late = price(&mut pricing, Conditions { link: late, edge: EdgeSite::Native });
+    assert!((late.stages.up - free.stages.up - 4.0).abs() < 1e-9, "delay and half of the jitter");
+    let tab = price(&mut pricing, Conditions { edge: EdgeSite::InThisTab, ..native(0.0) });
+    assert!(tab.stages.up < 0.01 && tab.stages.edge > free.stages.edge);
+    let shape = LinkShape { bits_per_second: 10_000_000, delay_micros: 3_000, jitter_micros: 500 };
+    let link = contract::Link { mbps: 10.0, delay_millis: 3.0, jitter_millis: 0.5 };
+    assert_eq!(Conditions::native(&shape), Conditions { link, edge: EdgeSite::Native });
+}
+
+#[test]
+fn a_slow_device_and_other_powers_are_its_own_and_nonsense_is_refused() {
+    let mut pricing = Pricing::of(profile());
+    let plain = price(&mut pricing, native(40.0));
+    pricing.set_slowdown(4.0).unwrap();
+    let slow = price(&mut pricing, native(40.0));
+    assert!((slow.stages.device / plain.stages.device - 4.0).abs() < 1e-9 && slow.stages.edge == plain.stages.edge);
+    let why = pricing.set_slowdown(0.5).unwrap_err().to_string();
+    assert_eq!((why.as_str(), pricing.slowdown()), ("a device can be emulated 1 to 100 × slower, not 0.5", 4.0));
+    let powers = |active_milliwatts| contract::Powers {
+        active_milliwatts,
+        communicating_milliwatts: 0.0,
+        static_milliwatts: 0.0,
+    };
+    pricing.set_powers(powers(1000.0)).unwrap();
+    let found = price(&mut pricing, native(40.0));
+    assert!((found.energy_mj - found.stages.device).abs() < 1e-9, "a watt for a millisecond is a millijoule");
+    for wrong in [-1.0, f64::NAN, 2e7] {
+        assert!(pricing.set_powers(powers(wrong)).is_err());
+    }
+    assert_eq!(pricing.profile().energy.active_mw, 1000.0, "the powers before are kept");
+    assert_eq!(pricing.with(profile(), 2.0).unwrap().slowdown(), 2.0);
+    assert!(pricing.with(profile(), f64::NAN).is_err());
+}
+
+#[test]
+fn a_calibration_shows_in_all_that_is_listed() {
+    let (plan, task) = (plan("3 2 1 4,0 6 3 0"), Task::modelnet10());
+    let trace = plan.architecture().trace(&task);
+    let list = |profile| Pricing::of(profile).under(native(40.0)).list(&plan, &trace, &task);
+    let (plain, halved) = (list(profile()), list(calibrated(0.5, 1.0)));
+    assert_eq!((plain.cuts.len(), plain.op_millis.len(), plain.basis), (5, 5, PriceBasis::Table));
+    assert!((halved.whole.device_millis / plain.whole.device_millis - 0.5).abs() < 1e-9);
+    assert!(halved.op_millis.iter().zip(&plain.op_millis).all(|(half, all)| (half - 0.5 * all).abs() < 1e-9));
+    assert_eq!(plain.plan, plain.whole);
+    let mut pricing = Pricing::of(profile());
+    let pairs: Vec<(Stages, Stages)> = (1..=10)
+        .map(|i| Stages { device: f64::from(i), ..Stages::default() })
+        .map(|stages| (stages, Stages { device: 0.5 * stages.device, ..stages }))
+        .collect();
+    pricing.calibrate(&pairs);
+    let found = pricing.under(native(40.0)).list(&plan, &trace, &task);
+    assert!((found.whole.device_millis - halved.whole.device_millis).abs() < 1e-9);
+    let view = pricing.profile_view();
+    assert_eq!((view.calibrated, view.complete, view.device.as_str()), (10, true, "device, engine"));
+    assert_eq!((view.edge.as_deref(), view.link), (Some("edge, engine"), Some([0.8, 300.0, 280.0])));
+    assert_eq!(Profile::from_json(&view.json).unwrap(), *pricing.profile());
+}
+
+#[test]
+fn an_inspection_is_the_price_operation_by_operation() {
+    let (plan, task) = (plan(SPLIT), Task::modelnet10());
+    let found = Pricing::of(profile()).under(native(40.0)).inspection(&plan, &task);
+    let price = price(&mut Pricing::of(profile()), native(40.0));
+    assert_eq!((found.plan.as_str(), found.n_points, found.op_millis.len()), (SPLIT, 1024, 5));
+    assert_eq!(found.price, price_view(price));
+    let ops: f64 = found.op_millis.iter().sum();
+    assert!(ops < price.stages.device + price.stages.edge);
+}
+
+#[test]
+fn prices_are_kept_until_something_changes() {
+    let (split, task) = (plan(SPLIT), Task::modelnet10());
+    let trace = split.architecture().trace(&task);
+    let mut pricing = Pricing::of(profile());
+    let first = pricing.under(native(40.0));
+    assert!(Rc::ptr_eq(&first, &pricing.under(native(40.0))));
+    let frame = |pricing: &mut Pricing, mbps, model| {
+        pricing.of_frame(native(mbps), ModelHash([model; 32]), &split, (&trace, &task))
+    };
+    let price = frame(&mut pricing, 40.0, 1);
+    assert_eq!(price, frame(&mut pricing, 40.0, 1));
+    assert_eq!(price, first.price(&split, &trace, &task));
+    assert_ne!(price, frame(&mut pricing, 20.0, 1));
+    pricing.set_slowdown(2.0).unwrap();
+    assert_ne!(price, frame(&mut pricing, 40.0, 1), "a price is not kept beyond what it rests on");
+    assert_eq!(first.price(&split, &trace, &task), price, "what was handed out stays as it is");
+}
+
+#[test]
+fn two_profiles_make_a_pair_and_factors_go_with_their_machines() {
+    let device = calibrated(0.5, 0.8);
+    let other = Profile { calibration: Calibration { device: 1.5, edge: 3.0, ..Calibration::default() }, ..profile() };
+    let paired = pair(device.clone(), other.clone());
+    assert_eq!((&paired.device, &paired.edge), (&device.device, &other.edge));
+    assert_eq!((paired.calibration.device, paired.calibration.edge, paired.calibration.frames), (0.5, 3.0, 10));
+    let alone = pair(device.clone(), Profile { edge: None, complete: false, ..other.clone() });
+    assert_eq!((&alone.edge, alone.calibration.edge, alone.complete), (&other.device, 1.5, false));
+    assert_eq!(pair(device.clone(), device.clone()), device);
+}
+
+#[test]
+fn a_damaged_predictor_is_refused() {
+    assert!(Predictor::from_safetensors(b"no weights").is_err());
+    let mut weights = GinWeights::random(FEATURES, 8, 1);
+    weights.meta = "{}".into();
+    let why = Predictor::from_safetensors(&weights.to_safetensors().unwrap()).err().unwrap().to_string();
+    assert!(why.contains("metadata cannot be read"), "{why}");
+}
+
+#[test]
+fn stages_of_a_frame_are_its_lanes_and_what_is_left() {
+    let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from([]) };
+    let span = |lane, start, end| Span { lane, start: Micros(start), end: Micros(end) };
+    let report = FrameReport {
+        id: 1,
+        work: Arc::new(Work::new(plan(SPLIT), Task::modelnet10(), model)),
+        submitted: Micros(0),
+        ended: Micros(10_000),
+        outcome: Outcome::AsPlanned,
+        output: None,
+        spans: vec![
+            span(Lane::Device, 0, 3_000),
+            span(Lane::Uplink, 3_000, 5_000),
+            span(Lane::Edge, 5_000, 6_000),
+            span(Lane::Downlink, 6_500, 7_000),
+        ],
+        bytes_up: 1,
+        bytes_down: 1,
+        encode: Micros(0),
+        decode: Micros(0),
+    };
+    assert_eq!(measured_stages(&report), Stages { device: 3.0, up: 2.0, edge: 1.0, down: 0.5, rest: 3.5 });
+}

@@ -1,0 +1,77 @@
+//! Prices and profiles as the page is told of them.
+
+use super::{Prices, Pricing};
+use cleave_arch::{Plan, Task, Trace};
+use cleave_contract as contract;
+use cleave_cost::{Machines, Price, Table, hgnas_bytes};
+
+impl Prices {
+    /// Prices of a network's placements.
+    pub fn list(&self, plan: &Plan, trace: &Trace, task: &Task) -> contract::Prices {
+        // A plan without cuts always exists.
+        let whole = plan.with_cuts(vec![]).unwrap_or_else(|_| plan.clone());
+        contract::Prices {
+            architecture: plan.architecture().to_string(),
+            basis: self.basis,
+            slowdown: self.slowdown,
+            plan: price_view(self.price(plan, trace, task)),
+            whole: price_view(self.price(&whole, trace, task)),
+            cuts: self.cuts(plan, trace, task).into_iter().map(price_view).collect(),
+            op_millis: self.machines.op_times(plan, trace, task),
+            hgnas_peak_bytes: hgnas_bytes(trace, task),
+        }
+    }
+
+    /// What a design costs, operation by operation.
+    pub fn inspection(&self, plan: &Plan, task: &Task) -> contract::Inspection {
+        let trace = plan.architecture().trace(task);
+        contract::Inspection {
+            plan: plan.to_string(),
+            n_points: task.n_points,
+            in_channels: task.in_channels,
+            k: task.k,
+            n_classes: task.n_classes,
+            price: price_view(self.price(plan, &trace, task)),
+            op_millis: self.machines.op_times(plan, &trace, task),
+        }
+    }
+}
+
+impl Pricing {
+    /// What the page shows of the profile.
+    pub fn profile_view(&self) -> contract::Profile {
+        let profile = &self.profile;
+        let name = |table: &Table| format!("{}, {}", table.name, table.engine);
+        contract::Profile {
+            json: profile.to_json(),
+            complete: profile.complete,
+            device: profile.device.as_ref().map(name).unwrap_or_default(),
+            edge: profile.edge.as_ref().map(name),
+            rows: profile.n_rows(),
+            noise: Machines::new(profile).noise,
+            link: profile.link.map(|link| [link.rtt_ms, link.up_mbps, link.down_mbps]),
+            calibrated: profile.calibration.frames,
+            powers: contract::Powers {
+                active_milliwatts: profile.energy.active_mw,
+                communicating_milliwatts: profile.energy.communicating_mw,
+                static_milliwatts: profile.energy.static_mw,
+            },
+        }
+    }
+}
+
+/// A price as the page is told of it.
+pub fn price_view(price: Price) -> contract::Price {
+    contract::Price {
+        device_millis: price.stages.device,
+        up_millis: price.stages.up,
+        edge_millis: price.stages.edge,
+        down_millis: price.stages.down,
+        other_millis: price.stages.rest,
+        uncertainty_millis: price.uncertainty_ms,
+        frames_per_second: price.frames_per_second,
+        device_peak_bytes: price.device_peak_bytes,
+        edge_peak_bytes: price.edge_peak_bytes,
+        energy_millijoules: price.energy_mj,
+    }
+}
