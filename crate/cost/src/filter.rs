@@ -109,8 +109,7 @@ mod tests {
     /// Machines of every kind that the price knows: as they are, calibrated either way, on one thread, slowed.
     fn machines() -> Vec<Machines> {
         let plain = Machines::new(&Profile::default());
-        let calibration =
-            Calibration { device: 0.5, edge: 2.0, up_ms: 0.7, down_ms: -0.2, rest_ms: 0.3, frames: 10 };
+        let calibration = Calibration { device: 0.5, edge: 2.0, up_ms: 0.7, down_ms: -0.2, rest_ms: 0.3, frames: 10 };
         let calibrated = Machines { calibration, ..plain.clone() };
         // A message that is corrected by more than it takes takes nothing.
         let free = Calibration { device: 3.0, edge: 0.4, up_ms: -50.0, down_ms: -50.0, rest_ms: -50.0, frames: 10 };

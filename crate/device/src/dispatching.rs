@@ -7,9 +7,10 @@ use crate::mailbox::Mailbox;
 use crate::outbox::look_at;
 use crate::worker::Input;
 use burn::tensor::Device;
+use cleave_app::pricing::Prices;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract as contract;
-use cleave_cost::{EnergyProfile, LinkFigures, Machines, Stages};
+use cleave_cost::{EnergyProfile, LinkFigures, Stages};
 use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
     Action, Conditions, Decision, DispatchConfig, Dispatcher, Goal, Menu, Priced, Target, hull,
@@ -53,8 +54,8 @@ struct Placed {
 }
 
 impl Placed {
-    fn new(network: &Rc<Loaded>, plan: Plan, machines: &Machines) -> Self {
-        let price = machines.price(&plan, network.gnn.trace(), &network.card.task);
+    fn new(network: &Rc<Loaded>, plan: Plan, prices: &Prices) -> Self {
+        let price = prices.price(&plan, network.gnn.trace(), &network.card.task);
         Self {
             work: network.work(plan),
             network: Rc::clone(network),
@@ -74,14 +75,15 @@ struct Zoo {
 
 impl Zoo {
     /// Every network of the input's size on the device, on the edge, and cut anywhere.
-    fn new(networks: &[Rc<Loaded>], n_points: usize, machines: &Machines, codec: LinkCodec) -> Self {
+    fn new(networks: &[Rc<Loaded>], n_points: usize, prices: &Prices, codec: LinkCodec) -> Self {
         let mut placed = Vec::new();
         for network in networks.iter().filter(|network| network.card.task.n_points == n_points) {
             let n = network.gnn.trace().steps.len();
             let cuts = std::iter::once(vec![]).chain((0..=n).map(|at| vec![at]));
             let plans = cuts.filter_map(|cuts| network.card.plan.with_cuts(cuts).ok());
-            placed.extend(plans.map(|plan| Placed::new(network, plan.with_codec(codec), machines)));
+            placed.extend(plans.map(|plan| Placed::new(network, plan.with_codec(codec), prices)));
         }
+        let machines = prices.machines();
         Self { placed, link: machines.link, energy: machines.energy }
     }
 }
@@ -146,16 +148,16 @@ impl Dispatching {
     pub fn new(
         networks: &[Rc<Loaded>],
         n_points: usize,
-        machines: &Machines,
+        prices: &Prices,
         codec: LinkCodec,
         target: contract::Target,
     ) -> Result<Self, String> {
-        let zoo = Zoo::new(networks, n_points, machines, codec);
+        let zoo = Zoo::new(networks, n_points, prices, codec);
         let wanted = session_target(target);
         let choices = hull(&zoo, &wanted, MAX_PREPARED);
         let alone = choices.iter().copied().find(|choice| !zoo.is_offloaded(*choice));
         let running = alone.ok_or_else(|| format!("no shipped network takes {n_points} points"))?;
-        let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = machines.link;
+        let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = prices.machines().link;
         let initial = Conditions { up_mbps, down_mbps, rtt_ms, edge_load: 1.0 };
         let dispatcher = Dispatcher::new(wanted, choices.clone(), running, initial, DispatchConfig::default());
         let (echo, next_echo, reported, woken_for) = (None, FIRST_ECHO, 0.0, None);

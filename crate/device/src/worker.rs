@@ -2,7 +2,7 @@
 
 mod cooperating;
 mod dispatching;
-mod judging;
+mod evaluating;
 mod measuring;
 mod partitioning;
 mod searching;
@@ -14,20 +14,20 @@ use crate::compute::{Finished, Jobs};
 use crate::cooperating::{Cooperating, Site};
 use crate::dispatching::Dispatching;
 use crate::engine::{self, Choice, Gpu};
-use crate::judges::Judges;
 use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
 use crate::outbox::look_at;
 use crate::partitioning::{Cancelled, Times};
 use crate::port::{self, Page};
-use crate::pricing::Pricing;
 use crate::profiling::Profiling;
 use crate::report;
 use crate::samples::{self, Source};
 use crate::searching::Searching;
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
+use cleave_app::evaluation::EvaluationSet;
+use cleave_app::pricing::{Pricing, price_view};
 use cleave_app::single::{Next, SingleFrame};
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
@@ -35,7 +35,7 @@ use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_contract::{self as contract, Backend, Cloud, EdgeWait, Event, Intent, Preference};
 use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
-use judging::Wait;
+use evaluating::Wait;
 use searching::Awaiting;
 use std::rc::Rc;
 
@@ -70,8 +70,8 @@ pub enum Input {
     Zoo(Result<Vec<Loaded>, String>),
     /// The search's next slice.
     SearchOn,
-    /// An architecture of this search has been judged.
-    Judged(u32, Architecture, Result<f64, String>),
+    /// An architecture of this search has been evaluated.
+    Evaluated(u32, Architecture, Result<f64, String>),
     /// What an image network's operators take on this engine.
     OperatorTimes(Backend, Times),
     /// Something may be due.
@@ -126,9 +126,9 @@ struct Worker {
     /// A number for measurements above those used before.
     asked: u32,
     supernet: Option<Rc<SupernetWeights>>,
-    /// What an edge has sent for judging, kept while the page lives.
-    judges: Option<Rc<Judges>>,
-    /// A search that waits for what judges it.
+    /// The validation set that an edge has sent, kept while the page lives.
+    edge_set: Option<Rc<EvaluationSet>>,
+    /// A search that waits for what evaluates it.
     waiting: Option<(Wait, Awaiting)>,
     searching: Option<Searching>,
     /// Number of the latest search.
@@ -176,12 +176,12 @@ impl Worker {
             single: SingleFrame::default(),
             told_wait: None,
             shape: contract::Link::UNSHAPED,
-            pricing: Pricing::new(),
+            pricing: Pricing::default(),
             profiling: None,
             calibrating: None,
             asked: 0,
             supernet: None,
-            judges: None,
+            edge_set: None,
             waiting: None,
             searching: None,
             searched: 0,
@@ -212,7 +212,7 @@ impl Worker {
             Input::Supernet(file, then) => self.supernet_came(file, then),
             Input::Zoo(zoo) => self.zoo_came(zoo),
             Input::SearchOn => self.search_on().await,
-            Input::Judged(number, architecture, accuracy) => self.judged(number, &architecture, accuracy),
+            Input::Evaluated(number, architecture, accuracy) => self.evaluated(number, &architecture, accuracy),
             Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
             Input::Tick => {}
         }
@@ -578,11 +578,11 @@ impl Worker {
     }
 
     fn tell_frame(&mut self, report: &FrameReport, delta: Option<f32>) {
-        let machines = self.machines();
-        let network = self.networks.iter().find(|network| network.hash == report.work.model().hash);
-        let predicted = network.map(|network| self.pricing.of_frame(&machines, report.work.plan(), network));
+        let (work, conditions) = (&report.work, self.conditions());
+        let of_work = (work.trace(), work.task());
+        let predicted = price_view(self.pricing.of_frame(conditions, work.model().hash, work.plan(), of_work));
         let frame = report::frame(report, delta, self.link.engines());
-        self.page.post(Event::Frame(contract::Frame { predicted, ..frame }));
+        self.page.post(Event::Frame(contract::Frame { predicted: Some(predicted), ..frame }));
     }
 
     fn tell_engine(&self) {

@@ -183,8 +183,14 @@ pub(crate) mod tests {
         assert_eq!(drawn.span, [0.45, 0.55], "it says nothing about accuracies");
         let only = front(&[], &[], &[reference(Baseline::OnEdge, -1.0, 20.0)]);
         assert!(only.references[0].across.is_finite() && only.span.iter().all(|at| at.is_finite()));
-        assert_eq!(reference_words(&reference(Baseline::OnEdge, -1.0, 20.0)), "DGCNN on the edge: accuracy unknown, 20.0 ms");
-        assert_eq!(reference_words(&reference(Baseline::BestCut, 0.921, 20.0)), "DGCNN at its best cut: 92.1 %, 20.0 ms");
+        assert_eq!(
+            reference_words(&reference(Baseline::OnEdge, -1.0, 20.0)),
+            "DGCNN on the edge: accuracy unknown, 20.0 ms"
+        );
+        assert_eq!(
+            reference_words(&reference(Baseline::BestCut, 0.921, 20.0)),
+            "DGCNN at its best cut: 92.1 %, 20.0 ms"
+        );
     }
 
     #[test]

@@ -107,10 +107,7 @@ fn every_strategy_finds_designs_within_the_limits_and_spends_its_budget() {
         assert!(best.accuracy > 0.6, "{strategy:?}: {best:?}");
         for design in search.zoo() {
             let plan: Plan = design.plan.parse().unwrap();
-            assert!(
-                design.accuracy == accuracy(plan.architecture()),
-                "judged by what was told, never guessed"
-            );
+            assert!(design.accuracy == accuracy(plan.architecture()), "judged by what was told, never guessed");
             let table = ByArithmetic::of(&plan);
             let (refined, table) = (design.metrics, (1.1 * table.latency_ms, 1.1 * table.energy_mj));
             assert_eq!((refined.latency_ms, refined.energy_mj), table, "limits of both are of one model");

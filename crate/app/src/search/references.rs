@@ -20,10 +20,7 @@ pub struct Reference {
 impl Reference {
     /// As the page is told of it.
     pub(super) fn view(&self) -> contract::Reference {
-        contract::Reference {
-            baseline: self.baseline,
-            design: design(&self.plan.to_string(), UNKNOWN, self.metrics),
-        }
+        contract::Reference { baseline: self.baseline, design: design(&self.plan.to_string(), UNKNOWN, self.metrics) }
     }
 }
 

@@ -138,8 +138,14 @@ mod tests {
             tables.flat_map(|table| table.rows.iter().map(|row| (row.ms, row.runs))).collect::<Vec<_>>()
         };
         assert_eq!(rows(&read), rows(&shared()));
-        assert_eq!((&read.profile.link, &read.profile.calibration), (&shared().profile.link, &shared().profile.calibration));
-        assert_eq!((&read.wish, read.conditions, read.slowdown, &read.set), (&shared().wish, native(20.0), 2.0, &shared().set));
+        assert_eq!(
+            (&read.profile.link, &read.profile.calibration),
+            (&shared().profile.link, &shared().profile.calibration)
+        );
+        assert_eq!(
+            (&read.wish, read.conditions, read.slowdown, &read.set),
+            (&shared().wish, native(20.0), 2.0, &shared().set)
+        );
         let text = shared().to_text();
         assert!(text.len() < 20_000, "{} characters", text.len());
     }

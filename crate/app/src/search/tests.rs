@@ -142,7 +142,10 @@ fn reports_and_states_keep_their_distance() {
     }
     let gaps = |moments: &[f64]| moments.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
     let (reports, saves) = (gaps(&at), gaps(&states));
-    assert!(reports.len() > 4 && reports[..reports.len() - 1].iter().all(|gap| (250.0..450.0).contains(gap)), "{reports:?}");
+    assert!(
+        reports.len() > 4 && reports[..reports.len() - 1].iter().all(|gap| (250.0..450.0).contains(gap)),
+        "{reports:?}"
+    );
     assert!(!saves.is_empty() && saves[..saves.len() - 1].iter().all(|gap| *gap >= 1000.0), "{saves:?}");
     assert_eq!(states.last(), at.last(), "the end is always saved");
 }
@@ -159,7 +162,7 @@ fn a_report_says_what_is_known() {
     let baselines: Vec<contract::Baseline> = last.references.iter().map(|reference| reference.baseline).collect();
     assert_eq!(baselines, [contract::Baseline::OnDevice, contract::Baseline::OnEdge, contract::Baseline::BestCut]);
     assert!(last.references.iter().all(|reference| reference.design.accuracy < 0.0), "nobody knows it");
-    let [device, edge, cut] = &run.references() else { panic!("three references") };
+    let [device, edge, cut] = run.references() else { panic!("three references") };
     assert!(device.metrics.link_bytes == 0 && edge.metrics.link_bytes > 0 && cut.plan.cuts().len() == 1);
 }
 
@@ -220,7 +223,9 @@ fn a_learned_predictor_filters_and_ranks_by_its_own_figures() {
         let plan: Plan = design.plan.parse::<Plan>().unwrap().with_codec(design.codec.parse().unwrap());
         let by_predictor = prices.design(&plan);
         assert!((design.metrics.latency_ms / by_predictor.latency_ms - 1.0).abs() < 1e-6, "{design:?}");
-        assert!((design.metrics.energy_mj / by_predictor.energy_mj - 1.0).abs() < 1e-6 && design.metrics.energy_mj <= 20.0);
+        assert!(
+            (design.metrics.energy_mj / by_predictor.energy_mj - 1.0).abs() < 1e-6 && design.metrics.energy_mj <= 20.0
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Input, Worker};
 use crate::dispatching::{Dispatching, Wanted, zoo};
 use crate::library::Loaded;
+use cleave_app::pricing::Conditions;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract::{self as contract, Event};
 use cleave_session::{DeviceEvent, Work};
@@ -44,9 +45,8 @@ impl Worker {
     pub(super) fn begin_dispatch(&mut self, target: contract::Target) {
         let codec = self.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
         // The dispatcher measures the link itself.
-        let link = contract::Link::UNSHAPED;
-        let machines = self.pricing.machines(link, self.edge_kind());
-        match Dispatching::new(&self.zoo, self.n_points(), &machines, codec, target) {
+        let prices = self.pricing.under(Conditions { link: contract::Link::UNSHAPED, ..self.conditions() });
+        match Dispatching::new(&self.zoo, self.n_points(), &prices, codec, target) {
             Ok(dispatching) => {
                 self.prepare(dispatching.works());
                 let (network, plan) = dispatching.running();

@@ -3,11 +3,11 @@
 use super::{Input, Worker};
 use crate::browser::fetch;
 use crate::calibrating::Calibrating;
-use crate::pricing::{self, Edge};
 use crate::profiling::Profiling;
+use cleave_app::pricing::{Conditions, EdgeSite, Predictor, Prices, measured_stages};
 use cleave_arch::Task;
 use cleave_contract::{self as contract, Backend, Event};
-use cleave_cost::{Machines, Profile, Table};
+use cleave_cost::{Profile, Table};
 use cleave_session::{FrameReport, Measured, Outcome};
 use std::rc::Rc;
 
@@ -19,22 +19,24 @@ const CALIBRATING: &str = "Calibrating";
 const PREDICTOR: &str = "model/predictor/gin.safetensors";
 
 impl Worker {
-    pub(super) fn machines(&mut self) -> Rc<Machines> {
-        self.pricing.machines(self.shape, self.edge_kind())
+    /// Those of now.
+    pub(super) fn conditions(&self) -> Conditions {
+        let edge = if self.link.is_native() { EdgeSite::Native } else { EdgeSite::InThisTab };
+        Conditions { link: self.shape, edge }
     }
 
-    pub(super) fn edge_kind(&self) -> Edge {
-        if self.link.is_native() { Edge::Native } else { Edge::InThisTab }
+    pub(super) fn prices(&mut self) -> Rc<Prices> {
+        self.pricing.under(self.conditions())
     }
 
     pub(super) fn tell_prices(&mut self) {
-        let machines = self.machines();
+        let prices = self.prices();
         let (Some(network), Some(plan)) = (&self.network, &self.plan) else { return };
-        self.page.post(Event::Prices(self.pricing.prices(&machines, network, plan)));
+        self.page.post(Event::Prices(prices.list(plan, network.gnn.trace(), &network.card.task)));
     }
 
     pub(super) fn tell_profile(&mut self) {
-        self.page.post(Event::Profile(self.pricing.view()));
+        self.page.post(Event::Profile(self.pricing.profile_view()));
         self.tell_prices();
     }
 
@@ -49,11 +51,14 @@ impl Worker {
     pub(super) fn learn(&mut self, file: Result<Vec<u8>, String>) {
         self.predictor_came = true;
         // A page that ships none predicts by the table.
-        match file.map(|bytes| self.pricing.learn(&bytes)) {
-            Ok(Ok(())) => self.tell_prices(),
+        match file.map(|bytes| Predictor::from_safetensors(&bytes)) {
+            Ok(Ok(predictor)) => {
+                self.pricing.set_predictor(predictor);
+                self.tell_prices();
+            }
             Ok(Err(why)) => {
                 let remedy = "Predictions go by the table; reload the page to try again.";
-                self.page.fail("The learned predictor cannot be used", &why, remedy);
+                self.page.fail("The learned predictor cannot be used", &why.to_string(), remedy);
             }
             Err(_) => {}
         }
@@ -69,7 +74,7 @@ impl Worker {
     pub(super) fn use_profile(&mut self, json: &str) {
         match Profile::from_json(json) {
             Ok(profile) => {
-                self.pricing.take(profile);
+                self.pricing.set_profile(profile);
                 self.tell_profile();
             }
             Err(why) => self.page.fail(
@@ -81,8 +86,8 @@ impl Worker {
     }
 
     pub(super) fn draw(&mut self, powers: contract::Powers) {
-        if let Err(why) = self.pricing.draw(powers) {
-            self.page.fail("The power cannot be used", &why, "Correct it; the powers before are kept.");
+        if let Err(why) = self.pricing.set_powers(powers) {
+            self.page.fail("The power cannot be used", &why.to_string(), "Correct it; the powers before are kept.");
         }
         self.tell_profile();
     }
@@ -90,10 +95,10 @@ impl Worker {
     /// Emulates a slower device. A profile goes on: it measures the device as it is.
     pub(super) fn slow_down(&mut self, times: f64) {
         self.end_calibration();
-        if let Err(why) = self.pricing.slow_down(times) {
+        if let Err(why) = self.pricing.set_slowdown(times) {
             return self.page.fail(
                 "The device cannot be slowed down",
-                &why,
+                &why.to_string(),
                 "Choose another factor; the one before is kept.",
             );
         }
@@ -176,7 +181,7 @@ impl Worker {
         let Some(profiling) = self.profiling.take() else { return };
         let effects = self.link.reshape(self.shape);
         self.perform(effects);
-        self.pricing.take(profiling.profile().clone());
+        self.pricing.set_profile(profiling.profile().clone());
         self.page.post(Event::Progress { what: MEASURING.into(), done: 1, total: 1 });
         self.tell_profile();
     }
@@ -209,12 +214,12 @@ impl Worker {
     }
 
     pub(super) fn calibrated(&mut self, report: &FrameReport) {
-        let machines = self.machines();
+        let prices = self.prices();
         let (Some(calibrating), Some(network)) = (&mut self.calibrating, &self.network) else { return };
         if report.outcome == Outcome::AsPlanned {
             let plan = report.work.plan();
-            let predicted = machines.uncalibrated(plan, network.gnn.trace(), &network.card.task);
-            let is_new = calibrating.measured(predicted, pricing::stages(report));
+            let predicted = prices.machines().uncalibrated(plan, network.gnn.trace(), &network.card.task);
+            let is_new = calibrating.measured(predicted, measured_stages(report));
             return self.run_calibration(is_new);
         }
         if calibrating.missed() {

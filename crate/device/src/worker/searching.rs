@@ -2,82 +2,26 @@
 
 use super::{Input, Worker};
 use crate::browser::{fetch, turn};
-use crate::judges::Judges;
 use crate::library::Loaded;
-use crate::pricing::Edge;
-use crate::searching::{Searching, Slice, deploy};
-use cleave_app::share;
+use crate::searching::{Searching, deploy};
+use cleave_app::evaluation::EvaluationSet;
+use cleave_app::search::{Request, SearchRun, SharedSearch, Turn};
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
 use cleave_contract::{self as contract, Event};
-use cleave_cost::Profile;
 use cleave_model::SupernetWeights;
 use cleave_search::{FURNITURE, Search};
-use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
-/// The shared weights' file, below the page's address.
+/// The supernet's file, below the page's address.
 const SUPERNET: &str = "model/supernet/points.safetensors";
 const REMEDY: &str = "Change the limits or the budget and start again; what was found before is kept.";
 
-/// First field of a shared search, and what is raised when an older program would misread a newer one.
-const FORMAT: &str = "cleave-search-link";
-const VERSION: u32 = 2;
-/// The oldest that is read: all of its searches were judged on generated furniture.
-const OLDEST: u32 = 1;
-
-/// A search with everything that its result rests on, as a link holds it.
-#[derive(Clone, Serialize, Deserialize)]
-struct SharedSearch {
-    format: String,
-    version: u32,
-    wish: contract::SearchWish,
-    link: contract::Link,
-    /// The edge half ran on a native edge.
-    native: bool,
-    /// How many times slower the device was emulated; version 1 knew no such thing.
-    #[serde(default = "as_it_is")]
-    slowdown: f64,
-    /// As a file.
-    profile: String,
-    /// Name of the set that judges.
-    #[serde(default = "furniture")]
-    judged_on: String,
-}
-
-fn furniture() -> String {
-    FURNITURE.to_owned()
-}
-
-fn as_it_is() -> f64 {
-    1.0
-}
-
-/// A shared search whose profile has been read.
-#[derive(Clone)]
-pub struct Shared {
-    search: SharedSearch,
-    profile: Profile,
-}
-
-impl Shared {
-    fn from_text(text: &str) -> Result<Self, String> {
-        let bytes = share::from_text(text).map_err(|why| why.to_string())?;
-        let search: SharedSearch =
-            serde_json::from_slice(&bytes).map_err(|why| format!("the link is damaged: {why}"))?;
-        if search.format != FORMAT || !(OLDEST..=VERSION).contains(&search.version) {
-            return Err(format!("the link holds {} version {}, not {FORMAT} {VERSION}", search.format, search.version));
-        }
-        let profile = Profile::from_json(&search.profile).map_err(|why| why.to_string())?;
-        Ok(Self { search, profile })
-    }
-}
-
-/// What waits for the shared weights, and then for what judges.
+/// What waits for the supernet, and then for what evaluates by it.
 pub enum Awaiting {
     /// A search to begin.
     Search(contract::SearchWish),
     /// A search that came by a link.
-    Shared(Box<Shared>),
+    Shared(Box<SharedSearch>),
     /// A search to go on with.
     Resume(Box<Search>),
     /// A design to run.
@@ -85,11 +29,11 @@ pub enum Awaiting {
 }
 
 impl Awaiting {
-    /// Name of the set that judges; `None`: whatever the edge has.
-    pub(super) fn judged_on(&self) -> Option<&str> {
+    /// Name of the validation set; `None`: whatever the edge has.
+    pub(super) fn set(&self) -> Option<&str> {
         match self {
             Self::Search(wish) => (wish.judge == contract::Judge::Furniture).then_some(FURNITURE),
-            Self::Shared(shared) => Some(&shared.search.judged_on),
+            Self::Shared(shared) => Some(&shared.set),
             Self::Resume(search) => Some(&search.settings().judge),
             Self::Deploy(_) => Some(FURNITURE),
         }
@@ -125,32 +69,32 @@ impl Worker {
     fn with(&mut self, supernet: Rc<SupernetWeights>, then: Awaiting) {
         match then {
             Awaiting::Deploy(plan) => self.deploy(supernet, &plan),
-            then => self.begin_judged(supernet, then),
+            then => self.begin_evaluated(&supernet, then),
         }
     }
 
-    /// Begins what is searched for, judged by these.
-    pub(super) fn begin(&mut self, supernet: Rc<SupernetWeights>, judges: Rc<Judges>, then: Awaiting) {
-        self.searched += 1;
-        let (task, number) = (supernet.task, self.searched);
-        let here = |worker: &Self| worker.pricing.for_search(worker.shape, worker.edge_kind(), task);
+    /// Begins what is searched for, evaluated on this set by a supernet of its size.
+    pub(super) fn begin(&mut self, task: Task, supernet: SupernetWeights, set: Rc<EvaluationSet>, then: Awaiting) {
+        let new = |wish: &contract::SearchWish, prices| {
+            let settings = Request::from(wish).settings(set.name());
+            SearchRun::new(settings, &task, supernet.functions, prices).map_err(|why| why.to_string())
+        };
         let begun = match then {
-            Awaiting::Search(wish) => Searching::new(&wish, supernet, judges, here(self), number),
-            Awaiting::Shared(shared) => {
-                let edge = if shared.search.native { Edge::Native } else { Edge::InThisTab };
-                let pricing = self.pricing.with(shared.profile, shared.search.slowdown);
-                pricing.and_then(|pricing| {
-                    let prices = pricing.for_search(shared.search.link, edge, task);
-                    Searching::new(&shared.search.wish, supernet, judges, prices, number)
-                })
+            Awaiting::Search(wish) => new(&wish, self.prices().for_search(task)),
+            Awaiting::Shared(shared) => match self.pricing.with(shared.profile, shared.slowdown) {
+                Ok(mut pricing) => new(&shared.wish, pricing.under(shared.conditions).for_search(task)),
+                Err(why) => Err(why.to_string()),
+            },
+            Awaiting::Resume(search) => {
+                SearchRun::go_on(*search, set.name(), self.prices().for_search(task)).map_err(|why| why.to_string())
             }
-            Awaiting::Resume(search) => Ok(Searching::with(*search, supernet, judges, here(self), number)),
             Awaiting::Deploy(_) => return,
         };
         match begun {
-            Ok(searching) => {
+            Ok(run) => {
                 self.stop();
-                self.searching = Some(searching);
+                self.searched += 1;
+                self.searching = Some(Searching::new(run, Rc::new(supernet), set, self.searched));
                 self.mailbox.put(Input::SearchOn);
             }
             Err(why) => self.page.fail("The search did not start", &why, REMEDY),
@@ -167,7 +111,7 @@ impl Worker {
 
     /// Puts a search under the conditions of now into a link.
     pub(super) fn share(&mut self, wish: contract::SearchWish) {
-        let judged_on = match self.judge_name(wish.judge) {
+        let set = match self.set_name(wish.judge) {
             Ok(name) => name,
             Err(why) => {
                 let remedy = "Connect an edge that was started with --data DIR, or choose generated furniture.";
@@ -175,18 +119,13 @@ impl Worker {
             }
         };
         let shared = SharedSearch {
-            format: FORMAT.into(),
-            version: VERSION,
             wish: wish.clone(),
-            link: self.shape,
-            native: self.link.is_native(),
+            conditions: self.conditions(),
             slowdown: self.pricing.slowdown(),
-            profile: self.pricing.profile().to_json(),
-            judged_on,
+            profile: self.pricing.profile().clone(),
+            set,
         };
-        // Every number is finite and every key is text, so that writing cannot fail.
-        let text = share::to_text(&serde_json::to_vec(&shared).unwrap_or_default());
-        self.page.post(Event::Shared { wish, text });
+        self.page.post(Event::Shared { wish, text: shared.to_text() });
     }
 
     /// Begins the search of a link, by the figures that it holds; once it is known whether there is a learned predictor.
@@ -195,21 +134,22 @@ impl Worker {
             self.shared = Some(text);
             return;
         }
-        match Shared::from_text(&text) {
+        match SharedSearch::from_text(&text) {
             Ok(shared) => {
-                self.page.post(Event::Shared { wish: shared.search.wish.clone(), text });
+                self.page.post(Event::Shared { wish: shared.wish.clone(), text });
                 self.with_supernet(Awaiting::Shared(Box::new(shared)));
             }
-            Err(why) => self.page.fail("The shared search cannot be opened", &why, "Ask for the link again."),
+            Err(why) => {
+                self.page.fail("The shared search cannot be opened", &why.to_string(), "Ask for the link again.")
+            }
         }
     }
 
     /// Tells what a design costs.
     pub(super) fn inspect(&mut self, text: &str) {
         let task = self.supernet.as_ref().map_or_else(Task::modelnet10, |supernet| supernet.task);
-        let machines = self.machines();
         match Plan::parse(text, task.graph) {
-            Ok(plan) => self.page.post(Event::Inspected(self.pricing.inspect(&machines, &plan, &task))),
+            Ok(plan) => self.page.post(Event::Inspected(self.prices().inspection(&plan, &task))),
             Err(why) => self.page.fail("The design cannot be priced", &why.to_string(), REMEDY),
         }
     }
@@ -217,26 +157,25 @@ impl Worker {
     /// One slice; then the other messages, then the next.
     pub(super) async fn search_on(&mut self) {
         let Some(searching) = &mut self.searching else { return };
-        let slice = searching.slice(&self.engine.device, &self.mailbox);
-        let view = searching.view(!matches!(slice, Slice::Done));
-        if let Some(view) = view {
-            self.page.post(Event::Search(view));
+        let next = searching.slice(&self.engine.device, &self.mailbox);
+        if let Some(report) = searching.report(next != Turn::Done) {
+            self.page.post(Event::Search(report));
         }
-        match slice {
-            Slice::Working => {
+        match next {
+            Turn::Working => {
                 turn().await;
                 self.mailbox.put(Input::SearchOn);
             }
-            Slice::Judging => {}
-            Slice::Done => self.searching = None,
+            Turn::Evaluate(_) | Turn::Waiting => {}
+            Turn::Done => self.searching = None,
         }
     }
 
-    pub(super) fn judged(&mut self, number: u32, architecture: &Architecture, accuracy: Result<f64, String>) {
+    pub(super) fn evaluated(&mut self, number: u32, architecture: &Architecture, accuracy: Result<f64, String>) {
         let Some(searching) = self.searching.as_mut().filter(|searching| searching.number == number) else { return };
         match accuracy {
             Ok(accuracy) => {
-                searching.judged(architecture, accuracy);
+                searching.evaluated(architecture, accuracy);
                 self.mailbox.put(Input::SearchOn);
             }
             Err(why) => {
@@ -250,8 +189,8 @@ impl Worker {
     pub(super) fn end_search(&mut self) {
         self.waiting = None;
         let Some(mut searching) = self.searching.take() else { return };
-        if let Some(view) = searching.view(false) {
-            self.page.post(Event::Search(view));
+        if let Some(report) = searching.report(false) {
+            self.page.post(Event::Search(report));
         }
     }
 

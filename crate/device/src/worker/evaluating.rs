@@ -1,9 +1,8 @@
-//! What judges a search: made here, kept from before, or fetched from the edge before the search begins.
+//! What a search is evaluated on: made here, kept from before, or fetched from the edge before the search begins.
 
 use super::Worker;
 use super::searching::Awaiting;
-use crate::judges::Judges;
-use crate::searching::POINTS;
+use cleave_app::evaluation::{CLOUDS, EvaluationError, EvaluationSet, POINTS, sized};
 use cleave_contract::{Event, Judge};
 use cleave_model::SupernetWeights;
 use cleave_search::FURNITURE;
@@ -26,18 +25,21 @@ pub enum Wait {
 }
 
 enum Found {
-    Here(Rc<Judges>),
+    Here(Rc<EvaluationSet>),
     Later(Wait),
 }
 
 impl Worker {
-    /// Begins a search as soon as what judges it is here.
-    pub(super) fn begin_judged(&mut self, supernet: Rc<SupernetWeights>, then: Awaiting) {
-        match self.find_judges(then.judged_on()) {
-            Ok(Found::Here(judges)) => match judges.check(&supernet.classes, POINTS) {
-                Ok(()) => self.begin(supernet, judges, then),
-                Err(why) => self.page.fail(NOT_BEGUN, &why, REMEDY),
-            },
+    /// Begins a search as soon as what evaluates it is here.
+    pub(super) fn begin_evaluated(&mut self, supernet: &SupernetWeights, then: Awaiting) {
+        match self.find_set(then.set()) {
+            Ok(Found::Here(set)) => {
+                let small = sized(supernet, POINTS);
+                match set.check(&small) {
+                    Ok(()) => self.begin(supernet.task, small, set, then),
+                    Err(why) => self.page.fail(NOT_BEGUN, &why.to_string(), REMEDY),
+                }
+            }
             Ok(Found::Later(wait)) => {
                 self.page.post(Event::Progress { what: FETCHING.into(), done: 0, total: 0 });
                 self.waiting = Some((wait, then));
@@ -50,16 +52,17 @@ impl Worker {
         }
     }
 
-    /// The judges of this name; without a name those of the edge, or those that it had when it was last here.
-    fn find_judges(&self, name: Option<&str>) -> Result<Found, String> {
+    /// The set of this name; without a name that of the edge, or the one that it had when it was last here.
+    fn find_set(&self, name: Option<&str>) -> Result<Found, String> {
+        let text = |why: EvaluationError| why.to_string();
         if name == Some(FURNITURE) {
-            return Ok(Found::Here(Rc::new(Judges::furniture())));
+            return Ok(Found::Here(Rc::new(EvaluationSet::furniture(CLOUDS, POINTS).map_err(text)?)));
         }
         let offered = self.offered();
         let wanted = name.or(offered.as_deref());
-        let kept = self.judges.as_ref().filter(|judges| wanted.is_none_or(|wanted| wanted == judges.name()));
+        let kept = self.edge_set.as_ref().filter(|set| wanted.is_none_or(|wanted| wanted == set.name()));
         match (kept, name, &offered) {
-            (Some(judges), ..) => Ok(Found::Here(Rc::clone(judges))),
+            (Some(set), ..) => Ok(Found::Here(Rc::clone(set))),
             (None, _, Some(offered)) if wanted == Some(offered) => Ok(Found::Later(Wait::Clouds)),
             (None, Some(name), Some(offered)) => Err(format!("it is judged on {name}, and this edge has {offered}")),
             (None, ..) if self.link.is_connecting() => Ok(Found::Later(Wait::Edge)),
@@ -73,11 +76,11 @@ impl Worker {
         self.link.validation().map(ToString::to_string)
     }
 
-    /// Name of what would judge a search that begins now.
-    pub(super) fn judge_name(&self, judge: Judge) -> Result<String, String> {
+    /// Name of the set of a search that begins now.
+    pub(super) fn set_name(&self, judge: Judge) -> Result<String, String> {
         let name = match judge {
             Judge::Furniture => Some(FURNITURE.into()),
-            Judge::Edge => self.offered().or_else(|| self.judges.as_ref().map(|judges| judges.name().into())),
+            Judge::Edge => self.offered().or_else(|| self.edge_set.as_ref().map(|set| set.name().into())),
         };
         name.ok_or_else(|| "no edge with clouds that judge is connected".into())
     }
@@ -90,7 +93,7 @@ impl Worker {
 
     fn go_on(&mut self, waiting: Option<(Wait, Awaiting)>) {
         if let (Some((_, then)), Some(supernet)) = (waiting, self.supernet.clone()) {
-            self.begin_judged(supernet, then);
+            self.begin_evaluated(&supernet, then);
         }
     }
 
@@ -102,13 +105,15 @@ impl Worker {
         }
         let read = match fetched {
             Fetched::Part { .. } => return,
-            Fetched::Whole(set, body) => Judges::from_edge(set.to_string(), &body),
+            Fetched::Whole(set, body) => {
+                EvaluationSet::of_edge(set.to_string(), &body, POINTS).map_err(|why| why.to_string())
+            }
             Fetched::Failed(why) => Err(why),
         };
         let waiting = self.waiting.take();
         match read {
-            Ok(judges) => {
-                self.judges = Some(Rc::new(judges));
+            Ok(set) => {
+                self.edge_set = Some(Rc::new(set));
                 self.go_on(waiting);
             }
             Err(why) if waiting.is_some() => self.page.fail(NOT_BEGUN, &why, REMEDY),
