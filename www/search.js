@@ -76,7 +76,7 @@ async function seeds(n) {
     const found = await until((event) => (event.Search?.running === false ? event.Search : event.Failed));
     if (!found.designs) throw new Error(`seed ${seed}: ${found.what}: ${found.why}`);
     const seconds = (performance.now() - began) / 1e3;
-    if (found.designs.length === 0) throw new Error(`seed ${seed}: nothing within ${limit} ms: ${found.binding}`);
+    if (found.designs.length === 0) throw new Error(`seed ${seed}: nothing within ${limit} ms: ${JSON.stringify(found.binding)}`);
     const design = found.designs.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
     say({ Deploy: { plan: design.plan } });
     const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));

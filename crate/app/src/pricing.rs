@@ -45,6 +45,12 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// A native edge behind a link of at most so many megabits a second.
+    pub fn native_at(mbps: Option<f64>) -> Self {
+        let link = contract::Link { mbps: mbps.unwrap_or(0.0), ..contract::Link::UNSHAPED };
+        Self { link, edge: EdgeSite::Native }
+    }
+
     /// A native edge behind a link of this shape.
     pub fn native(shape: &LinkShape) -> Self {
         let [delay_millis, jitter_millis] = [shape.delay_micros, shape.jitter_micros].map(|us| f64::from(us) / 1e3);
@@ -256,16 +262,14 @@ impl Pricing {
 
 /// A device's profile with the edge of another: its edge, or its device where it has none. A factor that frames gave
 /// belongs to its machine and goes with it.
-pub fn pair(device: Profile, other: Profile) -> Profile {
-    let (of_edge, of_device) = (other.calibration.edge, other.calibration.device);
-    let (edge, factor) = if other.edge.is_some() { (other.edge, of_edge) } else { (other.device, of_device) };
-    let frames = device.calibration.frames.max(other.calibration.frames);
-    Profile {
-        edge,
-        complete: device.complete && other.complete,
-        calibration: Calibration { edge: factor, frames, ..device.calibration },
-        ..device
-    }
+pub fn pair(mut device: Profile, other: Profile) -> Profile {
+    let corrections = other.calibration;
+    let is_edge = other.edge.is_some();
+    device.edge = other.edge.or(other.device);
+    device.complete &= other.complete;
+    device.calibration.edge = if is_edge { corrections.edge } else { corrections.device };
+    device.calibration.frames = device.calibration.frames.max(corrections.frames);
+    device
 }
 
 /// What plans cost under the conditions of one moment.

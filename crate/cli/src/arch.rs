@@ -36,7 +36,7 @@ pub struct ArchArgs {
 pub fn run(args: &ArchArgs) -> Result<()> {
     let plan = parse_plan(&args.text)?.with_codec(args.codec);
     let pricer = args.predict.pricer(&LinkShape::UNSHAPED)?;
-    let account = Account::new(plan, args.task.over(Task::modelnet10())?, &pricer)?;
+    let account = Account::new(plan, args.task.over(Task::modelnet10())?, &pricer);
     Format::from_flag(args.json).print(|| account.to_text(), || account.to_json())
 }
 
@@ -65,16 +65,12 @@ pub struct Account {
 
 impl Account {
     /// Traces the plan and prices it and every single cut.
-    ///
-    /// # Errors
-    /// If the learned predictor's result cannot be read back.
-    pub fn new(plan: Plan, task: Task, pricer: &Pricer) -> Result<Self> {
+    pub fn new(plan: Plan, task: Task, pricer: &Pricer) -> Self {
         let trace = plan.architecture().trace(&task);
-        let op_times = pricer.machines.op_times(&plan, &trace, &task);
-        let prediction = pricer.price(&plan, &trace, &task)?;
-        let cut = |at| pricer.price(&plan.with_cuts(vec![at])?, &trace, &task);
-        let cuts = (0..=trace.steps.len()).map(cut).collect::<Result<_>>()?;
-        Ok(Self { plan, task, trace, op_times, prediction, cuts })
+        let op_times = pricer.prices.machines().op_times(&plan, &trace, &task);
+        let prediction = pricer.price(&plan, &trace, &task);
+        let cuts = pricer.cuts(&plan, &trace, &task);
+        Self { plan, task, trace, op_times, prediction, cuts }
     }
 
     /// Everything, for programs. Positions count operations, not communicates; cut `i` is before operation `i`.
@@ -272,7 +268,7 @@ mod tests {
     use super::*;
     fn account(text: &str) -> Account {
         let pricer = PredictArgs::default().pricer(&LinkShape::UNSHAPED).unwrap();
-        Account::new(parse_plan(text).unwrap(), Task::modelnet10(), &pricer).unwrap()
+        Account::new(parse_plan(text).unwrap(), Task::modelnet10(), &pricer)
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn run(args: &InferArgs) -> Result<()> {
     let unsplit = engine.whole(&input.cloud)?;
     let started = Instant::now();
     let shape = args.edge.shape()?;
-    let prediction = args.predict.pricer(&shape)?.price(&network.plan, engine.gnn().trace(), &network.task)?;
+    let prediction = args.predict.pricer(&shape)?.price(&network.plan, engine.gnn().trace(), &network.task);
     let deadline = Duration::from_millis(args.deadline_ms.into());
     let (edge, frames, seconds) = match args.edge.settings(deadline)? {
         None => (here(&network), in_process(args, &network, &engine, &input)?, started.elapsed().as_secs_f64()),

@@ -9,7 +9,6 @@ pub mod arch;
 pub mod bench;
 pub mod command;
 pub mod edge;
-pub mod gin;
 pub mod infer;
 pub mod input;
 pub mod local;

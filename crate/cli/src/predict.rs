@@ -1,16 +1,17 @@
-//! What a plan is predicted to cost, from a profile or, without one, from a rule of thumb: beside every measurement.
+//! What a plan is predicted to cost, from a profile or, without one, from a rule of thumb: beside every measurement. The
+//! files are read and the words are found here; the prices are the application's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
+use cleave_app::pricing::{Conditions, Predictor, Prices, Pricing, Unused};
 use cleave_arch::{Plan, Task, Trace};
-use cleave_cost::graph::PlanGraph;
-use cleave_cost::{Machines, Price, Profile};
+use cleave_cost::{Price, Profile};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
-use crate::gin::Predictor;
 use crate::output::grouped;
 
 /// Where predictions come from.
@@ -20,31 +21,32 @@ pub struct PredictArgs {
     /// A profile by `cleave profile`; without it machines are taken to be as fast as a rule of thumb says
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// A learned predictor by `cleave train predictor`, which corrects the profile's latencies
+    /// A learned predictor by `cleave train predictor`, which corrects the latencies of a whole profile that no frames have
+    /// calibrated
     #[arg(long, value_name = "FILE.safetensors", requires = "profile")]
     predictor: Option<PathBuf>,
 }
 
 /// Prices plans by what is known of the machines.
 pub struct Pricer {
-    /// The machines under the imposed conditions.
-    pub machines: Machines,
+    /// Under the imposed conditions.
+    pub prices: Rc<Prices>,
     source: String,
-    predictor: Option<Predictor>,
 }
 
 impl Pricer {
     /// What one frame of a plan is predicted to cost.
-    ///
-    /// # Errors
-    /// If the learned predictor's result cannot be read back.
-    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Result<Prediction> {
-        let price = self.machines.price(plan, trace, task);
-        let graph = || PlanGraph::new(plan, trace, task, &self.machines);
-        let latencies = self.predictor.as_ref().map(|predictor| predictor.latencies(&[graph()])).transpose()?;
-        let latency = latencies.and_then(|latencies| latencies.first().copied());
-        let price = latency.map_or(price, |latency| price.with_latency(latency));
-        Ok(Prediction { price, source: self.source.clone() })
+    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Prediction {
+        self.told(self.prices.price(plan, trace, task))
+    }
+
+    /// The same of every single cut, before operation 0 to the end.
+    pub fn cuts(&self, plan: &Plan, trace: &Trace, task: &Task) -> Vec<Prediction> {
+        self.prices.cuts(plan, trace, task).into_iter().map(|price| self.told(price)).collect()
+    }
+
+    fn told(&self, price: Price) -> Prediction {
+        Prediction { price, source: self.source.clone() }
     }
 }
 
@@ -67,15 +69,46 @@ impl PredictArgs {
             None => (Profile::default(), "roofline, no profile".to_owned()),
             Some(path) => (read(path)?, format!("profile {}", path.display())),
         };
-        let mut machines = Machines::new(&profile);
-        let mbps = (shape.bits_per_second > 0).then(|| shape.bits_per_second as f64 / 1e6);
-        machines.link = machines.link.shaped(mbps, f64::from(shape.delay_micros) / 1e3);
-        let predictor = self.predictor.as_deref().map(Predictor::read).transpose()?;
+        let prices = pricing(profile, self.predictor.as_deref())?.under(Conditions::native(shape));
         if let Some(path) = &self.predictor {
-            source = format!("{source} and predictor {}", path.display());
+            source = match prices.unused() {
+                None => format!("{source} and predictor {}", path.display()),
+                Some(why) => format!("{source}; the predictor is not used: {}", unused_words(why)),
+            };
         }
-        Ok(Pricer { machines, source, predictor })
+        Ok(Pricer { prices, source })
     }
+}
+
+/// Prices by a profile and, where it counts, a predictor.
+///
+/// # Errors
+/// A file that cannot be read or is no predictor.
+pub fn pricing(profile: Profile, predictor: Option<&Path>) -> Result<Pricing> {
+    let mut pricing = Pricing::of(profile);
+    if let Some(path) = predictor {
+        pricing.set_predictor(read_predictor(path)?);
+    }
+    Ok(pricing)
+}
+
+/// Why a predictor that was named does not count.
+pub fn unused_words(why: Unused) -> &'static str {
+    match why {
+        Unused::Unfinished => "the profile is not whole, and it was trained on whole ones",
+        Unused::NoEdge => "the profile has no edge, and it was trained with one",
+        Unused::Calibrated => "frames have calibrated the profile, which is worth more",
+        Unused::OneThread => "device and edge share a thread",
+    }
+}
+
+/// Reads a learned predictor.
+///
+/// # Errors
+/// A file that cannot be read or is no predictor.
+pub fn read_predictor(path: &Path) -> Result<Predictor> {
+    let bytes = fs::read(path).with_context(|| format!("the predictor {} cannot be read", path.display()))?;
+    Predictor::from_safetensors(&bytes).with_context(|| format!("the predictor {}", path.display()))
 }
 
 /// Reads a profile.

@@ -1,26 +1,25 @@
-//! `cleave search`: finds networks with their mapping under limits, priced by profiles, judged by the shared weights.
+//! `cleave search`: finds networks with their mapping under limits, priced by profiles, evaluated by the supernet. It drives
+//! the search that the page drives, in a loop.
 
-pub(crate) mod judge;
+pub(crate) mod evaluate;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use cleave_arch::{Plan, Task};
-use cleave_cost::graph::PlanGraph;
-use cleave_cost::{Machines, Price};
-use cleave_search::{Budget, Design, Funnel, Limits, Metrics, Pricer, Search, Settings, Step, Strategy};
+use anyhow::{Context, Result};
+use cleave_app::pricing::{Conditions, SearchPrices, pair};
+use cleave_app::search::{Request, SearchRun, Turn};
+use cleave_search::{Binding, Budget, Design, Funnel, Limit, Metrics, Search, Settings, Strategy};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::gin::Predictor;
 use crate::output::{Align, Format, grouped, table};
 use crate::predict;
-use judge::{Judge, JudgeArgs};
+use evaluate::{EvaluateArgs, Evaluator};
 
-/// How often the state is written.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Milliseconds between two looks at the progress.
+const SLICE_MS: f64 = 50.0;
 
 /// Arguments of `cleave search`.
 #[derive(clap::Args, Debug)]
@@ -31,11 +30,12 @@ pub struct SearchArgs {
     /// Profile whose edge counts as the edge, or whose device if it has none [default: that of --device]
     #[arg(long, value_name = "P.json")]
     edge: Option<PathBuf>,
-    /// A learned predictor by `cleave train predictor`; without it the table alone predicts
+    /// A learned predictor by `cleave train predictor`, for whole profiles that no frames have calibrated; without it the
+    /// table alone predicts
     #[arg(long, value_name = "FILE.safetensors")]
     predictor: Option<PathBuf>,
     #[command(flatten)]
-    judge: JudgeArgs,
+    evaluate: EvaluateArgs,
     /// Megabits per second of the link, if it is slower than in the profile
     #[arg(long, value_name = "X")]
     mbps: Option<f64>,
@@ -109,156 +109,98 @@ enum StrategyArg {
 /// # Errors
 /// Files that cannot be read, settings out of range.
 pub fn run(args: &SearchArgs) -> Result<()> {
-    let mut judge = args.judge.open()?;
-    let task = judge.task();
-    let machines = args.machines()?;
-    let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
-    let prices = Prices { machines, predictor, task };
-    let mut search = args.search(&judge)?;
-    let started = Instant::now();
-    let judging = drive(&mut search, &prices, &mut judge, args.state.as_deref())?;
-    let seconds = started.elapsed().as_secs_f64();
-    let pricing = (seconds - judging).max(1e-9);
-    let rate = search.funnel().drawn as f64 / pricing;
-    Format::from_flag(args.json).print(|| to_text(&search, seconds, rate), || to_json(&search, seconds, rate))
+    let evaluator = args.evaluate.open()?;
+    let mut run = args.begin(&evaluator, args.prices(&evaluator)?)?;
+    let seconds = drive(&mut run, &evaluator, args.state.as_deref())?;
+    let (search, rate) = (run.search(), run.per_second());
+    Format::from_flag(args.json).print(|| to_text(search, seconds, rate), || to_json(search, seconds, rate))
 }
 
 impl SearchArgs {
-    fn machines(&self) -> Result<Machines> {
-        let mut profile = predict::read(&self.device)?;
+    fn prices(&self, evaluator: &Evaluator) -> Result<SearchPrices> {
+        let profile = predict::read(&self.device)?;
         let other = self.edge.as_deref().map(predict::read).transpose()?.unwrap_or_else(|| profile.clone());
-        profile.edge = other.edge.or(other.device);
-        let mut machines = Machines::new(&profile);
-        machines.link = machines.link.shaped(self.mbps, 0.0);
-        Ok(machines)
+        let mut pricing = predict::pricing(pair(profile, other), self.predictor.as_deref())?;
+        let prices = pricing.under(Conditions::native_at(self.mbps));
+        if let Some(why) = prices.unused() {
+            eprintln!("the predictor is not used: {}", predict::unused_words(why));
+        }
+        Ok(prices.for_search(evaluator.task()))
     }
 
-    fn search(&self, judge: &Judge) -> Result<Search> {
-        if let Some(path) = self.state.as_deref().filter(|path| path.exists()) {
-            let text =
-                fs::read_to_string(path).with_context(|| format!("the search {} cannot be read", path.display()))?;
-            let search = Search::from_json(&text).with_context(|| format!("the search {}", path.display()))?;
-            let (other, name) = (&search.settings().judge, judge.name());
-            if other != name {
-                bail!("the search {} was judged on {other}, not on {name}; name another --state", path.display());
-            }
-            return Ok(search);
+    fn request(&self) -> Request {
+        let LimitArgs { latency_ms, energy_mj, device_mb, edge_mb, link_kb } = self.limits;
+        Request {
+            strategy: match self.strategy {
+                StrategyArg::Random => Strategy::Random,
+                StrategyArg::Stages => Strategy::Stages,
+                StrategyArg::Nsga => Strategy::Nsga,
+                StrategyArg::Exhaustive => Strategy::Exhaustive { positions: self.positions },
+            },
+            latency_ms,
+            energy_mj,
+            device_mb,
+            edge_mb,
+            link_kb,
+            budget: Budget { candidates: self.candidates, evaluations: self.evaluations },
+            weight: self.weight,
+            codec: self.codec.clone(),
+            seed: self.seed,
         }
-        let strategy = match self.strategy {
-            StrategyArg::Random => Strategy::Random,
-            StrategyArg::Stages => Strategy::Stages,
-            StrategyArg::Nsga => Strategy::Nsga,
-            StrategyArg::Exhaustive => Strategy::Exhaustive { positions: self.positions },
+    }
+
+    fn begin(&self, evaluator: &Evaluator, prices: SearchPrices) -> Result<SearchRun> {
+        let Some(path) = self.state.as_deref().filter(|path| path.exists()) else {
+            let settings = self.request().settings(evaluator.name());
+            return Ok(SearchRun::new(settings, &evaluator.task(), evaluator.functions(), prices)?);
         };
-        let limits = &self.limits;
-        let limits = Limits {
-            latency_ms: limits.latency_ms,
-            energy_mj: limits.energy_mj,
-            device_bytes: limits.device_mb.map(|mb| 1e6 * mb),
-            edge_bytes: limits.edge_mb.map(|mb| 1e6 * mb),
-            link_bytes: limits.link_kb.map(|kb| 1e3 * kb),
-        };
-        let budget = Budget { candidates: self.candidates, evaluations: self.evaluations };
-        let (seed, weight, codec, name) = (self.seed, self.weight, self.codec.clone(), judge.name().to_owned());
-        let settings = Settings { strategy, limits, budget, seed, weight, codec, judge: name };
-        let mut search = Search::new(settings, &judge.task())?;
-        // A supernet that knows some functions alone was trained for the second stage.
-        match judge.functions() {
-            Some(functions) if strategy != Strategy::Stages => {
-                bail!(
-                    "the supernet knows architectures with the functions {functions} alone; search with --strategy stages"
-                )
-            }
-            Some(functions) => search.fix(functions),
-            None => {}
-        }
-        Ok(search)
+        let file = || format!("the search {}", path.display());
+        let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", file()))?;
+        SearchRun::resume(&text, evaluator.name(), prices).with_context(|| format!("{}; name another --state", file()))
     }
 }
 
-/// Runs a search to its end; the seconds that judging took.
-fn drive(search: &mut Search, prices: &Prices, judge: &mut Judge, state: Option<&Path>) -> Result<f64> {
-    let bar = ProgressBar::new(search.settings().budget.candidates);
+/// Runs a search to its end; the seconds that it took.
+fn drive(run: &mut SearchRun, evaluator: &Evaluator, state: Option<&Path>) -> Result<f64> {
+    let bar = ProgressBar::new(run.search().settings().budget.candidates);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} candidates  {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (mut judging, mut saved) = (0.0, Instant::now());
+    let started = Instant::now();
+    let now = || started.elapsed().as_secs_f64() * 1e3;
     loop {
-        match search.advance(prices) {
-            Step::Working => {}
-            Step::Done => break,
-            Step::Evaluate(architectures) => {
-                let started = Instant::now();
-                for architecture in architectures {
-                    search.evaluated(&architecture, judge.accuracy(&architecture)?);
-                }
-                judging += started.elapsed().as_secs_f64();
-            }
+        let turn = run.slice(SLICE_MS, now);
+        let done = turn == Turn::Done;
+        if let Turn::Evaluate(architecture) = turn {
+            run.evaluated(&architecture, evaluator.accuracy(&architecture)?);
         }
-        bar.set_position(search.funnel().drawn);
-        bar.set_message(format!(
-            "{}, {} judged, {} designs",
-            search.stage(),
-            search.funnel().evaluated,
-            search.zoo().len()
-        ));
-        if let Some(path) = state.filter(|_| saved.elapsed() > SAVE_EVERY) {
-            save(search, path)?;
-            saved = Instant::now();
+        let (search, funnel) = (run.search(), run.search().funnel());
+        bar.set_position(funnel.drawn);
+        bar.set_message(format!("{}, {} judged, {} designs", search.stage(), funnel.evaluated, search.zoo().len()));
+        if let Some(path) = state
+            && let Some(text) = run.state(now(), !done)
+        {
+            save(&text, path)?;
+        }
+        if done {
+            break;
         }
     }
     bar.finish_and_clear();
-    state.map(|path| save(search, path)).transpose()?;
-    Ok(judging)
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// Written beside and renamed: a process that ends in between leaves the old state whole.
-fn save(search: &Search, path: &Path) -> Result<()> {
+fn save(state: &str, path: &Path) -> Result<()> {
     let beside = path.with_extension("new");
-    fs::write(&beside, search.to_json())
+    fs::write(&beside, state)
         .and_then(|()| fs::rename(&beside, path))
         .with_context(|| format!("the search {} cannot be written", path.display()))
-}
-
-/// Profiles and the learned predictor as a search asks for them.
-struct Prices {
-    machines: Machines,
-    predictor: Option<Predictor>,
-    task: Task,
-}
-
-impl Pricer for Prices {
-    fn quick_ms(&self, plan: &Plan) -> f64 {
-        self.machines.latency_ms(plan, &self.task)
-    }
-
-    fn metrics(&self, plan: &Plan) -> Metrics {
-        let trace = plan.architecture().trace(&self.task);
-        let price = self.machines.price(plan, &trace, &self.task);
-        let Price { device_peak_bytes, edge_peak_bytes, bytes_up, bytes_down, energy_mj, .. } = price;
-        Metrics {
-            latency_ms: price.latency_ms(),
-            energy_mj,
-            device_bytes: device_peak_bytes,
-            edge_bytes: edge_peak_bytes,
-            link_bytes: (bytes_up + bytes_down) as u64,
-        }
-    }
-
-    fn refined_ms(&self, plans: &[Plan]) -> Vec<f64> {
-        let table = || plans.iter().map(|plan| self.quick_ms(plan)).collect();
-        let Some(predictor) = &self.predictor else { return table() };
-        let graph =
-            |plan: &Plan| PlanGraph::new(plan, &plan.architecture().trace(&self.task), &self.task, &self.machines);
-        let graphs: Vec<PlanGraph> = plans.iter().map(graph).collect();
-        // A predictor that cannot be read leaves the table.
-        predictor.latencies(&graphs).unwrap_or_else(|_| table())
-    }
 }
 
 fn to_json(search: &Search, seconds: f64, rate: f64) -> Value {
     json!({
         "settings": search.settings(), "funnel": search.funnel(), "seconds": seconds, "candidates_per_second": rate,
-        "best": search.best(), "zoo": sorted(search), "binding": search.blame(),
+        "best": search.best(), "zoo": sorted(search), "binding": search.binding(),
         "functions": search.functions().map(|functions| functions.to_string()),
     })
 }
@@ -284,12 +226,10 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
         rate
     );
     let functions = search.functions().map(|functions| format!("\nfunctions {functions}")).unwrap_or_default();
-    if let Some(blame) = search.blame() {
+    if let Some(Binding { limit, bound, best }) = search.binding() {
         return format!(
-            "{funnel}{functions}\nno candidate keeps all limits: {} binds at {}; the lowest seen beside the others was {}",
-            blame.limit.words(),
-            blame.bound,
-            blame.best
+            "{funnel}{functions}\nno candidate keeps all limits: {} binds at {bound}; the lowest seen beside the others was {best}",
+            limit_words(limit)
         );
     }
     let heading = [
@@ -316,4 +256,54 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
     let rows: Vec<Vec<String>> = sorted(search).iter().map(row).collect();
     let best = search.best().map(|best| format!("\nbest     {}", best.plan)).unwrap_or_default();
     format!("{}\n{funnel}{functions}{best}", table(&heading, &rows))
+}
+
+fn limit_words(limit: Limit) -> &'static str {
+    match limit {
+        Limit::LatencyMs => "latency in ms",
+        Limit::EnergyMj => "energy on the device in mJ",
+        Limit::DeviceBytes => "peak memory on the device in bytes",
+        Limit::EdgeBytes => "peak memory on the edge in bytes",
+        Limit::LinkBytes => "bytes over the link",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use cleave_contract::{Judge, SearchWish};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SearchArgs,
+    }
+
+    fn settings(line: &str) -> Settings {
+        let args = ["search", "--device", "p.json"].into_iter().chain(line.split_whitespace());
+        Line::parse_from(args).args.request().settings("a set")
+    }
+
+    /// The same limits, budget and seed in the page's form and on the command line.
+    #[test]
+    fn arguments_are_the_pages_request() {
+        let wish = SearchWish {
+            strategy: cleave_contract::Strategy::Stages,
+            latency_millis: Some(7.5),
+            energy_millijoules: Some(80.0),
+            device_megabytes: Some(2.1),
+            candidates: 50_000,
+            evaluations: 24,
+            seed: 42,
+            codec: "i8+lz4".into(),
+            judge: Judge::Furniture,
+        };
+        let line = "--strategy stages --latency-ms 7.5 --energy-mj 80 --device-mb 2.1 --candidates 50000 --evaluations 24 \
+                    --seed 42 --codec i8+lz4";
+        assert_eq!(settings(line), Request::from(&wish).settings("a set"));
+        let all = settings("--strategy exhaustive --positions 4 --edge-mb 3 --link-kb 12 --weight 0.02");
+        assert_eq!(all.strategy, Strategy::Exhaustive { positions: 4 });
+        assert_eq!((all.limits.edge_bytes, all.limits.link_bytes, all.weight), (Some(3e6), Some(12e3), 0.02));
+    }
 }

@@ -7,14 +7,10 @@ use burn::tensor::Device;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::{SPLIT_F16, SPLIT_F32, SPLIT_I8, distance};
 use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
-use cleave_contract::{Backend, Event, Frame, Intent, Link, Outcome, Place, Preference};
+use cleave_contract::{Backend, Event, Frame, Intent, Link, Outcome, Place, Preference, PriceBasis};
 use cleave_cost::Profile;
-use cleave_data::furniture;
-use cleave_data::modelnet::Dataset;
-use cleave_data::validation::Validation;
 use cleave_device::browser::turn;
 use cleave_device::cooperating::Site;
-use cleave_device::judges::Judges;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
 use cleave_device::worker::{Input, serve};
@@ -306,7 +302,7 @@ async fn a_profile_is_measured_and_every_cut_has_its_price() {
     let prices = |event: &Event| if let Event::Prices(prices) = event { Some(prices.clone()) } else { None };
     visitor.say(Intent::Network(SMALL.into()));
     let first = visitor.until(prices).await;
-    assert!(first.source.contains("rule of thumb") && first.cuts.len() == 8, "{}", first.source);
+    assert_eq!((first.basis, first.cuts.len()), (PriceBasis::Roofline, 8));
     visitor.say(Intent::Generate { class: 2, seed: 3 });
     visitor.until(|event| matches!(event, Event::Cloud(_)).then_some(())).await;
 
@@ -330,7 +326,7 @@ async fn a_profile_is_measured_and_every_cut_has_its_price() {
     let kept = read(&interrupted.json).rows[0];
     assert_eq!(read(&whole.json).row(kept.probe), Some(&kept));
     let priced = visitor.until(prices).await;
-    assert_eq!(priced.source, "the profile");
+    assert_eq!(priced.basis, PriceBasis::Table);
     assert!(priced.cuts.iter().all(|price| price.total_millis() > 0.0 && price.device_peak_bytes > 0));
 
     let frame = visitor.run(&SMALL.parse().unwrap(), Codec::F32).await;
@@ -341,42 +337,20 @@ async fn a_profile_is_measured_and_every_cut_has_its_price() {
 }
 
 #[wasm_bindgen_test]
-async fn clouds_of_an_edge_judge_like_generated_ones() {
-    let classes = furniture::CLASSES.map(str::to_owned).to_vec();
-    let clouds = (0..200).map(|i| furniture::generate(i % 10, 16, i as u64).unwrap());
-    let points = clouds.flatten().collect();
-    let labels = (0..200).map(|i| (i % 10) as u8).collect();
-    let body = Validation::of(&Dataset { points, labels, n_points: 16, classes: classes.clone() }).encode();
-    let judges = Judges::from_edge("ModelNet10".into(), &body).unwrap();
-    // Two of each class were kept aside; class follows class.
-    assert_eq!((judges.name(), judges.count()), ("ModelNet10", 20));
-    assert_eq!((0..20).map(|at| judges.class(at)).collect::<Vec<_>>(), (0..20).map(|at| at / 2).collect::<Vec<_>>());
-    let device = Device::flex();
-    for judges in [&judges, &Judges::furniture()] {
-        assert!(judges.check(&classes, 16).is_ok());
-        assert_eq!(judges.clouds(4..7, 8, &device).unwrap().dims(), [3, 8, 3]);
-        assert_eq!(judges.calibration(16, &device).unwrap().dims(), [20, 16, 3]);
-    }
-    assert!(judges.check(&classes, 256).unwrap_err().contains("its clouds have 16 points"));
-    assert!(judges.check(&classes[1..], 16).unwrap_err().contains("bathtub"));
-    assert!(Judges::from_edge("cut".into(), &body[..40]).is_err());
-}
-
-#[wasm_bindgen_test]
 async fn a_device_that_is_emulated_slower_is_priced_so_and_answers_the_same() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.hold(SMALL).await;
     let plan = SMALL.parse::<Plan>().unwrap().with_cuts(vec![3]).unwrap();
-    let priced = async |word: &str| {
+    let priced = async |times: f64| {
         let prices = |event: &Event| if let Event::Prices(prices) = event { Some(prices.clone()) } else { None };
-        visitor.until(|event| prices(event).filter(|prices| prices.source.contains(word))).await
+        visitor.until(|event| prices(event).filter(|prices| prices.slowdown == times)).await
     };
     visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
-    let before = priced("").await.plan;
+    let before = priced(1.0).await.plan;
     visitor.say(Intent::SlowDown { times: 0.5 });
     assert!(visitor.failure().await.contains("1 to 100 × slower, not 0.5"));
     visitor.say(Intent::SlowDown { times: 4.0 });
-    let after = priced("emulated 4 × slower").await.plan;
+    let after = priced(4.0).await.plan;
     assert!((after.device_millis / before.device_millis - 4.0).abs() < 1e-9, "{before:?} {after:?}");
     assert_eq!((after.edge_millis, after.other_millis), (before.edge_millis, before.other_millis));
     assert_equal(&visitor.run(&plan, Codec::F32).await, SPLIT_F32);

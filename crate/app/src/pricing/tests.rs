@@ -28,25 +28,25 @@ fn table(name: &str, roofline: Roofline, seed: u64) -> Table {
 
 /// A whole profile of a device and an edge that is five times as fast.
 pub(crate) fn profile() -> Profile {
-    Profile {
-        complete: true,
-        device: Some(table("device", Roofline { gflops: 6.0, gbytes: 4.0, call_ms: 0.01 }, 1)),
-        edge: Some(table("edge", Roofline { gflops: 30.0, gbytes: 20.0, call_ms: 0.002 }, 2)),
-        link: Some(LinkFigures {
-            rtt_ms: 0.8,
-            up_mbps: 300.0,
-            down_mbps: 280.0,
-            up_ms_per_mb: 2.0,
-            down_ms_per_mb: 1.5,
-        }),
-        ..Profile::default()
-    }
+    let mut profile = Profile::default();
+    profile.complete = true;
+    profile.device = Some(table("device", Roofline { gflops: 6.0, gbytes: 4.0, call_ms: 0.01 }, 1));
+    profile.edge = Some(table("edge", Roofline { gflops: 30.0, gbytes: 20.0, call_ms: 0.002 }, 2));
+    profile.link =
+        Some(LinkFigures { rtt_ms: 0.8, up_mbps: 300.0, down_mbps: 280.0, up_ms_per_mb: 2.0, down_ms_per_mb: 1.5 });
+    profile
+}
+
+/// With something changed.
+fn but(mut profile: Profile, change: impl FnOnce(&mut Profile)) -> Profile {
+    change(&mut profile);
+    profile
 }
 
 /// The same after frames have shown that a tier takes `factor` of what its table says.
 pub(crate) fn calibrated(device: f64, edge: f64) -> Profile {
     let calibration = Calibration { device, edge, up_ms: 0.3, down_ms: 0.1, rest_ms: 0.2, frames: 10 };
-    Profile { calibration, ..profile() }
+    but(profile(), |profile| profile.calibration = calibration)
 }
 
 /// A native edge behind so many megabits a second.
@@ -91,8 +91,8 @@ fn a_predictor_counts_for_whole_uncalibrated_profiles_with_an_edge_of_its_own() 
     assert_eq!(pricing.under(native(40.0)).basis(), PriceBasis::Learned);
     assert_eq!(pricing.under(native(40.0)).unused(), None);
     let same_tab = Conditions { edge: EdgeSite::InThisTab, ..native(40.0) };
-    let no_edge = Profile { edge: None, ..profile() };
-    let unfinished = Profile { complete: false, ..profile() };
+    let no_edge = but(profile(), |profile| profile.edge = None);
+    let unfinished = but(profile(), |profile| profile.complete = false);
     for (profile, conditions, why, basis) in [
         (Profile::default(), native(40.0), Unused::Unfinished, PriceBasis::Roofline),
         (unfinished, native(40.0), Unused::Unfinished, PriceBasis::Unfinished),
@@ -240,11 +240,12 @@ fn prices_are_kept_until_something_changes() {
 #[test]
 fn two_profiles_make_a_pair_and_factors_go_with_their_machines() {
     let device = calibrated(0.5, 0.8);
-    let other = Profile { calibration: Calibration { device: 1.5, edge: 3.0, ..Calibration::default() }, ..profile() };
+    let factors = Calibration { device: 1.5, edge: 3.0, ..Calibration::default() };
+    let other = but(profile(), |profile| profile.calibration = factors);
     let paired = pair(device.clone(), other.clone());
     assert_eq!((&paired.device, &paired.edge), (&device.device, &other.edge));
     assert_eq!((paired.calibration.device, paired.calibration.edge, paired.calibration.frames), (0.5, 3.0, 10));
-    let alone = pair(device.clone(), Profile { edge: None, complete: false, ..other.clone() });
+    let alone = pair(device.clone(), but(other.clone(), |other| (other.edge, other.complete) = (None, false)));
     assert_eq!((&alone.edge, alone.calibration.edge, alone.complete), (&other.device, 1.5, false));
     assert_eq!(pair(device.clone(), device.clone()), device);
 }

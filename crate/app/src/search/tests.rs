@@ -162,7 +162,7 @@ fn a_report_says_what_is_known() {
     let baselines: Vec<contract::Baseline> = last.references.iter().map(|reference| reference.baseline).collect();
     assert_eq!(baselines, [contract::Baseline::OnDevice, contract::Baseline::OnEdge, contract::Baseline::BestCut]);
     assert!(last.references.iter().all(|reference| reference.design.accuracy < 0.0), "nobody knows it");
-    let [device, edge, cut] = &run.references() else { panic!("three references") };
+    let [device, edge, cut] = run.references() else { panic!("three references") };
     assert!(device.metrics.link_bytes == 0 && edge.metrics.link_bytes > 0 && cut.plan.cuts().len() == 1);
 }
 

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use cleave_app::pricing::Predictor;
 use cleave_arch::Task;
 use cleave_cost::graph::PlanGraph;
 use cleave_cost::pairs::{Accuracy, Pairs, Row};
 use cleave_cost::{Calibration, Machines, Stages};
 use serde_json::{Value, json};
 
-use crate::gin::Predictor;
 use crate::output::{Align, Format, table};
+use crate::predict::read_predictor;
 use crate::train::predictor::{graphs, machines};
 
 /// What `predict` reads.
@@ -48,7 +49,7 @@ pub(super) fn run(format: Format, args: &PredictArgs) -> Result<()> {
     if args.pairs.is_empty() {
         bail!("no pairs are named; give --pairs FILE, or run `cargo xtask bench predict`, which measures them");
     }
-    let predictor = args.predictor.as_deref().map(Predictor::read).transpose()?;
+    let predictor = args.predictor.as_deref().map(read_predictor).transpose()?;
     let judged = args
         .pairs
         .iter()

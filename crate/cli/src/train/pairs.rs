@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cleave_app::pricing::measured_stages;
 use cleave_arch::{Array, Plan, Task};
+use cleave_cost::Stages;
 use cleave_cost::pairs::{PAIRS_FORMAT, Pairs, Row, draw_plans};
-use cleave_session::{FrameReport, Lane, Outcome, Work};
+use cleave_session::{FrameReport, Outcome, Work};
 use cleave_wire::LinkShape;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -125,7 +127,6 @@ fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<V
 }
 
 fn stages(report: &FrameReport) -> [f64; 5] {
-    let [device, up, edge, down] =
-        [Lane::Device, Lane::Uplink, Lane::Edge, Lane::Downlink].map(|lane| report.lane_millis(lane));
+    let Stages { device, up, edge, down, .. } = measured_stages(report);
     [device, up, edge, down, report.total_millis()]
 }

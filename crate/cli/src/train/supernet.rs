@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use cleave_app::evaluation::{CALIBRATION, EvaluationSet};
 use cleave_arch::supernet::Paths;
 use cleave_arch::{Architecture, GraphSource, Halves, Plan, SplitMix64, Task, Tier};
 use cleave_model::{Gnn, SupernetWeights};
@@ -18,7 +19,7 @@ use serde_json::json;
 use super::run::RunArgs;
 use crate::material::{self, Part};
 use crate::output::{Align, Format, table};
-use crate::search::judge;
+use crate::search::evaluate::{self, Evaluator};
 
 /// Arguments of `cleave train supernet`.
 #[derive(clap::Args, Debug)]
@@ -77,21 +78,23 @@ pub(super) struct RankArgs {
 
 /// Trains architectures on their own and compares.
 pub(super) fn rank(args: &RankArgs) -> Result<()> {
-    let supernet = judge::read(&args.supernet)?;
+    let supernet = evaluate::read(&args.supernet)?;
     let part = |part| material::read(&supernet.task, &args.run.data, args.run.words.as_deref(), part);
     let (data, aside) = (part(Part::Rest)?, part(Part::Aside)?);
     // Both are judged on clouds of the size that is trained with, so that short trainings are fair.
     let config = args.run.config(Subject::Supernet);
     let supernet = SupernetWeights { task: config.task_for(config.points), ..supernet };
     let aside = aside.spread(usize::MAX, config.points);
-    let calibration = data.spread(judge::CALIBRATION, config.points);
+    let calibration = data.spread(CALIBRATION, config.points);
+    let parts = [evaluate::samples(&*calibration), evaluate::samples(&*aside)];
+    let set = EvaluationSet::of_samples("kept aside".into(), &supernet.task, aside.classes().to_vec(), parts);
+    let evaluator = Evaluator::new(supernet.clone(), set)?;
     let given = args.arch.iter().map(|text| Ok(Plan::parse(text, supernet.task.graph)?.architecture().clone()));
     let given = given.collect::<Result<Vec<_>>>()?;
     let architectures = if given.is_empty() { draw(args.count, args.run.seed(), &supernet) } else { given };
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();
     for architecture in architectures {
-        let (gnn, _) = judge::calibrated(&supernet, &architecture, &*calibration)?;
-        let shared = evaluate(&gnn, &*aside)?.accuracy();
+        let shared = evaluator.accuracy(&architecture)?;
         if args.shared {
             println!("{architecture}: {:.1} %", 100.0 * shared);
             continue;
