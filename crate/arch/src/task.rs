@@ -1,6 +1,7 @@
 //! What a network is asked to do: the size of its input and of its answer.
 
 use crate::error::ArchError;
+use std::fmt;
 
 /// Sizes that an architecture leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,13 +18,23 @@ pub struct Task {
     pub graph: GraphSource,
 }
 
-/// Where the graph comes from that an aggregate without an earlier sample reads.
+/// Where the graph comes from that an aggregate or edge convolution without an earlier sample reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GraphSource {
     /// From samples only: an aggregate needs an earlier one.
     Sampled,
     /// The input brings it, as `[n, k]` neighbour indexes.
     Given,
+}
+
+/// For people, in the plural: `sampled graphs`.
+impl fmt::Display for GraphSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sampled => "sampled graphs",
+            Self::Given => "given graphs",
+        })
+    }
 }
 
 impl Task {

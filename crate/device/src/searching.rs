@@ -237,7 +237,8 @@ async fn judge(
     for first in (0..judges.count()).step_by(TOGETHER) {
         turn().await;
         let batch = first..(first + TOGETHER).min(judges.count());
-        let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).into_data_async().await;
+        let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).map_err(|why| why.to_string())?;
+        let logits = logits.into_data_async().await;
         let logits =
             logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))?;
         for (at, row) in batch.zip(logits.chunks_exact(supernet.task.n_classes)) {

@@ -85,7 +85,7 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
     let supernet = SupernetWeights { task: config.task_for(config.points), ..supernet };
     let aside = aside.spread(usize::MAX, config.points);
     let calibration = data.spread(judge::CALIBRATION, config.points);
-    let given = args.arch.iter().map(|text| Ok(Plan::parse(text, supernet.task.graph)?.architecture().clone()));
+    let given = args.arch.iter().map(|text| Ok(Plan::parse_beside(text, supernet.task.graph)?.architecture().clone()));
     let given = given.collect::<Result<Vec<_>>>()?;
     let architectures = if given.is_empty() { draw(args.count, args.run.seed(), &supernet) } else { given };
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();

@@ -208,7 +208,7 @@ impl Worker {
     pub(super) fn inspect(&mut self, text: &str) {
         let task = self.supernet.as_ref().map_or_else(Task::modelnet10, |supernet| supernet.task);
         let machines = self.machines();
-        match Plan::parse(text, task.graph) {
+        match text.parse::<Plan>() {
             Ok(plan) => self.page.post(Event::Inspected(self.pricing.inspect(&machines, &plan, &task))),
             Err(why) => self.page.fail("The design cannot be priced", &why.to_string(), REMEDY),
         }
