@@ -1,7 +1,7 @@
 //! Inputs: generated furniture and opened files, as clouds of the size that the network reads.
 
 use cleave_contract::{Cloud, Place};
-use cleave_data::{Sample, furniture, sample};
+use cleave_data::{Format, Sample, furniture, sample};
 use std::rc::Rc;
 
 /// Points of a preview.
@@ -43,12 +43,12 @@ impl Source {
     }
 
     /// What is said when there is no cloud: what failed, and the remedy.
-    pub fn complaint(&self) -> (String, &'static str) {
+    pub fn complaint(&self) -> (String, String) {
         match self {
-            Self::Furniture { .. } => ("The shape could not be made".into(), "Choose another class."),
+            Self::Furniture { .. } => ("The shape could not be made".into(), "Choose another class.".into()),
             Self::File { name, .. } => (
                 format!("{name} could not be read"),
-                "Open an OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ file with a point cloud or mesh.",
+                format!("Open a file with a point cloud or mesh: {}.", Format::list()),
             ),
         }
     }

@@ -551,7 +551,7 @@ impl Worker {
             }
             Err(why) => {
                 let (what, remedy) = source.complaint();
-                self.page.fail(&what, &why, remedy);
+                self.page.fail(&what, &why, &remedy);
             }
         }
     }
