@@ -14,10 +14,12 @@ pub const MAX_OPS: usize = 64;
 /// Operations in the order of execution; one that exists is valid.
 ///
 /// Exactly one pool; after it no sample, aggregate, edge convolution or join; an aggregate or edge convolution has an
-/// earlier sample, or the input brings the graph; a join has an earlier edge convolution.
+/// earlier sample, or the input brings the graph; a join has an earlier edge convolution. The same operations on sampled
+/// and on given graphs are two architectures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Architecture {
     ops: Vec<Op>,
+    graph_source: GraphSource,
 }
 
 impl Architecture {
@@ -29,36 +31,28 @@ impl Architecture {
         Self::for_graph(ops, GraphSource::Sampled)
     }
 
-    /// An architecture whose input brings a graph `[n, k]`.
+    /// An architecture whose first graph comes from `graph_source`.
     ///
     /// # Errors
     /// The [`ArchError`] of the first operation that breaks a rule.
-    pub fn new_given_graph(ops: Vec<Op>) -> Result<Self, ArchError> {
-        Self::for_graph(ops, GraphSource::Given)
-    }
-
-    /// An architecture whose first graph comes from `graph`.
-    ///
-    /// # Errors
-    /// The [`ArchError`] of the first operation that breaks a rule.
-    pub fn for_graph(ops: Vec<Op>, graph: GraphSource) -> Result<Self, ArchError> {
+    pub fn for_graph(ops: Vec<Op>, graph_source: GraphSource) -> Result<Self, ArchError> {
         match ops.len() {
             0 => return Err(ArchError::Empty),
             1..=MAX_OPS => {}
             n_ops => return Err(ArchError::TooLong { n_ops }),
         }
-        let mut seen = Seen { pool: None, graph: graph == GraphSource::Given, edge_conv: false };
+        let mut seen = Seen { pool: None, graph: graph_source == GraphSource::Given, edge_conv: false };
         for (position, op) in ops.iter().enumerate() {
             seen.admit(position, *op)?;
         }
         seen.pool.ok_or(ArchError::NoPool)?;
-        Ok(Self { ops })
+        Ok(Self { ops, graph_source })
     }
 
     /// For lists that keep the rules by construction.
-    pub(crate) fn from_valid(ops: Vec<Op>) -> Self {
-        debug_assert!(Self::new_given_graph(ops.clone()).is_ok());
-        Self { ops }
+    pub(crate) fn from_valid(ops: Vec<Op>, graph_source: GraphSource) -> Self {
+        debug_assert!(Self::for_graph(ops.clone(), graph_source).is_ok());
+        Self { ops, graph_source }
     }
 
     /// DGCNN for classification (arXiv 1801.07829): four edge convolutions, each on a fresh kNN graph, joined to 512
@@ -69,12 +63,17 @@ impl Architecture {
             ops.extend([Op::Sample(Sampler::Knn), Op::EdgeConv { channels }]);
         }
         ops.extend([Op::Join, Op::Combine { channels: 1024 }, Op::Pool(Pool::MaxMean)]);
-        Self::from_valid(ops)
+        Self::from_valid(ops, GraphSource::Sampled)
     }
 
     /// The operations, 1 to [`MAX_OPS`].
     pub fn ops(&self) -> &[Op] {
         &self.ops
+    }
+
+    /// Where the graph comes from that is read before any sample.
+    pub fn graph_source(&self) -> GraphSource {
+        self.graph_source
     }
 }
 
@@ -152,8 +151,10 @@ mod tests {
 
     #[test]
     fn a_given_graph_needs_no_sample() {
-        assert!(Architecture::new_given_graph(vec![AGGREGATE, EDGE_CONV, POOL]).is_ok());
-        assert!(Architecture::new(vec![POOL]).is_ok());
+        assert!(Architecture::for_graph(vec![AGGREGATE, EDGE_CONV, POOL], GraphSource::Given).is_ok());
+        let [sampled, given] = [GraphSource::Sampled, GraphSource::Given]
+            .map(|source| Architecture::for_graph(vec![POOL], source).unwrap());
+        assert_ne!(sampled, given, "another source is another architecture");
     }
 
     #[test]

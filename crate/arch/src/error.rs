@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::architecture::MAX_OPS;
 use crate::op::{MAX_CHANNELS, MIN_CHANNELS, Op};
 use crate::plan::MAX_CUTS;
+use crate::task::GraphSource;
 
 /// Why a list of operations, a placement or a text is refused: what was wrong, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,7 +47,10 @@ pub enum ArchError {
         pool: usize,
     },
     /// An aggregate or edge convolution before any graph exists.
-    #[error("`{op}` at position {position} has no graph to read; put a sample (operation 3) before it")]
+    #[error(
+        "`{op}` at position {position} has no graph to read; put a sample (operation 3) before it, or write `given: ` \
+         before a network whose input brings its graph"
+    )]
     NoGraph {
         /// Where it stands.
         position: usize,
@@ -135,6 +139,14 @@ pub enum ArchError {
         function: usize,
         /// The largest id it has.
         last: usize,
+    },
+    /// A text of another graph source than the task that stands beside it.
+    #[error("the network is for {found}, but its task is for {wanted}; name a network or a task that fits the other")]
+    Source {
+        /// The text's.
+        found: GraphSource,
+        /// The task's.
+        wanted: GraphSource,
     },
     /// A communicate where only an architecture is wanted.
     #[error("communicate at position {position}; an architecture has none, read the text as a plan")]

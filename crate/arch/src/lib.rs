@@ -51,5 +51,5 @@ pub use params::{CLASSIFIER_HIDDEN, ParamSpec};
 pub use plan::{MAX_CUTS, Plan, Segment, Tier};
 pub use probe::{Probe, timed};
 pub use rng::{SplitMix64, fnv_1a, random_neighbour};
-pub use task::{GraphSource, Task};
+pub use task::{GraphSource, MODELNET10, Task};
 pub use trace::{ClassifierTrace, Live, Slot, Step, Trace};

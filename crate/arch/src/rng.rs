@@ -1,6 +1,7 @@
 //! Reproducible randomness: one small generator for draws, one hash for random neighbours.
 //!
-//! Integer arithmetic only, so that every machine, and both tiers, compute the same.
+//! Of our own, because a library's generator may change its stream between versions, and what a seed names has to be the
+//! same bits in the browser, on the edge and in ten years: integer arithmetic, and sums and products of doubles.
 
 /// SplitMix64 (Steele, Lea and Flood 2014): 64 bits of state, every seed is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,35 @@ impl SplitMix64 {
         }
     }
 
+    /// A number in `0..n` by multiplication (Lemire 2019 without his rejection; bias below n / 2^64); 0 if `n` is 0.
+    ///
+    /// Generated furniture, sampled surfaces, and the order and the subsets of training clouds are drawn so. A seed names
+    /// other ones by [`SplitMix64::below`], so the two stay apart.
+    pub fn scaled_below(&mut self, n: usize) -> usize {
+        ((u128::from(self.next_u64()) * n as u128) >> 64) as usize
+    }
+
+    /// A uniform number in [0, 1), a multiple of 2^-53.
+    pub fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A uniform number in [low, high).
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// True with this probability.
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// Nearly normal, mean 0 and deviation 1: the sum of twelve uniform numbers less six (Irwin–Hall), which unlike
+    /// Box–Muller needs no logarithm and cosine, whose last bits differ between platforms. Never beyond ±6.
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+
     /// A uniform number in [0, 1), a multiple of 2^-24.
     pub fn unit_f32(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32
@@ -90,14 +120,37 @@ mod tests {
     #[test]
     fn below_and_unit_stay_in_range_and_reach_everything() {
         let mut rng = SplitMix64::new(7);
-        let mut counts = [0usize; 6];
+        let mut counts = [[0usize; 6]; 2];
         for _ in 0..6_000 {
-            counts[rng.below(6)] += 1;
+            counts[0][rng.below(6)] += 1;
+            counts[1][rng.scaled_below(6)] += 1;
             assert!((0.0..1.0).contains(&rng.unit_f32()));
         }
         // 1000 expected, standard deviation 29: six deviations.
-        assert!(counts.iter().all(|count| count.abs_diff(1_000) < 175), "{counts:?}");
-        assert_eq!((rng.below(1), rng.below(0)), (0, 0));
+        assert!(counts.as_flattened().iter().all(|count| count.abs_diff(1_000) < 175), "{counts:?}");
+        assert_eq!([rng.below(1), rng.below(0), rng.scaled_below(1), rng.scaled_below(0)], [0; 4]);
+    }
+
+    /// Seeds of searches mean the first, seeds of furniture the second: neither may become the other.
+    #[test]
+    fn the_two_ways_below_a_bound_are_pinned() {
+        let [mut uniform, mut scaled] = [1, 1].map(SplitMix64::new);
+        assert_eq!([0; 8].map(|_| uniform.below(10)), UNIFORM);
+        assert_eq!([0; 8].map(|_| scaled.scaled_below(10)), SCALED);
+    }
+
+    #[test]
+    fn normal_has_unit_deviation() {
+        let mut rng = SplitMix64::new(3);
+        let draws: Vec<f64> = (0..20_000).map(|_| rng.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 20_000.0;
+        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.04, "{mean} {variance}");
+    }
+
+    #[test]
+    fn the_hash_is_the_standard_one() {
+        assert_eq!((fnv_1a(b""), fnv_1a(b"foobar")), (0xCBF2_9CE4_8422_2325, 0x8594_4171_F739_67E8));
     }
 
     #[test]
@@ -118,4 +171,6 @@ mod tests {
     }
 
     const PINNED: [usize; 3] = [185, 642, 461];
+    const UNIFORM: [usize; 8] = [5, 9, 0, 5, 1, 8, 5, 3];
+    const SCALED: [usize; 8] = [5, 7, 9, 4, 4, 7, 8, 5];
 }

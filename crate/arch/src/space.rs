@@ -58,8 +58,7 @@ pub fn draw(rng: &mut SplitMix64) -> Plan {
 
 /// As [`draw`], with the functions of one published space.
 pub fn draw_from(rng: &mut SplitMix64, functions: Functions) -> Plan {
-    let (ops, cuts) = draw_ops(rng, MAX_CUTS, functions);
-    Plan::from_valid(Architecture::from_valid(ops), cuts, LinkCodec::default())
+    Sampler::new(functions, GraphSource::Sampled).draw(rng)
 }
 
 /// An architecture of [`POSITIONS`] operations: uniform over the valid operation strings without communicate, then
@@ -70,13 +69,14 @@ pub fn draw_architecture(rng: &mut SplitMix64) -> Architecture {
 
 /// As [`draw_architecture`], with the functions of one published space.
 pub fn draw_architecture_from(rng: &mut SplitMix64, functions: Functions) -> Architecture {
-    Architecture::from_valid(draw_ops(rng, 0, functions).0)
+    Sampler::architectures(functions, GraphSource::Sampled).draw(rng).architecture().clone()
 }
 
 /// Draws plans as [`draw_from`] does, the same from the same generator, but counts the space only once: for searches.
 pub struct Sampler {
     counts: Counts,
     functions: Functions,
+    graph: GraphSource,
 }
 
 impl Sampler {
@@ -88,12 +88,12 @@ impl Sampler {
 
     /// Of the space without communicates.
     pub fn architectures(functions: Functions, graph: GraphSource) -> Self {
-        Self { counts: Counts::new(POSITIONS, 0, graph), functions }
+        Self { counts: Counts::new(POSITIONS, 0, graph), functions, graph }
     }
 
     /// Of shorter strings: all of them have a rank.
     pub fn of_length(positions: usize, functions: Functions, graph: GraphSource) -> Self {
-        Self { counts: Counts::new(positions, MAX_CUTS, graph), functions }
+        Self { counts: Counts::new(positions, MAX_CUTS, graph), functions, graph }
     }
 
     /// Strings of operations that it draws from.
@@ -108,25 +108,16 @@ impl Sampler {
 
     /// One plan.
     pub fn draw(&self, rng: &mut SplitMix64) -> Plan {
-        let (ops, cuts) = draw_counted(rng, &self.counts, self.functions);
-        Plan::from_valid(Architecture::from_valid(ops), cuts, LinkCodec::default())
-    }
-}
-
-fn draw_ops(rng: &mut SplitMix64, max_cuts: usize, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    draw_counted(rng, &Counts::new(POSITIONS, max_cuts, GraphSource::Sampled), functions)
-}
-
-fn draw_counted(rng: &mut SplitMix64, counts: &Counts, functions: Functions) -> (Vec<Op>, Vec<usize>) {
-    let rank = rng.below_u64(counts.all());
-    let (mut ops, mut cuts) = (Vec::new(), Vec::new());
-    for id in counts.string(rank) {
-        match Op::from_ids(id, rng.below(functions.count(id))) {
-            Some(op) => ops.push(op),
-            None => cuts.push(ops.len()),
+        let rank = rng.below_u64(self.n_strings());
+        let (mut ops, mut cuts) = (Vec::new(), Vec::new());
+        for id in self.string(rank) {
+            match Op::from_ids(id, rng.below(self.functions.count(id))) {
+                Some(op) => ops.push(op),
+                None => cuts.push(ops.len()),
+            }
         }
+        Plan::from_valid(Architecture::from_valid(ops, self.graph), cuts, LinkCodec::default())
     }
-    (ops, cuts)
 }
 
 /// What the rules need to know of the operations before a position.
@@ -238,7 +229,7 @@ mod tests {
             let first = |id: usize| ids.iter().position(|other| *other == id);
             let in_order =
                 graph == GraphSource::Sampled || first(3).is_none_or(|at| first(2).is_some_and(|other| other < at));
-            in_order && Plan::parse(&text, graph).is_ok()
+            in_order && Plan::parse_beside(&text, graph).is_ok()
         };
         (0..all).map(string).filter(parses).collect()
     }
@@ -266,15 +257,23 @@ mod tests {
 
     #[test]
     fn every_draw_is_valid_and_reads_what_it_prints() {
-        let mut rng = SplitMix64::new(1);
-        for _ in 0..2_000 {
-            let plan = draw(&mut rng);
-            let text = plan.to_string();
-            assert_eq!(text.parse(), Ok(plan.clone()), "{text}");
-            assert_eq!(plan.architecture().ops().len() + plan.cuts().len(), POSITIONS, "{text}");
-            let architecture = draw_architecture(&mut rng);
-            assert_eq!(architecture.ops().len(), POSITIONS);
-            assert_eq!(architecture.to_string().parse(), Ok(architecture));
+        for graph in [GraphSource::Sampled, GraphSource::Given] {
+            let (placed, whole) = (Sampler::new(Functions::All, graph), Sampler::architectures(Functions::All, graph));
+            let mut rng = SplitMix64::new(1);
+            for _ in 0..2_000 {
+                let plan = placed.draw(&mut rng);
+                let text = plan.to_string();
+                assert_eq!(text.starts_with("given: "), graph == GraphSource::Given, "{text}");
+                assert_eq!(text.parse().as_ref(), Ok(&plan), "{text}");
+                assert_eq!(Plan::parse_beside(text.trim_start_matches("given: "), graph).as_ref(), Ok(&plan), "{text}");
+                let (ops, cuts) = (plan.architecture().ops(), plan.cuts());
+                assert_eq!(ops.len() + cuts.len(), POSITIONS, "{text}");
+                let again = Architecture::for_graph(ops.to_vec(), graph);
+                assert_eq!(again.as_ref(), Ok(plan.architecture()), "{text}");
+                let architecture = whole.draw(&mut rng).architecture().clone();
+                assert_eq!(architecture.ops().len(), POSITIONS);
+                assert_eq!(architecture.to_string().parse(), Ok(architecture));
+            }
         }
     }
 

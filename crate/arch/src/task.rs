@@ -1,6 +1,7 @@
 //! What a network is asked to do: the size of its input and of its answer.
 
 use crate::error::ArchError;
+use std::fmt;
 
 /// Sizes that an architecture leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub struct Task {
     pub graph: GraphSource,
 }
 
-/// Where the graph comes from that an aggregate without an earlier sample reads.
+/// Where the graph comes from that an aggregate or edge convolution without an earlier sample reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GraphSource {
     /// From samples only: an aggregate needs an earlier one.
@@ -26,10 +27,25 @@ pub enum GraphSource {
     Given,
 }
 
+/// For people, in the plural: `sampled graphs`.
+impl fmt::Display for GraphSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sampled => "sampled graphs",
+            Self::Given => "given graphs",
+        })
+    }
+}
+
+/// Classes of ModelNet10, in the order of its labels: what the point networks answer, what furniture is generated of and
+/// what the page's gallery shows.
+pub const MODELNET10: [&str; 10] =
+    ["bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"];
+
 impl Task {
     /// Point clouds of ModelNet10: 1024 points, 3 coordinates, 20 neighbours, 10 classes.
     pub fn modelnet10() -> Self {
-        Self { n_points: 1024, in_channels: 3, k: 20, n_classes: 10, graph: GraphSource::Sampled }
+        Self { n_points: 1024, in_channels: 3, k: 20, n_classes: MODELNET10.len(), graph: GraphSource::Sampled }
     }
 
     /// The setting of DGCNN's published figures: as ModelNet10, with 40 classes.

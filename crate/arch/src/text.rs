@@ -1,7 +1,8 @@
 //! The text form: operation ids, one comma, function ids, as GCoDE's released code writes them.
 //!
 //! `3 2 5 1 4,0 6 0 3 3` samples by kNN, aggregates max [x_i ‖ x_j − x_i], moves to the edge, combines to 64
-//! channels and pools by max ‖ mean. A text that parsed prints as itself, up to the number of blanks.
+//! channels and pools by max ‖ mean. `given: ` stands before a network whose input brings its graph (ours: GCoDE's code
+//! leaves that to the data set): `given: 2 4,6 3`. A text that parsed prints as itself, up to the number of blanks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,8 @@ use crate::op::{Connect, MIN_CHANNELS, Message, Op, Pool, Reducer, Sampler};
 use crate::plan::Plan;
 use crate::task::GraphSource;
 
+/// What a text begins with whose network's input brings the graph.
+const GIVEN: &str = "given:";
 const COMMUNICATE: usize = 5;
 /// The function that a communicate has; there is only one.
 const COMMUNICATE_FUNCTION: usize = 0;
@@ -96,11 +99,24 @@ fn aggregate_id(message: Message, reducer: Reducer) -> usize {
 }
 
 impl Plan {
-    /// Reads a text whose first graph comes from `graph`; the codec is the default one.
+    /// Reads a text that stands beside its task: in a card, a saved search, a checkpoint, a message or a command line.
+    /// Texts of before `given:` existed leave it to the task whether the input brings the graph, so the prefix may be
+    /// missing here; everything else is read by [`FromStr`].
     ///
     /// # Errors
-    /// The [`ArchError`] of the first thing that is wrong, with positions of the text.
-    pub fn parse(text: &str, graph: GraphSource) -> Result<Self, ArchError> {
+    /// [`ArchError::Source`] for a prefix that contradicts the task, else as [`FromStr`].
+    pub fn parse_beside(text: &str, task: GraphSource) -> Result<Self, ArchError> {
+        match text.trim_start().strip_prefix(GIVEN) {
+            Some(_) if task == GraphSource::Sampled => {
+                Err(ArchError::Source { found: GraphSource::Given, wanted: task })
+            }
+            Some(ids) => Self::of_ids(ids, GraphSource::Given),
+            None => Self::of_ids(text, task),
+        }
+    }
+
+    /// The two lists behind the prefix; the codec is the default one.
+    fn of_ids(text: &str, graph: GraphSource) -> Result<Self, ArchError> {
         let (mut ops, mut cuts) = (Vec::new(), Vec::new());
         for (position, (id, function)) in id_pairs(text)?.into_iter().enumerate() {
             let (op, n_functions) = *OPERATIONS.get(id).ok_or(ArchError::UnknownOp { position, id })?;
@@ -138,11 +154,15 @@ fn ids(list: &'static str, text: &str) -> Result<Vec<usize>, ArchError> {
     text.split_whitespace().enumerate().map(read).collect()
 }
 
+/// The inverse of printing, for either graph source; the codec is the default one. Errors have positions of the text.
 impl FromStr for Plan {
     type Err = ArchError;
 
     fn from_str(text: &str) -> Result<Self, ArchError> {
-        Self::parse(text, GraphSource::Sampled)
+        match text.trim_start().strip_prefix(GIVEN) {
+            Some(ids) => Self::of_ids(ids, GraphSource::Given),
+            None => Self::of_ids(text, GraphSource::Sampled),
+        }
     }
 }
 
@@ -161,18 +181,19 @@ impl FromStr for Architecture {
 /// The text form, a communicate at every cut.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_text(f, self.architecture().ops(), self.cuts())
+        write_text(f, self.architecture(), self.cuts())
     }
 }
 
 /// The text form.
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_text(f, self.ops(), &[])
+        write_text(f, self, &[])
     }
 }
 
-fn write_text(f: &mut fmt::Formatter<'_>, ops: &[Op], cuts: &[usize]) -> fmt::Result {
+fn write_text(f: &mut fmt::Formatter<'_>, architecture: &Architecture, cuts: &[usize]) -> fmt::Result {
+    let ops = architecture.ops();
     let mut pairs = Vec::with_capacity(ops.len() + cuts.len());
     for position in 0..=ops.len() {
         let n_here = cuts.iter().filter(|cut| **cut == position).count();
@@ -181,12 +202,16 @@ fn write_text(f: &mut fmt::Formatter<'_>, ops: &[Op], cuts: &[usize]) -> fmt::Re
     }
     let (ids, functions): (Vec<String>, Vec<String>) =
         pairs.into_iter().map(|(id, function)| (id.to_string(), function.to_string())).unzip();
+    if architecture.graph_source() == GraphSource::Given {
+        write!(f, "{GIVEN} ")?;
+    }
     write!(f, "{},{}", ids.join(" "), functions.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::SplitMix64;
 
     /// Measured examples of GCoDE's authors.
     const EXAMPLES: [&str; 4] = [
@@ -286,9 +311,42 @@ mod tests {
     }
 
     #[test]
-    fn a_given_graph_and_an_unplaced_network_have_their_own_readers() {
-        assert!("2 4,0 0".parse::<Plan>().is_err());
-        assert!(Plan::parse("2 4,0 0", GraphSource::Given).is_ok());
+    fn a_given_graph_is_part_of_the_text_and_old_texts_are_read_beside_their_task() {
+        check("2 4,0 0", &["no graph", "`given: `"]);
+        let given: Plan = " given:2  5 4,0 0 0".parse().unwrap();
+        assert_eq!(given.architecture().graph_source(), GraphSource::Given);
+        assert_eq!(given.to_string(), "given: 2 5 4,0 0 0");
+        for text in ["2 5 4,0 0 0", "given: 2 5 4,0 0 0"] {
+            assert_eq!(Plan::parse_beside(text, GraphSource::Given).as_ref(), Ok(&given));
+        }
+        assert_eq!(Plan::parse_beside("3 4,0 0", GraphSource::Sampled), "3 4,0 0".parse());
+        let message = Plan::parse_beside("given: 4,0", GraphSource::Sampled).unwrap_err().to_string();
+        assert!(message.contains("for given graphs") && message.contains("for sampled graphs"), "{message}");
+        check("given: given: 4,0", &["`given:` at position 0 of the operation ids"]);
+        check("given: 3 2 4,0 28 0", &["function id 28 at position 1"]);
+    }
+
+    /// Any operations, edge convolutions and joins among them, with any cuts, on either graph source.
+    #[test]
+    fn every_plan_reads_what_it_prints() {
+        let ops: Vec<Op> =
+            (0..8).flat_map(|id| (0..28).filter_map(move |function| Op::from_ids(id, function))).collect();
+        let (mut rng, mut n) = (SplitMix64::new(4), [0; 2]);
+        for _ in 0..40_000 {
+            let source = [GraphSource::Sampled, GraphSource::Given][rng.below(2)];
+            let drawn = (0..1 + rng.below(5)).map(|_| ops[rng.below(ops.len())]).collect();
+            let Ok(architecture) = Architecture::for_graph(drawn, source) else { continue };
+            let mut cuts: Vec<usize> = (0..rng.below(3)).map(|_| rng.below(architecture.ops().len() + 1)).collect();
+            cuts.sort_unstable();
+            let plan = Plan::new(architecture, cuts, LinkCodec::default()).unwrap();
+            assert_eq!(plan.to_string().parse().as_ref(), Ok(&plan), "{plan}");
+            n[usize::from(source == GraphSource::Given)] += 1;
+        }
+        assert!(n.iter().all(|n| *n > 500), "{n:?} valid ones");
+    }
+
+    #[test]
+    fn an_unplaced_network_has_no_communicate() {
         let message = "3 5 4,0 0 0".parse::<Architecture>().unwrap_err().to_string();
         assert!(message.contains("communicate at position 1"), "{message}");
     }

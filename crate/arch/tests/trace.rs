@@ -3,7 +3,7 @@
 use cleave_arch::{Architecture, Codec, GraphSource, Live, Op, ParamSpec, Plan, Slot, SplitMix64, Task, Trace, space};
 
 fn traced(text: &str, task: &Task) -> Trace {
-    let plan = Plan::parse(text, task.graph).expect("a valid text");
+    let plan = Plan::parse_beside(text, task.graph).expect("a valid text");
     plan.architecture().trace(task)
 }
 

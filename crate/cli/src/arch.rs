@@ -14,7 +14,8 @@ const CODECS: [Codec; 3] = [Codec::F32, Codec::F16, Codec::I8];
 /// Arguments of `cleave arch`.
 #[derive(clap::Args, Debug)]
 pub struct ArchArgs {
-    /// Operation ids, a comma, function ids, such as "3 2 1 4 5,0 6 3 0 0", or `dgcnn`
+    /// Operation ids, a comma, function ids, such as "3 2 1 4 5,0 6 3 0 0", or `dgcnn`; `given: ` before the ids of a
+    /// network whose input brings its graph
     #[arg(value_name = "OPS,FUNCTIONS")]
     text: String,
     #[command(flatten)]
@@ -36,7 +37,8 @@ pub struct ArchArgs {
 pub fn run(args: &ArchArgs) -> Result<()> {
     let plan = parse_plan(&args.text)?.with_codec(args.codec);
     let pricer = args.predict.pricer(&LinkShape::UNSHAPED)?;
-    let account = Account::new(plan, args.task.over(Task::modelnet10())?, &pricer);
+    let sizes = Task { graph: plan.architecture().graph_source(), ..Task::modelnet10() };
+    let account = Account::new(plan, args.task.over(sizes)?, &pricer);
     Format::from_flag(args.json).print(|| account.to_text(), || account.to_json())
 }
 

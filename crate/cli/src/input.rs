@@ -7,20 +7,18 @@ use anyhow::{Context, Result, bail};
 use clap::ArgGroup;
 use cleave_arch::{Array, Task};
 use cleave_data::furniture::{self, CLASSES};
-use cleave_data::{Sample, read, sample};
+use cleave_data::{Format, Sample, read, sample};
 
 /// What is asked for on the command line.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Input", group = ArgGroup::new("source").required(true).args(["input", "sample"]))]
 pub struct InputArgs {
-    /// A cloud or mesh: OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = format!("A cloud or mesh: {}", Format::list()))]
     input: Option<PathBuf>,
     /// Which cloud of a file that holds several, counted from 0
     #[arg(long, value_name = "I", default_value_t = 0, requires = "input")]
     index: usize,
-    /// A synthetic shape instead: bathtub, bed, chair, desk, dresser, monitor, night_stand, sofa, table or toilet
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", help = format!("A synthetic shape instead: one of {}", CLASSES.join(", ")))]
     sample: Option<String>,
 }
 

@@ -81,7 +81,7 @@ impl Engine {
 
     fn run(&self, segment: &Segment, input: &[Array]) -> Result<Vec<Array>> {
         let state = self.gnn.upload(input, segment.ops.start)?;
-        Ok(wait(self.gnn.run(segment, state).download())?)
+        Ok(wait(self.gnn.run(segment, state)?.download())?)
     }
 
     /// The unsplit run.

@@ -113,7 +113,8 @@ fn network(args: &NetworkArgs) -> Result<()> {
     let plan = if args.arch == "dgcnn" {
         Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
     } else {
-        Plan::parse(&args.arch, args.run.task().graph).with_context(|| format!("the architecture `{}`", args.arch))?
+        Plan::parse_beside(&args.arch, args.run.task().graph)
+            .with_context(|| format!("the architecture `{}`", args.arch))?
     };
     let (task, folder, words) = (args.run.task(), &args.run.data, args.run.words.as_deref());
     if let Some(out) = &args.train_words {

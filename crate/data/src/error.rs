@@ -7,15 +7,13 @@ use crate::Format;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DataError {
     /// Nothing but white space was given.
-    #[error("{name} is empty: expected a point cloud or a mesh as OFF, OBJ, PLY, PCD, XYZ/TXT/CSV, NPY or NPZ")]
+    #[error("{name} is empty: expected a point cloud or a mesh as {}", Format::list())]
     Empty {
         /// Name of the file as it was given.
         name: String,
     },
     /// Neither the content nor the extension tells a format.
-    #[error(
-        "{name} starts with {start}, which no readable format does: expected OFF, OBJ, PLY, PCD, XYZ/TXT/CSV, NPY or NPZ"
-    )]
+    #[error("{name} starts with {start}, which no readable format does: expected {}", Format::list())]
     UnknownFormat {
         /// Name of the file as it was given.
         name: String,

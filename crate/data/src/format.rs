@@ -66,6 +66,31 @@ impl std::fmt::Display for Format {
 }
 
 impl Format {
+    /// Those of clouds and meshes, which a person can open.
+    pub const GEOMETRIES: [Format; 7] =
+        [Format::Off, Format::Obj, Format::Ply, Format::Pcd, Format::Text, Format::Npy, Format::Npz];
+
+    /// What names of its files end in, lower case, the usual one first; none for what is not opened by name.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Format::Off => &["off"],
+            Format::Obj => &["obj"],
+            Format::Ply => &["ply"],
+            Format::Pcd => &["pcd"],
+            Format::Text => &["xyz", "txt", "csv", "pts", "asc", "tsv"],
+            Format::Npy => &["npy"],
+            Format::Npz => &["npz"],
+            Format::Idx | Format::Corpus | Format::Split => &[],
+        }
+    }
+
+    /// [`Format::GEOMETRIES`] by their usual extensions, for people: `OFF, OBJ, PLY, PCD, XYZ, NPY or NPZ`.
+    pub fn list() -> String {
+        let names = Format::GEOMETRIES.map(|format| format.extensions()[0].to_uppercase());
+        let (last, first) = (&names[names.len() - 1], &names[..names.len() - 1]);
+        format!("{} or {last}", first.join(", "))
+    }
+
     /// The format that the content shows beyond doubt, else the one of the extension, else the one that the text
     /// resembles.
     pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
@@ -128,16 +153,8 @@ fn by_keyword(bytes: &[u8]) -> Option<Format> {
 
 fn by_extension(name: &str) -> Option<Format> {
     let (_, extension) = name.rsplit_once('.')?;
-    Some(match extension.to_ascii_lowercase().as_str() {
-        "off" => Format::Off,
-        "obj" => Format::Obj,
-        "ply" => Format::Ply,
-        "pcd" => Format::Pcd,
-        "xyz" | "txt" | "csv" | "pts" | "asc" | "tsv" => Format::Text,
-        "npy" => Format::Npy,
-        "npz" => Format::Npz,
-        _ => return None,
-    })
+    let extension = extension.to_ascii_lowercase();
+    Format::GEOMETRIES.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
 }
 
 /// Text whose first line is numbers, or names of columns, is points.

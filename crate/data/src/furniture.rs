@@ -19,12 +19,12 @@ mod solid;
 mod table;
 mod toilet;
 
-use crate::{DataError, Mesh, SplitMix64, sample};
+use crate::{DataError, Mesh, sample};
+use cleave_arch::SplitMix64;
 use solid::Solid;
 
 /// Names of the classes; a class is an index into this.
-pub const CLASSES: [&str; 10] =
-    ["bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"];
+pub use cleave_arch::MODELNET10 as CLASSES;
 
 /// How a piece is turned about the vertical before it is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn turn_about_z(piece: &mut Solid, turn: Turn, rng: &mut SplitMix64) {
     let quarters = match turn {
         Turn::Aligned => return,
         Turn::Slight => 0,
-        Turn::Quarters => rng.below(4),
+        Turn::Quarters => rng.scaled_below(4),
     };
     let angle = quarters as f64 * std::f64::consts::FRAC_PI_2 + rng.between(-SIX_DEGREES, SIX_DEGREES);
     let (cos, sin) = solid::cos_sin(angle);

@@ -17,7 +17,6 @@ mod geometry;
 pub mod images;
 pub mod modelnet;
 mod read;
-mod rng;
 pub mod sample;
 pub mod text;
 pub mod validation;
@@ -27,7 +26,6 @@ pub use format::Format;
 pub use format::idx;
 pub use geometry::{Geometry, Mesh};
 pub use read::{Sample, read};
-pub use rng::SplitMix64;
 
 /// One training sample in so many of each class is kept aside: searches are judged on these, which no shared weights have
 /// seen, and never on the test set.

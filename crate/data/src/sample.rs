@@ -1,7 +1,8 @@
 //! From geometry to the fixed-size, normalised cloud that the networks take.
 
 use crate::geometry::check_finite;
-use crate::{DataError, Geometry, Mesh, SplitMix64};
+use crate::{DataError, Geometry, Mesh};
+use cleave_arch::SplitMix64;
 
 /// `n` points of the content, centred and of radius one: flat `[n, 3]`, x y z per point. A mesh is sampled by area,
 /// a cloud is thinned or filled up; a cloud of exactly `n` points keeps its points and their order.
@@ -59,7 +60,7 @@ const R2: [f64; 2] = [0.754_877_666_246_692_7, 0.569_840_290_998_053_3];
 /// Draws the first `n` places from all (the first steps of a Fisher–Yates shuffle).
 fn shuffle(points: &mut [[f32; 3]], n: usize, rng: &mut SplitMix64) {
     let len = points.len();
-    (0..n.min(len)).for_each(|i| points.swap(i, i + rng.below(len - i)));
+    (0..n.min(len)).for_each(|i| points.swap(i, i + rng.scaled_below(len - i)));
 }
 
 /// `n` of the points: all of them in order when there are `n`; a random subset without repetition when there are
@@ -78,7 +79,7 @@ pub fn resample(points: &[[f32; 3]], n: usize, seed: u64) -> Result<Vec<[f32; 3]
         kept.truncate(n);
     }
     while kept.len() < n {
-        kept.push(points[rng.below(points.len())]);
+        kept.push(points[rng.scaled_below(points.len())]);
     }
     Ok(kept)
 }

@@ -141,7 +141,7 @@ fn bad(found: String, expected: &str) -> ValidationError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SplitMix64;
+    use cleave_arch::SplitMix64;
 
     /// Clouds of four points that tell by their first coordinate which they are.
     fn training() -> Dataset {
@@ -189,7 +189,7 @@ mod tests {
         let mut rng = SplitMix64::new(3);
         for _ in 0..2_000 {
             let mut damaged = bytes.clone();
-            (0..1 + rng.below(4)).for_each(|_| damaged[rng.below(40)] = rng.next_u64() as u8);
+            (0..1 + rng.scaled_below(4)).for_each(|_| damaged[rng.scaled_below(40)] = rng.next_u64() as u8);
             if let Ok(read) = Validation::decode(&damaged) {
                 assert_eq!(read.judges.points.len(), read.judges.len() * read.judges.n_points * 3);
             }

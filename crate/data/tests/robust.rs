@@ -7,8 +7,9 @@ mod common;
 
 use std::fs;
 
+use cleave_arch::SplitMix64;
 use cleave_data::text::{self, Corpus, Vectors};
-use cleave_data::{SplitMix64, modelnet, read, sample};
+use cleave_data::{modelnet, read, sample};
 
 const POINTS: usize = 16;
 
@@ -80,7 +81,7 @@ fn a_damaged_corpus_is_survived() {
     for _ in 0..3000 {
         let (mut corpus, mut split) = (CORPUS.to_vec(), SPLIT.to_vec());
         for bytes in [&mut corpus, &mut split] {
-            let at = rng.below(bytes.len() * 2);
+            let at = rng.scaled_below(bytes.len() * 2);
             if at < bytes.len() {
                 mutate(bytes, at, &mut rng);
             }
@@ -96,7 +97,7 @@ fn any_text_gives_clean_tokens() {
         ["n't", "'s", "'", "’", "N", "T", "(", "?", "\\", " ", "\u{85}", "é", "a", "7", "\0", "'LL"];
     let mut rng = SplitMix64::new(22);
     for _ in 0..3000 {
-        let typed: String = (0..rng.below(12)).map(|_| PIECES[rng.below(PIECES.len())]).collect();
+        let typed: String = (0..rng.scaled_below(12)).map(|_| PIECES[rng.scaled_below(PIECES.len())]).collect();
         let tokens = text::tokens(&typed);
         let clean = |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase();
         assert!(tokens.iter().all(|token| !token.is_empty() && token.chars().all(clean)), "{typed:?}: {tokens:?}");
@@ -127,8 +128,8 @@ fn changed_bytes_are_survived() {
     each_file(|name, bytes, rng| {
         for _ in 0..150 {
             let mut damaged = bytes.to_vec();
-            for _ in 0..=rng.below(4) {
-                let at = rng.below(damaged.len());
+            for _ in 0..=rng.scaled_below(4) {
+                let at = rng.scaled_below(damaged.len());
                 mutate(&mut damaged, at, rng);
             }
             exercise(name, &damaged);
@@ -142,13 +143,13 @@ fn mutate(bytes: &mut Vec<u8>, at: usize, rng: &mut SplitMix64) {
     if bytes.is_empty() {
         return;
     }
-    let end = (at + 1 + rng.below(8)).min(bytes.len());
-    match rng.below(5) {
-        0 => bytes[at] ^= 1 << rng.below(8),
-        1 => bytes[at] = HURTFUL[rng.below(HURTFUL.len())],
+    let end = (at + 1 + rng.scaled_below(8)).min(bytes.len());
+    match rng.scaled_below(5) {
+        0 => bytes[at] ^= 1 << rng.scaled_below(8),
+        1 => bytes[at] = HURTFUL[rng.scaled_below(HURTFUL.len())],
         2 => drop(bytes.drain(at..end)),
         3 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
-        _ => bytes[at..end].fill(HURTFUL[rng.below(HURTFUL.len())]),
+        _ => bytes[at..end].fill(HURTFUL[rng.scaled_below(HURTFUL.len())]),
     }
 }
 

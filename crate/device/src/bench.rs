@@ -146,7 +146,7 @@ async fn image(
 async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<Value, String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
     let network = open(name, base_url).await?;
-    let plan = Plan::parse(plan, network.card.task.graph).map_err(|why| text(&why))?;
+    let plan: Plan = plan.parse().map_err(|why| text(&why))?;
     let counter = PeakAlloc;
     let before = counter.current_usage();
     let gnn = load(&network, &Device::flex())?;
@@ -163,9 +163,11 @@ async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<V
         counter.reset_peak_usage();
         let state = gnn.upload(&inputs, segment.ops.start).map_err(|why| text(&why))?;
         if plain {
-            gnn.forward_plain(state.features).into_data_async().await.map_err(|why| format!("{why:?}"))?;
+            let logits = gnn.forward_plain(state.features).map_err(|why| text(&why))?;
+            logits.into_data_async().await.map_err(|why| format!("{why:?}"))?;
         } else {
-            gnn.run(&segment, state).download().await.map_err(|why| text(&why))?;
+            let state = gnn.run(&segment, state).map_err(|why| text(&why))?;
+            state.download().await.map_err(|why| text(&why))?;
         }
         most = most.max(held + counter.peak_usage() - given);
     }

@@ -76,5 +76,6 @@ impl Jobs {
 async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
     let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
-    gnn.run(&segment, state).download().await.map_err(|why| why.to_string())
+    let state = gnn.run(&segment, state).map_err(|why| why.to_string())?;
+    state.download().await.map_err(|why| why.to_string())
 }

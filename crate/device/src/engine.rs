@@ -142,8 +142,11 @@ pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize, plain: bool) -
     let points = Tensor::<3>::from_data(points, gnn.device());
     let forward = || {
         let points = points.clone();
-        let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
-        logits.into_data_async()
+        async move {
+            let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
+            let logits = logits.map_err(|why| why.to_string())?;
+            logits.into_data_async().await.map_err(|why| format!("{why:?}"))
+        }
     };
     timed(warm, runs, forward).await
 }

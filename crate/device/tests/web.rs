@@ -151,7 +151,7 @@ async fn every_cut_of_the_shipped_network_on_wasm_simd() {
         let mut arrays = vec![input.clone()];
         for segment in card.plan.with_cuts(cuts).unwrap().segments() {
             let state = gnn.upload(&arrays, segment.ops.start).unwrap();
-            arrays = gnn.run(&segment, state).download().await.unwrap();
+            arrays = gnn.run(&segment, state).unwrap().download().await.unwrap();
         }
         answers.push(arrays[0].as_f32().unwrap().to_vec());
     }

@@ -93,5 +93,6 @@ fn session_config(config: &Config) -> EdgeConfig {
 /// Runs one segment on an executor thread; `runtime` only drives the read-back.
 pub(crate) fn compute(gnn: &Gnn, segment: &Segment, inputs: &[Array], runtime: &Handle) -> Result<Vec<Array>, String> {
     let state = gnn.upload(inputs, segment.ops.start).map_err(|why| why.to_string())?;
-    runtime.block_on(gnn.run(segment, state).download()).map_err(|why| why.to_string())
+    let state = gnn.run(segment, state).map_err(|why| why.to_string())?;
+    runtime.block_on(state.download()).map_err(|why| why.to_string())
 }

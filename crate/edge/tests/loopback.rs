@@ -38,7 +38,7 @@ fn cloud(seed: u64) -> Vec<Array> {
 async fn run(gnn: &Gnn, ops: std::ops::Range<usize>, classifier: bool, inputs: &[Array]) -> Vec<Array> {
     let segment = Segment { tier: Tier::Device, ops: ops.clone(), classifier };
     let state = gnn.upload(inputs, ops.start).unwrap();
-    gnn.run(&segment, state).download().await.unwrap()
+    gnn.run(&segment, state).unwrap().download().await.unwrap()
 }
 
 fn furthest(a: &[Array], b: &[Array]) -> f32 {

@@ -1,5 +1,6 @@
 //! What can be wrong with weights and inputs, each with what would be right.
 
+use cleave_arch::GraphSource;
 use thiserror::Error;
 
 /// Errors of this crate.
@@ -81,6 +82,20 @@ pub enum ModelError {
     Uncovered {
         /// What keeps it out.
         why: String,
+    },
+    /// A network of one graph source with a task of the other.
+    #[error("the network is for {architecture}, but its task is for {task}; each task has networks of its own")]
+    Source {
+        /// The architecture's.
+        architecture: GraphSource,
+        /// The task's.
+        task: GraphSource,
+    },
+    /// No graph where an operation reads one.
+    #[error("operation {op} reads a graph, but none was given; the input of this network is features and their graph")]
+    NoGraph {
+        /// Position of the operation.
+        op: usize,
     },
     /// The values handed in are not those that the segment reads.
     #[error("operation {op} reads {expected}, but {found} was given")]

@@ -77,12 +77,18 @@ impl Linear {
 
 impl Gnn {
     /// Checks the weights and loads them onto the device.
+    ///
+    /// # Errors
+    /// [`ModelError::Source`] for a task of another graph source; what is wrong with the weights.
     pub fn new(
         architecture: &Architecture,
         task: &Task,
         weights: &Weights,
         device: &Device,
     ) -> Result<Self, ModelError> {
+        if architecture.graph_source() != task.graph {
+            return Err(ModelError::Source { architecture: architecture.graph_source(), task: task.graph });
+        }
         weights.check(architecture, task)?;
         let trace = architecture.trace(task);
         let loader = Loader { weights, device };
@@ -115,22 +121,26 @@ impl Gnn {
 
     /// Runs the operations of a segment, and the classifier if the segment has it. Work is queued
     /// where the device works asynchronously; [`State::download`] waits for it.
-    pub fn run(&self, segment: &Segment, mut state: State) -> State {
+    ///
+    /// # Errors
+    /// [`ModelError::NoGraph`] if an operation reads a graph that the state has not; none for a state of
+    /// [`Gnn::upload`] or of the segment before.
+    pub fn run(&self, segment: &Segment, mut state: State) -> Result<State, ModelError> {
         for at in segment.ops.clone() {
-            state = self.advance(at, state);
+            state = self.advance(at, state)?;
         }
         if segment.classifier {
             state.features = (0..self.classifier.len()).fold(state.features, |x, j| self.classify(j, x));
             state.is_answer = true;
         }
-        state
+        Ok(state)
     }
 
     /// Runs one operation.
-    pub(crate) fn advance(&self, at: usize, state: State) -> State {
-        let mut state = self.step(at, state);
+    pub(crate) fn advance(&self, at: usize, state: State) -> Result<State, ModelError> {
+        let mut state = self.step(at, state)?;
         state.keep_only(self.trace.live_before(at + 1));
-        state
+        Ok(state)
     }
 
     /// Runs layer j of the classifier.
@@ -165,34 +175,49 @@ impl Gnn {
     }
 
     /// The whole network: `points [b, n, channels]` → logits `[b, classes]`.
-    pub fn forward(&self, points: Tensor<3>) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// [`ModelError::NoGraph`] for a network that reads a graph of its input.
+    pub fn forward(&self, points: Tensor<3>) -> Result<Tensor<2>, ModelError> {
         self.answer(State::input(points))
     }
 
     /// The whole network from the state before its first operation → logits `[b, classes]`.
-    pub fn answer(&self, input: State) -> Tensor<2> {
-        let logits = self.run(&self.whole(), input).features;
+    ///
+    /// # Errors
+    /// As [`Gnn::run`].
+    pub fn answer(&self, input: State) -> Result<Tensor<2>, ModelError> {
+        let logits = self.run(&self.whole(), input)?.features;
         let [batch, _, classes] = logits.dims();
-        logits.reshape([batch, classes])
+        Ok(logits.reshape([batch, classes]))
     }
 
-    fn step(&self, at: usize, mut state: State) -> State {
+    fn step(&self, at: usize, mut state: State) -> Result<State, ModelError> {
         let x = state.features.clone();
-        match (&self.layers[at], &state.graph) {
-            (Layer::Nothing, _) => state,
-            (Layer::Knn, _) => {
+        let graph = || state.graph.clone().ok_or(ModelError::NoGraph { op: at });
+        let features = match &self.layers[at] {
+            Layer::Nothing => return Ok(state),
+            Layer::Knn => {
                 state.graph = Some(knn(x, self.task.k));
-                state
+                return Ok(state);
             }
-            (Layer::Random(indexes), _) => {
+            Layer::Random(indexes) => {
                 state.graph = Some(indexes.as_ref().clone().repeat_dim(0, x.dims()[0]));
-                state
+                return Ok(state);
             }
-            (layer, graph) => {
-                let features = self.features_after(layer, &state, graph.as_ref());
-                self.with_features(at, state, features)
+            Layer::Skip => match state.skip.clone() {
+                Some(source) => skip(x, source),
+                None => x,
+            },
+            Layer::Pool(kind) => pool(x, *kind),
+            Layer::Join => Tensor::cat(state.joined.iter().cloned().chain([x]).collect(), 2),
+            Layer::Combine(layer) => layer.forward(x),
+            Layer::Aggregate(message, reducer) => aggregate(x, graph()?, *message, *reducer),
+            Layer::EdgeConv(layer) => {
+                edge_max(layer.neighbour.forward(x.clone()), layer.centre.forward(x), graph()?, SLOPE)
             }
-        }
+        };
+        Ok(self.with_features(at, state, features))
     }
 
     /// The state after an operation that has made these features.
@@ -207,26 +232,6 @@ impl Gnn {
             state.joined.push(x);
         }
         state
-    }
-
-    fn features_after(&self, layer: &Layer, state: &State, graph: Option<&Tensor<3, Int>>) -> Tensor<3> {
-        let x = state.features.clone();
-        match (layer, graph) {
-            (Layer::Skip, _) => match state.skip.clone() {
-                Some(source) => skip(x, source),
-                None => x,
-            },
-            (Layer::Pool(kind), _) => pool(x, *kind),
-            (Layer::Join, _) => Tensor::cat(state.joined.iter().cloned().chain([x]).collect(), 2),
-            (Layer::Combine(layer), _) => layer.forward(x),
-            (Layer::Aggregate(message, reducer), Some(graph)) => aggregate(x, graph.clone(), *message, *reducer),
-            (Layer::EdgeConv(layer), Some(graph)) => {
-                edge_max(layer.neighbour.forward(x.clone()), layer.centre.forward(x), graph.clone(), SLOPE)
-            }
-            // Not reached: samplers are handled by the caller, and a graph is there when one is read,
-            // because an architecture is valid by construction.
-            (Layer::Nothing | Layer::Knn | Layer::Random(_) | Layer::Aggregate(..) | Layer::EdgeConv(_), _) => x,
-        }
     }
 }
 

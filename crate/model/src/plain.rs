@@ -4,7 +4,7 @@
 
 use crate::gnn::{EdgeConv, Layer};
 use crate::state::State;
-use crate::{Gnn, SLOPE};
+use crate::{Gnn, ModelError, SLOPE};
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Int, Tensor};
 use cleave_arch::Segment;
@@ -12,19 +12,22 @@ use cleave_arch::Segment;
 impl Gnn {
     /// The whole network with neighbour searches and edge convolutions unfused:
     /// `points [1, n, channels]` → logits `[1, classes]`.
-    pub fn forward_plain(&self, points: Tensor<3>) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// As [`Gnn::forward`].
+    pub fn forward_plain(&self, points: Tensor<3>) -> Result<Tensor<2>, ModelError> {
         let n_ops = self.architecture().ops().len();
-        let state = (0..n_ops).fold(State::input(points), |state, at| self.advance_plain(at, state));
-        let logits = self.run(&Segment { ops: n_ops..n_ops, ..self.whole() }, state).features;
+        let state = (0..n_ops).try_fold(State::input(points), |state, at| self.advance_plain(at, state))?;
+        let logits = self.run(&Segment { ops: n_ops..n_ops, ..self.whole() }, state)?.features;
         let classes = logits.dims()[2];
-        logits.reshape([1, classes])
+        Ok(logits.reshape([1, classes]))
     }
 
-    fn advance_plain(&self, at: usize, state: State) -> State {
+    fn advance_plain(&self, at: usize, state: State) -> Result<State, ModelError> {
         let x = state.features.clone();
         match (self.layer(at), state.graph.clone()) {
-            (Layer::Knn, _) => State { graph: Some(nearest(x, self.task().k)), ..state },
-            (Layer::EdgeConv(layer), Some(graph)) => self.replaced(at, state, edge_conv(layer, x, graph)),
+            (Layer::Knn, _) => Ok(State { graph: Some(nearest(x, self.task().k)), ..state }),
+            (Layer::EdgeConv(layer), Some(graph)) => Ok(self.replaced(at, state, edge_conv(layer, x, graph))),
             _ => self.advance(at, state),
         }
     }
@@ -64,7 +67,7 @@ mod tests {
         let mut rng = SplitMix64::new(1);
         let points: Vec<f32> = (0..64 * 3).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
         let points = || Tensor::from_data(TensorData::new(points.clone(), [1, 64, 3]), gnn.device());
-        let read = |logits: Tensor<2>| logits.into_data().try_into_vec::<f32>().unwrap();
+        let read = |logits: Result<Tensor<2>, _>| logits.unwrap().into_data().try_into_vec::<f32>().unwrap();
         let (fused, plain) = (read(gnn.forward(points())), read(gnn.forward_plain(points())));
         let largest = fused.iter().fold(1.0f32, |most, value| most.max(value.abs()));
         for (a, b) in fused.iter().zip(&plain) {

@@ -105,7 +105,7 @@ impl SupernetWeights {
                 observe(&mut weights, &format!("op.{at}"), state.features.clone()).await?;
                 gnn.reload(at, &weights)?;
             }
-            state = gnn.advance(at, state);
+            state = gnn.advance(at, state)?;
         }
         let hidden = gnn.trace().classifier.layers.len() - 1;
         for j in 0..hidden {
@@ -217,7 +217,7 @@ mod tests {
             let (gnn, weights) =
                 supernet.network(&architecture, State::input(clouds(4)), &device).now_or_never().unwrap().unwrap();
             let again = Gnn::new(&architecture, &task(), &weights, &device).unwrap();
-            let answers = |gnn: &Gnn| gnn.forward(clouds(2)).into_data().try_into_vec::<f32>().unwrap();
+            let answers = |gnn: &Gnn| gnn.forward(clouds(2)).unwrap().into_data().try_into_vec::<f32>().unwrap();
             assert_eq!(answers(&gnn), answers(&again), "{architecture}");
             assert!(answers(&gnn).iter().all(|value| value.is_finite()));
         }
@@ -233,7 +233,7 @@ mod tests {
         let head: cleave_arch::Plan = "3 2 4,0 6 1".parse().unwrap();
         let gnn = Gnn::new(head.architecture(), &task(), &Weights::random(head.architecture(), &task(), 1), &device);
         let gnn = gnn.unwrap();
-        let state = gnn.advance(1, gnn.advance(0, State::input(clouds(4))));
+        let state = gnn.advance(1, gnn.advance(0, State::input(clouds(4))).unwrap()).unwrap();
         let x = state.features.into_data().try_into_vec::<f32>().unwrap();
         let weight = weights.find("op.2.weight").unwrap();
         let z: Vec<f64> = x

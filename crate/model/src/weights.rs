@@ -197,7 +197,7 @@ impl Card {
         let task = parse_task(&json["task"])?;
         let card = Self {
             name: as_text(&json, "name")?,
-            plan: Plan::parse(&as_text(&json, "plan")?, task.graph).map_err(|why| wrong("plan", &why))?,
+            plan: Plan::parse_beside(&as_text(&json, "plan")?, task.graph).map_err(|why| wrong("plan", &why))?,
             task,
             classes: classes(&json)?,
             accuracy: json["accuracy"].as_f64(),
@@ -280,6 +280,19 @@ mod tests {
         let half = weights.to_safetensors(&card, Storage::F16).unwrap();
         assert!(half.len() < bytes.len() * 6 / 10);
         Weights::from_safetensors(&half).unwrap().check(card.plan.architecture(), &card.task).unwrap();
+    }
+
+    /// The shipped text network's card is of before a plan's text said that the input brings the graph.
+    #[test]
+    fn a_card_of_either_form_is_read() {
+        let old = include_bytes!("../../../www/model/text/mr.safetensors");
+        let card = Card::from_safetensors(old).unwrap();
+        assert_eq!(entry(old).unwrap().unwrap()["plan"], "1 2 1 0 4,3 3 3 1 3");
+        assert_eq!(card.plan.to_string(), "given: 1 2 1 0 4,3 3 3 1 3");
+        let weights = Weights::from_safetensors(old).unwrap();
+        let new = weights.to_safetensors(&card, Storage::F16).unwrap();
+        assert_eq!(Card::from_safetensors(&new).unwrap(), card);
+        assert_eq!(entry(&new).unwrap().unwrap()["plan"], "given: 1 2 1 0 4,3 3 3 1 3");
     }
 
     #[test]

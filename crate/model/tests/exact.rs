@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::{DEFINITION, ENGINES_F32, SPLIT_F32, distance};
 use cleave_arch::{Architecture, GraphSource, LinkCodec, Plan, SplitMix64, Task, space};
-use cleave_model::{Gnn, Weights};
+use cleave_model::{Gnn, ModelError, Weights};
 use futures_util::FutureExt;
 
 fn task() -> Task {
@@ -22,7 +22,7 @@ fn cloud(seed: u64) -> Vec<f32> {
 
 fn whole(gnn: &Gnn, points: &[f32]) -> Vec<f32> {
     let points = Tensor::from_data(TensorData::new(points.to_vec(), [1, task().n_points, 3]), gnn.device());
-    gnn.forward(points).into_data().try_into_vec().unwrap()
+    gnn.forward(points).unwrap().into_data().try_into_vec().unwrap()
 }
 
 fn load(architecture: &Architecture, seed: u64) -> (Gnn, Weights) {
@@ -39,10 +39,13 @@ fn beside_the_space() -> Vec<Architecture> {
 
 /// Runs a plan segment by segment, the values between them as plain arrays, as a link would carry them.
 fn split(gnn: &Gnn, plan: &Plan, points: &[f32]) -> Vec<f32> {
-    let mut arrays = vec![Array::f32([task().n_points, 3], points.to_vec()).unwrap()];
+    run(gnn, plan, vec![Array::f32([task().n_points, 3], points.to_vec()).unwrap()])
+}
+
+fn run(gnn: &Gnn, plan: &Plan, mut arrays: Vec<Array>) -> Vec<f32> {
     for segment in plan.segments() {
         let state = gnn.upload(&arrays, segment.ops.start).unwrap();
-        arrays = gnn.run(&segment, state).download().now_or_never().unwrap().unwrap();
+        arrays = gnn.run(&segment, state).unwrap().download().now_or_never().unwrap().unwrap();
     }
     arrays[0].as_f32().unwrap().to_vec()
 }
@@ -92,6 +95,53 @@ fn the_order_of_the_points_does_not_matter() {
     let reversed: Vec<f32> = points.chunks(3).rev().flatten().copied().collect();
     // Sums over the points in another order, as on another engine.
     assert!(distance(&whole(&gnn, &reversed), &whole(&gnn, &points)) <= ENGINES_F32);
+}
+
+/// Every cut of networks whose input brings the graph, and the same without one.
+#[test]
+fn a_given_graph_crosses_every_cut_and_a_missing_one_is_refused() {
+    let given = Task { graph: GraphSource::Given, ..task() };
+    let sampler = space::Sampler::architectures(space::Functions::All, GraphSource::Given);
+    let mut rng = SplitMix64::new(8);
+    let graph = Array::u16([48, 6], (0..48 * 6).map(|_| rng.below(48) as u16).collect()).unwrap();
+    let mut n_reading = 0;
+    for seed in 0..40 {
+        let architecture = sampler.draw(&mut rng).architecture().clone();
+        let weights = Weights::random(&architecture, &given, seed);
+        let gnn = Gnn::new(&architecture, &given, &weights, &Device::flex()).unwrap();
+        let features = Array::f32([48, 3], cloud(seed)).unwrap();
+        let reads_graph = architecture.ops().iter().any(|op| op.reads_graph());
+        let input: Vec<Array> = [features.clone()].into_iter().chain(reads_graph.then(|| graph.clone())).collect();
+        let answer = |cut: usize| {
+            let plan = Plan::new(architecture.clone(), vec![cut], LinkCodec::default()).unwrap();
+            run(&gnn, &plan, input.clone())
+        };
+        let expected = answer(0);
+        for cut in 1..=architecture.ops().len() {
+            assert!(distance(&answer(cut), &expected) <= SPLIT_F32, "{architecture}, cut before {cut}");
+        }
+        let points = Tensor::from_data(TensorData::new(cloud(seed), [1, 48, 3]), gnn.device());
+        let answered = gnn.forward(points).map(|logits| logits.into_data().try_into_vec::<f32>().unwrap());
+        if !reads_graph {
+            assert!(distance(&answered.unwrap(), &expected) <= SPLIT_F32, "{architecture}");
+            continue;
+        }
+        n_reading += 1;
+        let first = architecture.ops().iter().position(|op| op.reads_graph()).unwrap();
+        assert_eq!(answered, Err(ModelError::NoGraph { op: first }), "{architecture}");
+        let why = gnn.upload(&[features], 0).err().unwrap().to_string();
+        assert!(why.contains("operation 0 reads Features [48, 3], Graph [48, 6], but [48, 3] was given"), "{why}");
+    }
+    assert!(n_reading >= 20, "{n_reading} of 40 read the graph");
+}
+
+#[test]
+fn a_task_of_another_graph_source_is_refused() {
+    let given = Task { graph: GraphSource::Given, ..task() };
+    let whole = Architecture::dgcnn();
+    let why = Gnn::new(&whole, &given, &Weights::random(&whole, &given, 1), &Device::flex()).err().unwrap();
+    assert_eq!(why, ModelError::Source { architecture: GraphSource::Sampled, task: GraphSource::Given });
+    assert!(why.to_string().contains("is for sampled graphs, but its task is for given graphs"), "{why}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn allocated(architecture: &Architecture, task: &Task, segment: &Segment) -> u64
     for _ in 0..2 {
         COUNTER.reset_peak_usage();
         let state = gnn.upload(&inputs, segment.ops.start).unwrap();
-        let output = gnn.run(segment, state).download().now_or_never().unwrap().unwrap();
+        let output = gnn.run(segment, state).unwrap().download().now_or_never().unwrap().unwrap();
         peak = COUNTER.peak_usage();
         MOST.fetch_max(peak, std::sync::atomic::Ordering::Relaxed);
         drop(output);

@@ -175,7 +175,7 @@ async fn logits(architecture: &Architecture, task: &Task, device: &Device) -> Ve
     let weights = Weights::random(architecture, task, 1);
     let gnn = Gnn::new(architecture, task, &weights, device).expect("a network");
     let points = random(2 * task.n_points * task.in_channels, 9);
-    floats(gnn.forward(tensor(&points, [2, task.n_points, task.in_channels], device))).await
+    floats(gnn.forward(tensor(&points, [2, task.n_points, task.in_channels], device)).expect("an answer")).await
 }
 
 #[wasm_bindgen_test]
@@ -231,7 +231,7 @@ async fn times() {
             let weights = Weights::random(&architecture, &task, 1);
             let gnn = Gnn::new(&architecture, &task, &weights, &device).expect("a network");
             let points = tensor(&random(task.n_points * 3, 2), [1, task.n_points, 3], &device);
-            let run = async || drop(floats(gnn.forward(points.clone())).await);
+            let run = async || drop(floats(gnn.forward(points.clone()).expect("an answer")).await);
             console_log!("{name}: {what}: {} ms", best_of_three(run).await);
         }
     }

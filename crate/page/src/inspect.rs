@@ -4,7 +4,7 @@
 use crate::format;
 use crate::pipeline::{Row, Use, boundary, rows};
 use crate::price::{PARTS, Part};
-use cleave_arch::{ArchError, GraphSource, LinkCodec, Plan, Task, Tier};
+use cleave_arch::{ArchError, LinkCodec, Plan, Task, Tier};
 use cleave_contract::{Inspection, Price};
 
 /// One column of the drawing.
@@ -41,7 +41,7 @@ pub fn stages(inspection: &Inspection, codec: LinkCodec) -> Result<Vec<Stage>, A
         in_channels: inspection.in_channels,
         k: inspection.k,
         n_classes: inspection.n_classes,
-        graph: GraphSource::Sampled,
+        graph: plan.architecture().graph_source(),
     }
     .checked()?;
     let trace = plan.architecture().trace(&task);

@@ -4,8 +4,7 @@
 use crate::format;
 use crate::state::Cuts;
 use cleave_arch::{
-    ArchError, Codec, Connect, GraphSource, LinkCodec, Message, Op, Plan, Pool, Reducer, Sampler, Slot, Task, Tier,
-    Trace,
+    ArchError, Codec, Connect, LinkCodec, Message, Op, Plan, Pool, Reducer, Sampler, Slot, Task, Tier, Trace,
 };
 use cleave_contract::Network;
 
@@ -69,7 +68,7 @@ impl Held {
     pub fn new(about: Network, codec: LinkCodec) -> Result<Held, ArchError> {
         let plan: Plan = about.plan.parse()?;
         let plan = plan.with_codec(codec);
-        let trace = plan.architecture().trace(&task(&about));
+        let trace = plan.architecture().trace(&task(&about, &plan));
         Ok(Held { about, own: plan.clone(), plan, trace })
     }
 
@@ -89,7 +88,7 @@ impl Held {
 
     /// The same network under another plan of the same architecture.
     pub fn with_plan(&self, plan: Plan) -> Held {
-        let trace = plan.architecture().trace(&task(&self.about));
+        let trace = plan.architecture().trace(&task(&self.about, &plan));
         Held { about: self.about.clone(), own: self.own.clone(), plan, trace }
     }
 
@@ -100,7 +99,7 @@ impl Held {
 
     /// Every operation and then the classifier.
     pub fn rows(&self) -> Vec<Row> {
-        rows(&self.plan, &self.trace, &task(&self.about))
+        rows(&self.plan, &self.trace, &task(&self.about, &self.plan))
     }
 
     /// Every place where the network can be cut: before each operation and before the classifier.
@@ -161,13 +160,13 @@ fn content(trace: &Trace, op: usize) -> String {
         .join(", ")
 }
 
-fn task(about: &Network) -> Task {
+fn task(about: &Network, plan: &Plan) -> Task {
     Task {
         n_points: about.n_points,
         in_channels: about.in_channels,
         k: about.k,
         n_classes: about.classes.len(),
-        graph: GraphSource::Sampled,
+        graph: plan.architecture().graph_source(),
     }
 }
 

@@ -28,8 +28,7 @@ pub use dispatch::Dispatching;
 pub use search::Sharing;
 
 /// The gallery's classes: ModelNet10's, in its order.
-pub const CLASSES: [&str; 10] =
-    ["bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"];
+pub use cleave_arch::MODELNET10 as CLASSES;
 
 /// Frames that the timeline remembers.
 pub const REMEMBERED: usize = 12;

@@ -6,7 +6,7 @@ use crate::genes::Space;
 use crate::goal::{Binding, Ledger, Limits, Metrics};
 use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
-use cleave_arch::{Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task, fnv_1a};
+use cleave_arch::{ArchError, Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task, fnv_1a};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -257,7 +257,7 @@ impl Search {
 
     /// Asks for the accuracies that are not told yet.
     fn awaited(&self) -> Step {
-        Step::Evaluate(self.saved.asked.iter().filter_map(|text| architecture(text, self.space.task().graph)).collect())
+        Step::Evaluate(self.saved.asked.iter().filter_map(|text| text.parse().ok()).collect())
     }
 
     /// Takes priced candidates: judged architectures go to the zoo, the best others wait.
@@ -276,7 +276,7 @@ impl Search {
         // limits, not the fastest.
         let explores = self.known.len() < settings.budget.sample();
         let value = |candidate: &Candidate| match explores {
-            true => SplitMix64::new(settings.seed ^ fnv_1a(candidate.plan.to_string().as_bytes())).unit_f32().into(),
+            true => SplitMix64::new(settings.seed ^ hash(&candidate.plan)).unit_f32().into(),
             false => settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics),
         };
         let mut valued: Vec<(f64, Candidate)> =
@@ -401,7 +401,7 @@ impl Search {
     /// [`SearchError::State`] with what the text is instead.
     pub fn from_json(text: &str) -> Result<Self, SearchError> {
         let bad = |why: String| SearchError::State { why };
-        let saved: Saved = serde_json::from_str(text).map_err(|why| bad(why.to_string()))?;
+        let mut saved: Saved = serde_json::from_str(text).map_err(|why| bad(why.to_string()))?;
         if saved.format != FORMAT || !(OLDEST..=VERSION).contains(&saved.version) {
             return Err(bad(format!("it is {} version {}", saved.format, saved.version)));
         }
@@ -409,21 +409,40 @@ impl Search {
         let Saved { n_points, in_channels, k, n_classes, .. } = saved;
         let task = Task { n_points, in_channels, k, n_classes, graph };
         let task = task.checked().map_err(|why| bad(why.to_string()))?;
+        saved.renew(graph).map_err(|why| bad(why.to_string()))?;
         let mut search = Self::new(saved.settings.clone(), &task)?;
         let codec = search.space.codec();
         let waiting = saved.waiting.iter().map(|(text, metrics)| {
-            let plan = Plan::parse(text, task.graph).map_err(|why| bad(why.to_string()))?.with_codec(codec);
+            let plan = text.parse::<Plan>().map_err(|why| bad(why.to_string()))?.with_codec(codec);
             Ok(Candidate { plan, metrics: *metrics, excess: 0.0 })
         });
         search.waiting = waiting.collect::<Result<_, SearchError>>()?;
         for (text, accuracy) in &saved.judged {
-            let architecture =
-                architecture(text, task.graph).ok_or_else(|| bad(format!("`{text}` is no architecture")))?;
+            let architecture = text.parse().map_err(|why: ArchError| bad(why.to_string()))?;
             search.learn(text.clone(), &architecture, *accuracy);
         }
         search.saved = Saved { version: VERSION, waiting: Vec::new(), ..saved };
         Ok(search)
     }
+}
+
+impl Saved {
+    /// Writes every plan as it is written now: states of before `given:` existed have the graph source beside them only.
+    fn renew(&mut self, graph: GraphSource) -> Result<(), ArchError> {
+        let judged = self.judged.iter_mut().map(|(text, _)| text);
+        let waiting = self.waiting.iter_mut().map(|(text, _)| text);
+        let zoo = self.zoo.iter_mut().map(|design| &mut design.plan);
+        for text in judged.chain(waiting).chain(zoo).chain(&mut self.asked).chain(self.progress.texts()) {
+            *text = Plan::parse_beside(text, graph)?.to_string();
+        }
+        Ok(())
+    }
+}
+
+/// A number for a plan. It is that of the text without the graph source, as when texts had none: seeds keep their meaning.
+fn hash(plan: &Plan) -> u64 {
+    let text = plan.to_string();
+    fnv_1a(text.split_once(": ").map_or(text.as_str(), |(_, ids)| ids).as_bytes())
 }
 
 impl Settings {
@@ -473,7 +492,7 @@ impl Bench<'_> {
     /// Candidates that were kept as text.
     pub(crate) fn again(&self, kept: &[(String, Metrics)]) -> Vec<Candidate> {
         let candidate = |(text, metrics): &(String, Metrics)| {
-            let plan = Plan::parse(text, self.space.task().graph).ok()?.with_codec(self.space.codec());
+            let plan = text.parse::<Plan>().ok()?.with_codec(self.space.codec());
             Some(Candidate { plan, metrics: *metrics, excess: self.settings.limits.excess(metrics) })
         };
         kept.iter().filter_map(candidate).collect()
@@ -495,6 +514,15 @@ fn design(candidate: &Candidate, accuracy: f64) -> Design {
     }
 }
 
-pub(crate) fn architecture(text: &str, graph: GraphSource) -> Option<Architecture> {
-    Plan::parse(text, graph).ok().map(|plan| plan.architecture().clone())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_mean_what_they_meant_before_texts_named_their_graph_source() {
+        for text in ["3 2 5 4,0 6 0 3", "given: 2 5 4,6 0 3"] {
+            let ids = text.trim_start_matches("given: ");
+            assert_eq!(hash(&text.parse().unwrap()), fnv_1a(ids.as_bytes()), "{text}");
+        }
+    }
 }

@@ -94,6 +94,15 @@ impl Progress {
         if let Self::Stages(stages) = self { stages.wanted(known) } else { Vec::new() }
     }
 
+    /// Every plan that is kept as text.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Random | Self::Exhaustive(_) => Vec::new(),
+            Self::Stages(stages) => stages.texts(),
+            Self::Nsga(nsga) => nsga.texts(),
+        }
+    }
+
     pub(crate) fn is_exhausted(&self) -> bool {
         matches!(self, Self::Exhaustive(exhaustive) if exhaustive.is_done())
     }

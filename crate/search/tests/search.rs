@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use cleave_arch::{Architecture, Op, Plan, SplitMix64, Task, Tier};
-use cleave_search::{Budget, FURNITURE, Limit, Limits, Metrics, Pricer, Search, SearchError, Settings, Step, Strategy};
+use cleave_arch::{Architecture, GraphSource, Op, Plan, SplitMix64, Task, Tier};
+use cleave_search::{
+    Budget, Design, FURNITURE, Limit, Limits, Metrics, Pricer, Search, SearchError, Settings, Step, Strategy,
+};
 
 const STRATEGIES: [Strategy; 4] =
     [Strategy::Random, Strategy::Stages, Strategy::Nsga, Strategy::Exhaustive { positions: 6 }];
@@ -214,6 +216,31 @@ fn a_candidate_passes_or_not_whatever_came_before_it() {
         for design in search.zoo() {
             assert!(design.metrics.latency_ms <= bound, "{factor}: {design:?}");
         }
+    }
+}
+
+/// States of before a plan's text said that the input brings the graph go on as those of today do.
+#[test]
+fn a_search_for_texts_goes_on_from_a_state_whose_plans_do_not_name_their_graph_source() {
+    for strategy in STRATEGIES {
+        let begin = || Search::new(settings(strategy, Limits::default(), 3), &Task::mr()).unwrap();
+        let (mut whole, mut first) = (begin(), begin());
+        run(&mut whole);
+        (0..9).for_each(|_| {
+            step(&mut first);
+        });
+        let (now, before) = (first.to_json(), first.to_json().replace("given: ", ""));
+        assert!(now.len() > before.len(), "{strategy:?} keeps plans");
+        let mut second = Search::from_json(&before).unwrap();
+        assert!(second.to_json() == now, "{strategy:?}");
+        run(&mut second);
+        assert!(second.to_json() == whole.to_json(), "{strategy:?}");
+        let source = |design: &Design| design.plan.parse::<Plan>().map(|plan| plan.architecture().graph_source());
+        assert!(whole.zoo().iter().all(|design| source(design) == Ok(GraphSource::Given)), "{:?}", whole.zoo());
+        assert!(!whole.zoo().is_empty());
+        let foreign = now.replace("\"given_graph\":true", "\"given_graph\":false");
+        let why = Search::from_json(&foreign).err().unwrap().to_string();
+        assert!(why.contains("its task is for sampled graphs"), "{why}");
     }
 }
 

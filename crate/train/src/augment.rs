@@ -1,7 +1,7 @@
 //! What is done to a cloud before the network sees it: a random subset of its points, a scale per axis, a shift, a
 //! small turn about the vertical, and jitter (papers: PointNet++ and DGCNN, whose ranges are the defaults' model).
 
-use cleave_data::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// Ranges of the augmentations; zero (scale: one) is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ fn noise(deviation: f32, rng: &mut SplitMix64) -> f32 {
 fn subset(points: &[[f32; 3]], n: usize, rng: &mut SplitMix64) -> Vec<[f32; 3]> {
     let mut kept = points.to_vec();
     if n < kept.len() {
-        (0..n).for_each(|i| kept.swap(i, i + rng.below(points.len() - i)));
+        (0..n).for_each(|i| kept.swap(i, i + rng.scaled_below(points.len() - i)));
         kept.truncate(n);
     }
     kept

@@ -1,7 +1,8 @@
 //! Batches: which clouds a step sees and how they are altered, as a function of seed, epoch and step.
 
 use crate::{Config, Material, Sample, TrainError};
-use cleave_data::{SplitMix64, furniture};
+use cleave_arch::SplitMix64;
+use cleave_data::furniture;
 use rayon::prelude::*;
 
 /// Samples of a step.
@@ -42,7 +43,7 @@ impl<'a> Samples<'a> {
         }
         let mut order: Vec<usize> = (0..material.labels().len()).collect();
         let mut rng = SplitMix64::new(place(config.seed, [epoch, usize::MAX, 0]));
-        (1..order.len()).rev().for_each(|i| order.swap(i, rng.below(i + 1)));
+        (1..order.len()).rev().for_each(|i| order.swap(i, rng.scaled_below(i + 1)));
         let samples = Self { config, material, epoch, order };
         match samples.steps() {
             0 => refuse(
@@ -88,7 +89,7 @@ impl<'a> Samples<'a> {
             let taught = self.material.taught(index).map(<[f32]>::to_vec);
             return Ok((self.material.altered(index, n_points, augment, seed), label, taught));
         }
-        let class = SplitMix64::new(seed ^ 1).below(furniture::CLASSES.len());
+        let class = SplitMix64::new(seed ^ 1).scaled_below(furniture::CLASSES.len());
         let features = augment.apply(&furniture::generate(class, n_points, seed)?, n_points, seed);
         Ok((Sample { features, neighbours: Vec::new(), words: Vec::new() }, class, None))
     }

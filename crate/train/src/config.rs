@@ -42,8 +42,10 @@ impl Subject {
             return Ok(Self::Supernet);
         }
         let functions = text.strip_prefix(RESTRICTED).and_then(|text| text.parse().ok());
-        functions
-            .map_or_else(|| Plan::parse(text, graph).map(Self::Network), |functions| Ok(Self::Restricted(functions)))
+        functions.map_or_else(
+            || Plan::parse_beside(text, graph).map(Self::Network),
+            |functions| Ok(Self::Restricted(functions)),
+        )
     }
 }
 
@@ -115,6 +117,9 @@ impl Config {
         };
         let share = |v: f32| (0.0..1.0).contains(&v);
         match &self {
+            Self { subject: Subject::Network(plan), task, .. } if plan.architecture().graph_source() != task.graph => {
+                refuse("the network", plan, &format!("one for {}", task.graph))
+            }
             c if c.epochs == 0 => refuse("epochs", &0, "at least 1"),
             c if c.batch < 2 => refuse("batch", &c.batch, "at least 2 clouds, for the statistics of BatchNorm,"),
             c if c.points == 0 || c.points > c.task.n_points => {

@@ -69,7 +69,7 @@ pub(crate) fn logits(gnn: &Gnn, material: &dyn Material) -> Result<Vec<f32>, Tra
     let mut all = Vec::with_capacity(n * gnn.task().n_classes);
     for first in (0..n).step_by(BATCH) {
         let samples: Vec<Sample> = (first..n.min(first + BATCH)).map(|index| material.sample(index)).collect();
-        let logits = gnn.answer(state(&samples, gnn.task().n_points, gnn.device())).into_data().try_into_vec::<f32>();
+        let logits = gnn.answer(state(&samples, gnn.task().n_points, gnn.device()))?.into_data().try_into_vec::<f32>();
         all.extend(logits.map_err(|why| TrainError::ReadBack { why: format!("{why:?}") })?);
     }
     Ok(all)
@@ -106,7 +106,7 @@ fn logits_of(gnn: &Gnn, plan: &Plan, sample: &Sample) -> Result<Vec<f32>, TrainE
     }
     for segment in plan.segments() {
         let state = gnn.upload(&arrays, segment.ops.start)?;
-        arrays = wait(gnn.run(&segment, state).download())?;
+        arrays = wait(gnn.run(&segment, state)?.download())?;
     }
     match arrays.into_iter().next().map(|array| array.data) {
         Some(Data::F32(logits)) => Ok(logits),

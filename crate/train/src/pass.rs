@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use cleave_arch::{Connect, Op, Reducer, Sampler, SplitMix64};
 use cleave_model::functional::{aggregate, pool, random_indexes, skip};
 use cleave_model::ops::{gather_reduce, knn};
-use cleave_model::{EPSILON, SLOPE, State};
+use cleave_model::{EPSILON, ModelError, SLOPE, State};
 use std::collections::BTreeMap;
 
 /// Which statistics normalise, and whether values are dropped.
@@ -58,25 +58,29 @@ impl<'a> Pass<'a> {
     }
 
     /// The state before the first operation → logits `[b, classes]`.
-    pub(crate) fn run(&mut self, input: State) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// [`ModelError::NoGraph`] if an operation reads a graph and the input brings none.
+    pub(crate) fn run(&mut self, input: State) -> Result<Tensor<2>, ModelError> {
         let mut flow = Flow { x: input.features, graph: input.graph, source: None, edge_convs: BTreeMap::new() };
         for (at, op) in self.network.architecture().ops().iter().enumerate() {
             if op.makes_skip_source() {
                 flow.source = Some(flow.x.clone());
             }
-            self.step(at, *op, &mut flow);
+            self.step(at, *op, &mut flow)?;
         }
         let [b, rows, c] = flow.x.dims();
         let x = (0..2).fold(flow.x.reshape([b * rows, c]), |x, j| {
             let hidden = self.dense(&format!("classifier.{j}"), x);
             self.drop_some(hidden, j)
         });
-        x.matmul(self.leaf("classifier.2.weight")) + self.leaf("classifier.2.bias")
+        Ok(x.matmul(self.leaf("classifier.2.weight")) + self.leaf("classifier.2.bias"))
     }
 
-    fn step(&mut self, at: usize, op: Op, flow: &mut Flow) {
+    fn step(&mut self, at: usize, op: Op, flow: &mut Flow) -> Result<(), ModelError> {
         let x = flow.x.clone();
         let [b, n, c] = x.dims();
+        let graph = flow.graph.clone().ok_or(ModelError::NoGraph { op: at });
         match op {
             Op::Connect(Connect::Identity) => {}
             Op::Connect(Connect::Skip) => {
@@ -100,18 +104,13 @@ impl<'a> Pass<'a> {
                 parts.push(x);
                 flow.x = Tensor::cat(parts, 2);
             }
-            Op::Aggregate { message, reducer } => {
-                if let Some(graph) = flow.graph.clone() {
-                    flow.x = aggregate(x, graph, message, reducer);
-                }
-            }
+            Op::Aggregate { message, reducer } => flow.x = aggregate(x, graph?, message, reducer),
             Op::EdgeConv { .. } => {
-                if let Some(graph) = flow.graph.clone() {
-                    flow.x = self.edge_conv(&format!("op.{at}"), x, graph);
-                    flow.edge_convs.insert(at, flow.x.clone());
-                }
+                flow.x = self.edge_conv(&format!("op.{at}"), x, graph?);
+                flow.edge_convs.insert(at, flow.x.clone());
             }
         }
+        Ok(())
     }
 
     fn leaf(&self, name: &str) -> Tensor<2> {
@@ -185,11 +184,11 @@ impl Network {
     /// nothing dropped.
     ///
     /// # Errors
-    /// If the result cannot be read back.
+    /// If the network reads a graph of its input, or the result cannot be read back.
     pub fn logits(&self, points: &[f32], n_points: usize, k: usize) -> Result<Vec<f32>, TrainError> {
         let (device, shape) = (Device::flex(), [points.len() / n_points / 3, n_points, 3]);
         let points = Tensor::from_data(TensorData::new(points.to_vec(), shape), &device);
-        read(Pass::new(self, Mode::Evaluation, k, &device).run(State::input(points)))
+        read(Pass::new(self, Mode::Evaluation, k, &device).run(State::input(points))?)
     }
 }
 

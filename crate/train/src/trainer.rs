@@ -141,7 +141,7 @@ impl Trainer {
             input.features = input.features.require_grad();
         }
         let inputs = input.features.clone();
-        let logits = pass.run(input);
+        let logits = pass.run(input)?;
         let correct = n_correct(&read(logits.clone().inner())?, &batch.labels);
         let targets = self.targets(batch);
         let loss = (log_softmax(logits, 1) * targets).sum().neg() / b as f32;

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::supernet::Paths;
-use cleave_arch::{Architecture, GraphSource, Halves, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, Halves, Plan, SplitMix64, Task};
 use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_data::text::{Document, Part, Vectors};
@@ -65,7 +65,8 @@ fn exported_weights_answer_as_the_trained_network() {
         let gnn =
             Gnn::new(plan.architecture(), &task(), &trainer.network().unwrap().weights(), &Device::flex()).unwrap();
         let points = TensorData::new(dataset.points.clone(), [20, 32, 3]);
-        let exported = gnn.forward(Tensor::from_data(points, gnn.device())).into_data().try_into_vec::<f32>().unwrap();
+        let exported =
+            gnn.forward(Tensor::from_data(points, gnn.device())).unwrap().into_data().try_into_vec::<f32>().unwrap();
         for (a, b) in trained.iter().zip(&exported) {
             assert!((a - b).abs() <= 1e-4 * a.abs().max(1.0), "{text}: {a} and {b}");
         }
@@ -239,7 +240,9 @@ fn text_config(plan: &Plan) -> Config {
 #[test]
 fn texts_are_learned_with_their_words_and_a_resumed_run_goes_on() {
     let texts = texts(64);
-    let plan = Plan::parse("2 1 2 4,6 1 4 3", GraphSource::Given).unwrap();
+    let plan: Plan = "given: 2 1 2 4,6 1 4 3".parse().unwrap();
+    let wrong = Trainer::new(Config::new(plan.clone(), task(), 3)).err().unwrap().to_string();
+    assert!(wrong.contains("one for sampled graphs"), "{wrong}");
     let begin = || {
         let mut trainer = Trainer::new(text_config(&plan)).unwrap();
         trainer.train_words(texts.vocabulary().vectors.clone());

@@ -7,6 +7,7 @@ mod bad_input;
 mod cooperate;
 mod determinism;
 mod example;
+mod formats;
 mod killed;
 mod split;
 

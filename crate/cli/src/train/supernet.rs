@@ -89,7 +89,7 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
     let parts = [evaluate::samples(&*calibration), evaluate::samples(&*aside)];
     let set = EvaluationSet::of_samples("kept aside".into(), &supernet.task, aside.classes().to_vec(), parts);
     let evaluator = Evaluator::new(supernet.clone(), set)?;
-    let given = args.arch.iter().map(|text| Ok(Plan::parse(text, supernet.task.graph)?.architecture().clone()));
+    let given = args.arch.iter().map(|text| Ok(Plan::parse_beside(text, supernet.task.graph)?.architecture().clone()));
     let given = given.collect::<Result<Vec<_>>>()?;
     let architectures = if given.is_empty() { draw(args.count, args.run.seed(), &supernet) } else { given };
     let mut rows: Vec<(String, [f64; 2])> = Vec::new();

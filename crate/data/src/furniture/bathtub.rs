@@ -2,7 +2,7 @@
 
 use super::parts::{CORNERS, slab};
 use super::solid::{Point, Section, Solid, ring, rounded};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// One bathtub, its length along y.
 pub(crate) fn build(rng: &mut SplitMix64) -> Solid {

@@ -2,7 +2,7 @@
 
 use super::parts::{CORNERS, Legs, cushion, slab};
 use super::solid::{Section, Solid};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// What a bed is built from.
 struct Bed {
@@ -96,7 +96,7 @@ impl Bed {
                 solid.rod([[x, middle, 0.0], [x, middle, height + 5.0]], [3.0, 3.0], Section::Round);
             }
             solid.rod([[-half, middle, height], [half, middle, height]], [2.5; 2], Section::Round);
-            let n = 4 + rng.below(9);
+            let n = 4 + rng.scaled_below(9);
             for i in 1..n {
                 let x = -half + 2.0 * half * i as f64 / n as f64;
                 solid.rod([[x, middle, self.frame[1]], [x, middle, height]], [1.2; 2], Section::Round);

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::parts::{Legs, cushion, section, slab};
 use super::solid::{Point, Section, Solid, cos_sin, ellipse, ring, rounded};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// The seat, which everything else is attached to.
 struct Seat {
@@ -20,7 +20,7 @@ pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
     let seat =
         Seat { width: rng.between(40.0, 66.0), depth: rng.between(40.0, 60.0), z: [top - rng.between(2.5, 11.0), top] };
     let mut solid = Solid::default();
-    match rng.below(20) {
+    match rng.scaled_below(20) {
         0..11 => seat.on_four_legs(&mut solid, rng),
         11..15 => seat.on_star(&mut solid, rng),
         15..17 => seat.on_cantilever(&mut solid, rng),
@@ -44,7 +44,7 @@ impl Seat {
 
     fn cover(&self, solid: &mut Solid, rng: &mut SplitMix64) {
         let [x, y] = self.half();
-        match rng.below(3) {
+        match rng.scaled_below(3) {
             0 => slab(solid, [self.width, self.depth], self.z),
             1 => cushion(solid, [-x, -y, self.z[0]], [x, y, self.z[1]]),
             _ => {
@@ -71,7 +71,7 @@ impl Seat {
             solid.loft(&[0.0, 2.5].map(|z| ring(&ellipse([radius * 0.8; 2], 20), [0.0; 2], z)));
             return;
         }
-        let n_arms = 4 + rng.below(2);
+        let n_arms = 4 + rng.scaled_below(2);
         for i in 0..n_arms {
             let (cos, sin) = cos_sin(2.0 * PI * i as f64 / n_arms as f64 + 0.3);
             let foot = [radius * cos, radius * sin, 5.0];
@@ -94,7 +94,7 @@ impl Seat {
     fn back(&self, solid: &mut Solid, rng: &mut SplitMix64) {
         let top = self.z[1] + rng.between(26.0, 54.0);
         let mark = solid.mark();
-        match rng.below(6) {
+        match rng.scaled_below(6) {
             0..3 => self.board_back(solid, rng, top),
             3 => self.barred_back(solid, rng, top),
             4 => self.ladder_back(solid, rng, top),
@@ -136,7 +136,7 @@ impl Seat {
         let y = self.depth / 2.0 - 1.5;
         let rail = rng.between(3.0, 9.0);
         solid.block([-half, y - 1.2, top - rail], [half, y + 1.2, top]);
-        let n = 3 + rng.below(6);
+        let n = 3 + rng.scaled_below(6);
         for i in 1..n {
             let x = -half + 2.0 * half * i as f64 / n as f64;
             solid.rod([[x, y, self.z[1]], [x, y, top - rail]], [0.9; 2], Section::Round);
@@ -146,7 +146,7 @@ impl Seat {
     fn ladder_back(&self, solid: &mut Solid, rng: &mut SplitMix64, top: f64) {
         let half = self.posts(solid, rng, top);
         let y = self.depth / 2.0 - 1.5;
-        let n = 2 + rng.below(4);
+        let n = 2 + rng.scaled_below(4);
         let step = (top - self.z[1]) / n as f64;
         let rail = step * rng.between(0.25, 0.6);
         for i in 1..=n {

@@ -2,7 +2,7 @@
 
 use super::parts::{Cabinet, Legs, slab};
 use super::solid::Solid;
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 struct Desk {
     depth: f64,
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     fn draw_support(&self, rng: &mut SplitMix64) -> Support {
-        match rng.below(20) {
+        match rng.scaled_below(20) {
             0..11 => Support::Drawers,
             11..18 => Support::Panel,
             _ => Support::None,
@@ -79,7 +79,7 @@ impl Desk {
             return;
         }
         let low = if rng.chance(0.2) { rng.between(5.0, 35.0) } else { 0.0 };
-        let drawers = [2 + rng.below(3), 1];
+        let drawers = [2 + rng.scaled_below(3), 1];
         let cabinet = Cabinet { low: [-x, from, low], high: [x, to, self.under()], drawers, board: 2.0 };
         if rng.chance(0.5) {
             cabinet.boards(solid)
@@ -136,7 +136,7 @@ impl Desk {
         let x = [self.depth / 2.0 - deep, self.depth / 2.0];
         solid.block([x[0], -y, top - 2.0], [x[1], y, top]);
         solid.block([x[1] - 1.0, -y, self.height], [x[1], y, top]);
-        let n = 2 + rng.below(3);
+        let n = 2 + rng.scaled_below(3);
         for i in 0..=n {
             let at = -y + 2.0 * y * i as f64 / n as f64;
             solid.block([x[0], at - 1.0, self.height], [x[1], at + 1.0, top]);

@@ -2,7 +2,7 @@
 
 use super::parts::{Cabinet, Legs, slab};
 use super::solid::{Section, Solid};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// One dresser, its width along y, its front at −x.
 pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
@@ -12,8 +12,8 @@ pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
     let height = if high { width * rng.between(1.0, 1.65) } else { rng.between(75.0, 118.0) };
     let lift = if rng.chance(0.45) { rng.between(4.0, 16.0) } else { 0.0 };
     let mut solid = Solid::default();
-    let rows = 3 + rng.below(4);
-    let columns = if high { 1 + rng.below(2) } else { 2 + rng.below(2) };
+    let rows = 3 + rng.scaled_below(4);
+    let columns = if high { 1 + rng.scaled_below(2) } else { 2 + rng.scaled_below(2) };
     let [x, y] = [depth / 2.0, width / 2.0];
     let board = rng.between(1.5, 4.0);
     let cabinet = Cabinet { low: [-x, -y, lift], high: [x, y, height], drawers: [rows, columns], board };

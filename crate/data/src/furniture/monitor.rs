@@ -2,7 +2,7 @@
 
 use super::parts::slab;
 use super::solid::{Section, Solid, ellipse, ring, rounded};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// A panel standing upright.
 struct Screen {
@@ -77,7 +77,7 @@ impl Screen {
         let size = [rng.between(5.0, 12.5), rng.between(0.16, 0.34) * self.width];
         let thick = rng.between(0.8, 2.5);
         let neck = if is_tube { self.z[0] + 3.0 } else { self.middle() };
-        match rng.below(3) {
+        match rng.scaled_below(3) {
             0 => {
                 let mark = solid.mark();
                 slab(solid, [2.0 * size[0], 2.0 * size[1]], [0.0, thick]);

@@ -2,7 +2,7 @@
 
 use super::parts::{Cabinet, Legs, slab};
 use super::solid::{Section, Solid, ellipse, ring};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// One night stand, its front at −x.
 pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
@@ -10,7 +10,7 @@ pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
     let size = [depth, depth * rng.between(0.9, 1.4)];
     let height = rng.between(46.0, 78.0);
     let mut solid = Solid::default();
-    match rng.below(10) {
+    match rng.scaled_below(10) {
         0..7 => cabinet(&mut solid, rng, size, height),
         7..9 => small_table(&mut solid, rng, size, height),
         _ => round(&mut solid, rng, depth / 2.0, height),
@@ -21,7 +21,8 @@ pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
 fn cabinet(solid: &mut Solid, rng: &mut SplitMix64, size: [f64; 2], height: f64) {
     let [x, y] = size.map(|side| side / 2.0);
     let lift = if rng.chance(0.5) { rng.between(3.0, 20.0) } else { 0.0 };
-    let cabinet = Cabinet { low: [-x, -y, lift], high: [x, y, height], drawers: [1 + rng.below(3), 1], board: 2.0 };
+    let cabinet =
+        Cabinet { low: [-x, -y, lift], high: [x, y, height], drawers: [1 + rng.scaled_below(3), 1], board: 2.0 };
     if rng.chance(0.65) {
         cabinet.boards(solid)
     } else {

@@ -1,7 +1,7 @@
 //! Parts that several pieces share: legs, cabinets with drawers, cushions, knobs.
 
 use super::solid::{Point, Section, Solid, ring, rounded};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 /// A random cross-section.
 pub(crate) fn section(rng: &mut SplitMix64) -> Section {

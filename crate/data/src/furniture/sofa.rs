@@ -2,7 +2,7 @@
 
 use super::parts::{Legs, cushion};
 use super::solid::{Section, Solid};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 struct Sofa {
     /// Half of the width along y, arms included.
@@ -59,7 +59,7 @@ impl Sofa {
             let radius = rng.between(1.5, 4.0);
             Legs { size, height: self.z[0], splay: 0.0, radius, taper: 0.8, section: Section::Square }.build(solid);
         }
-        let n = 1 + rng.below(3);
+        let n = 1 + rng.scaled_below(3);
         let inner = self.half - self.arm;
         for i in 0..n {
             let [from, to] = [i, i + 1].map(|i| -inner + 2.0 * inner * i as f64 / n as f64);
@@ -101,7 +101,7 @@ impl Sofa {
     }
 
     fn cushions(&self, solid: &mut Solid, rng: &mut SplitMix64) {
-        let n = 2 + rng.below(2);
+        let n = 2 + rng.scaled_below(2);
         let inner = self.half - self.arm;
         let thick = rng.between(8.0, 20.0);
         let top = self.top - rng.between(-5.0, 10.0);

@@ -2,7 +2,7 @@
 
 use super::parts::{Legs, slab};
 use super::solid::{Section, Solid, ellipse, ring, rounded};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 struct Table {
     size: [f64; 2],
@@ -20,7 +20,7 @@ pub(crate) fn build(rng: &mut SplitMix64) -> Solid {
     };
     let mut solid = Solid::default();
     table.top(&mut solid, rng);
-    match rng.below(20) {
+    match rng.scaled_below(20) {
         0..13 => table.legs(&mut solid, rng),
         13..15 => table.panels(&mut solid, rng),
         15..18 => table.trestles(&mut solid, rng),
@@ -37,7 +37,7 @@ impl Table {
     fn top(&self, solid: &mut Solid, rng: &mut SplitMix64) {
         let z = [self.under(), self.height];
         let half = self.size.map(|side| side / 2.0);
-        match rng.below(10) {
+        match rng.scaled_below(10) {
             0..7 => slab(solid, self.size, z),
             7..9 => {
                 let outline = rounded(half, rng.between(5.0, 40.0));

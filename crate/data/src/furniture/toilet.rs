@@ -2,7 +2,7 @@
 
 use super::parts::cushion;
 use super::solid::{Point, Solid, cos_sin};
-use crate::SplitMix64;
+use cleave_arch::SplitMix64;
 
 struct Toilet {
     /// Half of the bowl's width.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::format::{Npy, Zip, array};
-use crate::{DataError, Format, Place, SplitMix64};
+use crate::{DataError, Format, Place};
+use cleave_arch::{SplitMix64, fnv_1a};
 
 /// Length of a vector: that of GloVe 6B's smallest.
 pub const DIMENSIONS: usize = 50;
@@ -65,11 +66,6 @@ fn seeded(word: &str) -> [f32; DIMENSIONS] {
     std::array::from_fn(|_| (SPREAD * rng.normal()) as f32)
 }
 
-/// FNV-1a of 64 bits (Fowler, Noll and Vo; RFC 9923).
-fn fnv_1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
-}
-
 fn bad(place: Place, found: String, expected: String) -> DataError {
     DataError::Malformed { format: Format::Npz, place, found, expected }
 }
@@ -77,12 +73,6 @@ fn bad(place: Place, found: String, expected: String) -> DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hash_is_the_standard_one() {
-        assert_eq!(fnv_1a(b""), 0xCBF2_9CE4_8422_2325);
-        assert_eq!(fnv_1a(b"foobar"), 0x8594_4171_F739_67E8);
-    }
 
     #[test]
     fn seeded_vectors_have_the_spread_of_glove() {

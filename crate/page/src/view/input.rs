@@ -12,7 +12,8 @@ use web_sys::{DragEvent, File, HtmlInputElement};
 
 /// Larger files are refused before they are read: the page has to stay alive.
 const MAX_FILE_BYTES: f64 = 128e6;
-const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.npy,.npz,.safetensors";
+/// What the file chooser offers; a test holds this and the sentence below to the formats that are read.
+const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.csv,.pts,.asc,.tsv,.npy,.npz,.safetensors";
 
 /// The panel.
 #[component]

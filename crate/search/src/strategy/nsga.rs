@@ -22,6 +22,11 @@ impl Nsga {
         self.generation
     }
 
+    /// Every plan that is kept as text.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        self.population.iter_mut().map(|(text, _)| text).collect()
+    }
+
     /// One generation.
     pub(crate) fn portion(&mut self, bench: &mut Bench, n: usize) -> Vec<Candidate> {
         let mut all = bench.again(&self.population);

@@ -61,6 +61,12 @@ impl Stages {
         self.chosen.map(|Chosen(halves)| halves)
     }
 
+    /// Every plan that is kept as text.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        let judges = self.sets.iter_mut().flat_map(|set| &mut set.judges);
+        judges.chain(self.population.iter_mut().map(|(text, _)| text)).collect()
+    }
+
     /// The second stage begins with these functions.
     pub(crate) fn fix(&mut self, halves: Halves) {
         self.chosen = Some(Chosen(halves));

@@ -171,7 +171,7 @@ impl Deployment {
     fn new(plan: &str, task: Task, model: ModelHash, codec: LinkCodec, config: &EdgeConfig) -> Result<Self, Wrong> {
         let bad = |why: String, right: &str| Wrong::new(RefusalCode::BadPlan, why, right);
         let task = task.checked().map_err(|error| bad(error.to_string(), "send a task that a network can run"))?;
-        let plan = Plan::parse(plan, task.graph)
+        let plan = Plan::parse_beside(plan, task.graph)
             .map_err(|error| bad(error.to_string(), "send a plan's text form as Cleave prints it"))?;
         let plan = plan.with_codec(codec);
         let trace = plan.architecture().trace(&task);

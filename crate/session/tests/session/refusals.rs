@@ -1,6 +1,7 @@
 //! What must be refused is refused in words, on both sides, and only what deserves it ends the session.
 
 use cleave_arch::array::Array;
+use cleave_arch::{GraphSource, Task};
 use cleave_session::{
     DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, LinkStatus, LocalReason,
     Micros, Outcome, StopReason, TokenCheck,
@@ -255,6 +256,25 @@ fn a_bad_plan_is_refused_alone() {
     assert!(client.said.is_empty() && client.others.len() == 1, "the same again is no mistake");
     deploy(&mut client, 2, &toy::work(&[5], "f32").plan().to_string());
     assert_eq!(client.refusal().code, RefusalCode::BadPlan);
+}
+
+/// Devices of before `given:` existed say only by the task that the input brings the graph.
+#[test]
+fn a_plan_on_given_graphs_is_one_plan_in_either_form_and_its_task_must_agree() {
+    let work = toy::work(&[4], "f32");
+    let mut client = Client::greeted();
+    let deploy = |client: &mut Client, graph, plan: &str| {
+        let task = Task { graph, ..*work.task() };
+        let (plan, model, codec) = (plan.into(), work.model().hash, work.plan().codec());
+        client.send(&ToEdge::Deploy { deployment: 1, plan, task, model, codec });
+        client.others.len()
+    };
+    assert_eq!(deploy(&mut client, GraphSource::Given, "2 5 1 4,3 0 0 0"), 1);
+    assert_eq!(deploy(&mut client, GraphSource::Given, "given: 2 5 1 4,3 0 0 0"), 1, "the same again");
+    assert!(client.said.is_empty());
+    deploy(&mut client, GraphSource::Sampled, "given: 2 5 1 4,3 0 0 0");
+    let refusal = client.refusal();
+    assert!(refusal.code == RefusalCode::BadPlan && refusal.wrong.contains("for given graphs"), "{refusal}");
 }
 
 #[test]
