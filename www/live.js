@@ -187,7 +187,7 @@ async function cooperated(edge) {
   if (!first.is_trained || first.scores.length !== 10) throw new Error(`weights: ${first.weights}`);
   await step(`${first.workers.join(', ')} shared LeNet-5: ${first.whole.distance.toExponential(1)} from the unsplit answer`);
   say({ Cooperate: { ...wish, strategy: 'output-channel', partition: { ...partition, setup_millis: 10 }, runs: 8 } });
-  await until((event) => event.Progress?.what === 'Running' && event.Progress.done === 2);
+  await until((event) => event.Phase?.phase === 'Running' && event.Phase.done === 2);
   say({ LoseWorker: 1 });
   const second = await ended();
   if (second.restarts !== 1 || second.workers.length !== 2) throw new Error(`lost: ${second.gone}, ${second.workers}`);

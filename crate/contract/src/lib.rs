@@ -6,11 +6,11 @@ mod cooperation;
 mod partition;
 
 pub use cooperation::{
-    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Score, Whole, WorkerState,
+    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Replanned, Score, Whole, WorkerState,
 };
 pub use partition::{
-    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
-    WorkerActivity, WorkerSpan,
+    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, Phase, SetupPoint,
+    SplitWay, WorkerActivity, WorkerSpan,
 };
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +139,9 @@ pub enum Event {
     Ready { version: String },
     /// Long work: `what` is a phrase, `done` of `total` (total 0: not known).
     Progress { what: String, done: u64, total: u64 },
+    /// How far a partition is that is planned or run: `done` of `total` (total 0: not known). Its result, or an error, ends
+    /// it.
+    Phase { phase: Phase, done: u64, total: u64 },
     /// The engine in use and why.
     Engine { backend: Backend, reason: String, measured: Vec<EngineTime> },
     /// The edge's state.

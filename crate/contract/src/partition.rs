@@ -22,6 +22,22 @@ pub struct PartitionWish {
 /// Most workers of a wish.
 pub const MAX_PARTITION_WORKERS: usize = 8;
 
+/// What is done for a partition that is planned or run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Operators are timed on the engine in use; steps are their parts.
+    MeasuringOperators,
+    Planning,
+    /// Workers are started or connected to.
+    StartingWorkers,
+    /// Each worker runs the beginning of the network alone; steps are workers.
+    LearningSpeeds,
+    /// The unsplit network runs in this tab.
+    RunningWhole,
+    /// Steps are runs.
+    Running,
+}
+
 /// What all strategies make of a wish.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Partitions {

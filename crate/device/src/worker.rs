@@ -19,20 +19,22 @@ use crate::library::Loaded;
 use crate::link::Link;
 use crate::mailbox::Mailbox;
 use crate::outbox::look_at;
-use crate::partitioning::{Cancelled, Times};
 use crate::port::{self, Page};
 use crate::pricing::Pricing;
+use crate::probing::Cancelled;
 use crate::profiling::Profiling;
 use crate::report;
 use crate::samples::{self, Source};
 use crate::searching::Searching;
 use crate::socket::SocketEvent;
 use crate::stream::Stream;
+use cleave_app::operators::OperatorTimes;
+use cleave_app::partition::{OnShow, Planned};
 use cleave_app::single::{Next, SingleFrame};
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
 use cleave_arch::{Architecture, LinkCodec, Plan, Task};
-use cleave_contract::{self as contract, Backend, Cloud, EdgeWait, Event, Intent, Preference};
+use cleave_contract::{self as contract, Backend, Cloud, EdgeWait, Event, Intent, PartitionWish, Preference};
 use cleave_model::SupernetWeights;
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Measured, Micros, Outcome};
 use judging::Wait;
@@ -73,7 +75,9 @@ pub enum Input {
     /// An architecture of this search has been judged.
     Judged(u32, Architecture, Result<f64, String>),
     /// What an image network's operators take on this engine.
-    OperatorTimes(Backend, Times),
+    OperatorTimes(Backend, OperatorTimes),
+    /// What every strategy makes of a request is on show.
+    Planned(PartitionWish, Box<Planned>),
     /// Something may be due.
     Tick,
 }
@@ -144,7 +148,9 @@ struct Worker {
     /// A partition that is being planned.
     partitioning: Option<Cancelled>,
     /// What operators of image networks take, by engine.
-    operator_times: Vec<(Backend, Times)>,
+    operator_times: Vec<(Backend, OperatorTimes)>,
+    /// The plans that the page shows.
+    on_show: OnShow,
     cooperating: Cooperating,
     /// Where engines of workers that cooperate run.
     site: Site,
@@ -192,6 +198,7 @@ impl Worker {
             dispatching: None,
             partitioning: None,
             operator_times: Vec::new(),
+            on_show: OnShow::default(),
         }
     }
 
@@ -214,6 +221,7 @@ impl Worker {
             Input::SearchOn => self.search_on().await,
             Input::Judged(number, architecture, accuracy) => self.judged(number, &architecture, accuracy),
             Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
+            Input::Planned(wish, planned) => self.on_show.put(wish, *planned),
             Input::Tick => {}
         }
         self.pump();

@@ -10,7 +10,7 @@ pub mod sweep;
 
 use crate::format;
 use crate::price::error;
-use cleave_contract::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
+use cleave_contract::{PartitionPlan, PartitionWish, Partitions, Phase, WorkerActivity};
 
 /// Names of the strategies with their words, in the order of tables and legends.
 pub const STRATEGIES: [(&str, &str); 5] = [
@@ -30,6 +30,18 @@ pub const FIRST_PAIR: [usize; 2] = [1, 4];
 /// A strategy's words; of one that this page does not know, its name.
 pub fn words(strategy: &str) -> &str {
     STRATEGIES.iter().find(|(name, _)| *name == strategy).map_or(strategy, |(_, words)| words)
+}
+
+/// What the worker does meanwhile.
+pub fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::MeasuringOperators => "Measuring the operators",
+        Phase::Planning => "Planning",
+        Phase::StartingWorkers => "Starting the workers",
+        Phase::LearningSpeeds => "Learning how fast each worker is",
+        Phase::RunningWhole => "Running it whole in this tab",
+        Phase::Running => "Running",
+    }
 }
 
 /// The plan of a strategy.

@@ -3,6 +3,7 @@
 use super::{
     Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
 };
+use crate::partition::doing;
 use crate::pipeline::Held;
 use cleave_contract::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
 
@@ -18,6 +19,11 @@ impl State {
                 let ended = total > 0 && done >= total;
                 self.progress = (!ended).then_some(Progress { what, done, total });
             }
+            Event::Phase { phase, done, total } if matches!(self.run, Run::Planning | Run::Cooperating) => {
+                self.progress = Some(Progress { what: doing(phase).into(), done, total });
+            }
+            // What was stopped may still tell of itself.
+            Event::Phase { .. } => {}
             Event::Engine { backend, reason, measured } => {
                 self.progress = None;
                 self.engine = Some(Shared::new(Engine { backend, reason, measured }));

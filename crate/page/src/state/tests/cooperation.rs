@@ -6,7 +6,7 @@ use crate::partition::image::{Image, SEED};
 use crate::partition::member::Member;
 use crate::partition::ran::tests::ran;
 use crate::partition::tests::{partitions, plan};
-use cleave_contract::{Cooperated, CooperationWish, ImageWish, MemberWish, PartitionWish, WorkerState};
+use cleave_contract::{Cooperated, CooperationWish, ImageWish, MemberWish, PartitionWish, Phase, WorkerState};
 
 /// A page with a plan for this network and three workers.
 fn planned(network: &str) -> State {
@@ -55,7 +55,7 @@ fn a_run_is_sent_with_what_the_form_says_and_ends_by_its_result() {
     assert_eq!((wish.partition, wish.strategy.as_str(), wish.runs, wish.check), (first_wish(), "coedge", 7, true));
     assert_eq!((wish.members, wish.image), (vec![MemberWish::Browser; 2], ImageWish::Noise(SEED)));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Cooperating, 0));
-    state.hear(Event::Progress { what: "Starting the workers".into(), done: 0, total: 0 });
+    state.hear(Event::Phase { phase: Phase::StartingWorkers, done: 0, total: 0 });
     assert!(state.progress.is_some() && !state.can_dispatch());
     state.hear(there());
     assert_eq!(names(&state.hear(came("coedge", "alexnet"))), ["runonce"], "the frame on show was asked for meanwhile");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::partition::form::{Form, first_wish};
 use crate::partition::tests::{partitions, plan};
-use cleave_contract::PartitionWish;
+use cleave_contract::{PartitionWish, Phase};
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
     let mut form = Form::of(&first_wish());
@@ -22,10 +22,12 @@ fn planning_runs_alone_and_its_end_goes_on_with_the_frames() {
     assert_eq!(asked.len(), 1);
     assert!(matches!(&asked[0], Intent::Partition(wish) if *wish == first_wish()));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Planning, 0));
-    state.hear(Event::Progress { what: "Planning".into(), done: 1, total: 9 });
+    state.hear(Event::Phase { phase: Phase::Planning, done: 1, total: 9 });
     assert!(state.progress.is_some() && !state.can_dispatch());
     assert_eq!(names(&state.hear(told())), ["runonce"]);
     assert!(state.progress.is_none() && state.partitions.is_some());
+    state.hear(Event::Phase { phase: Phase::Planning, done: 9, total: 9 });
+    assert!(state.progress.is_none(), "what comes late starts nothing");
 }
 
 #[test]
