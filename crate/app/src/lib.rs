@@ -3,12 +3,15 @@
 
 mod app;
 pub mod calibration;
+pub mod cooperation;
 pub mod dispatch;
 pub mod effect;
 pub mod evaluation;
 pub mod input;
 pub mod network;
 pub mod offload;
+pub mod operators;
+pub mod partition;
 pub mod pricing;
 pub mod profiling;
 pub mod report;

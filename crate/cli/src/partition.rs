@@ -2,23 +2,21 @@
 
 pub mod cooperate;
 mod look;
-mod measure;
+pub(crate) mod measure;
 mod run;
-mod workers;
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use cleave_app::partition::{Found, Planned, Planning, Workers};
 use cleave_arch::cnn::{Network, Partition, Split, Step, zoo};
-use cleave_partition::{Measured, PartitionError, Plan, Problem, Strategy};
+use cleave_partition::{Link, Measured, Medium, PartitionError, Plan, Problem, Strategy};
 use serde_json::{Value, json};
 
 use crate::output::{Align, Format, table};
-pub(crate) use measure::Times;
 use run::RunArgs;
 pub(crate) use run::{Spot, spot};
-use workers::{Workers, WorkersArgs};
 
 /// Arguments of `cleave partition`.
 #[derive(clap::Args, Debug)]
@@ -44,6 +42,46 @@ pub struct PartitionArgs {
     json: bool,
 }
 
+/// Which workers share.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Workers")]
+struct WorkersArgs {
+    /// Workers and links: {"medium": "switched", "link": {"setup_ms": 1, "mbps": 100, "delay_ms": 0.2}, "workers":
+    /// [{"name": "a", "slower": 1.0, "memory_mb": 512}]}; the first has the image. A run measures how fast a worker is
+    /// for which "slower" is not given. Beside that, for --run, "address" and "token"
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["count", "setup_ms", "mbps", "delay_ms", "shared"])]
+    workers: Option<PathBuf>,
+    /// So many workers like this machine
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    count: usize,
+    /// Set-up of a message, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1.0)]
+    setup_ms: f64,
+    /// Rate of every link
+    #[arg(long, value_name = "MBPS", default_value_t = 100.0)]
+    mbps: f64,
+    /// One-way delay, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0.2)]
+    delay_ms: f64,
+    /// One message at a time over all workers, as on one radio channel
+    #[arg(long)]
+    shared: bool,
+}
+
+impl WorkersArgs {
+    /// From the file, or so many: `local` of them if given.
+    fn read(&self, local: Option<usize>) -> Result<Workers> {
+        let Some(path) = &self.workers else {
+            let link = Link { setup_ms: self.setup_ms, mbps: self.mbps, delay_ms: self.delay_ms };
+            let medium = if self.shared { Medium::Shared } else { Medium::Switched };
+            return Ok(Workers::alike(local.unwrap_or(self.count), link, medium)?);
+        };
+        let within = || format!("the workers {}", path.display());
+        let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", within()))?;
+        Workers::of_file(&serde_json::from_str(&text).with_context(within)?).with_context(within)
+    }
+}
+
 /// Runs `cleave partition`.
 ///
 /// # Errors
@@ -57,21 +95,18 @@ pub fn run(args: &PartitionArgs) -> Result<()> {
     }
     let workers = args.workers.read(args.run.local)?;
     let times = match &args.times {
-        Some(path) => Times::read(path, &network)?,
-        None => Times::measure(&network)?,
+        Some(path) => measure::read(path, &network)?,
+        None => measure::measure(&network)?,
     };
     if let Some(path) = &args.save_times {
         fs::write(path, times.to_json().to_string())
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    let measured = times.of_workers(&network, &workers.slower);
     if args.run.is_wanted() {
-        let ran = run::run(&args.run, &network, &workers, &measured, first)?;
+        let ran = run::run(&args.run, &network, workers, times, first)?;
         return Format::from_flag(args.json).print(|| ran.to_text(&network), || ran.to_json());
     }
-    let problem = Problem::new(&network, &workers.cluster, &measured)?;
-    let plans: Vec<(Strategy, Result<Plan, PartitionError>)> =
-        strategies.into_iter().map(|strategy| (strategy, strategy.plan(&problem))).collect();
+    let Planned { plans, .. } = Planning::new(network.clone(), workers.clone(), times, strategies).run()?;
     if let [(_, Err(why))] = plans.as_slice() {
         return Err(why.clone().into());
     }
@@ -94,9 +129,9 @@ pub(crate) fn peak(plan: &Plan) -> u64 {
     plan.memory.iter().map(|memory| memory.peak()).max().unwrap_or(0)
 }
 
-fn to_json(network: &Network, workers: &Workers, plans: &[(Strategy, Result<Plan, PartitionError>)]) -> Value {
+fn to_json(network: &Network, workers: &Workers, plans: &[Found]) -> Value {
     let names: Vec<&str> = workers.cluster.workers().iter().map(|worker| worker.name.as_str()).collect();
-    let plan = |(strategy, plan): &(Strategy, Result<Plan, PartitionError>)| match plan {
+    let plan = |(strategy, plan): &Found| match plan {
         Err(why) => json!({ "strategy": strategy.name(), "error": why.to_string() }),
         Ok(plan) => json!({
             "strategy": strategy.name(), "ms": plan.total_ms(), "messages": plan.timeline.messages,
@@ -125,7 +160,7 @@ fn step_text(step: &Step) -> String {
     }
 }
 
-fn to_text(network: &Network, workers: &Workers, plans: &[(Strategy, Result<Plan, PartitionError>)]) -> String {
+fn to_text(network: &Network, workers: &Workers, plans: &[Found]) -> String {
     let mut rows = Vec::new();
     for (strategy, plan) in plans {
         rows.push(match plan {

@@ -70,6 +70,8 @@ pub struct Cooperated {
     pub slower: Vec<f64>,
     /// The plan that was run, priced by these.
     pub predicted: PartitionPlan,
+    /// Why it is not the one that was on show; absent if it is.
+    pub replanned: Option<Replanned>,
     /// The same as it was measured: the run that took the median time. Its energy is that of the measured times.
     pub measured: PartitionPlan,
     /// What every run took, in order.
@@ -90,6 +92,22 @@ pub struct Cooperated {
     pub image: String,
     /// The likeliest classes of the last run, at most ten, likeliest first.
     pub scores: Vec<Score>,
+}
+
+/// Why another plan was run than the one on show.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Replanned {
+    /// By the measured speeds it is the faster one.
+    Speeds {
+        /// What the plan on show would take, predicted by these.
+        shown_millis: f64,
+        /// What the other one would take.
+        millis: f64,
+    },
+    /// No plan of this strategy for these workers and links was on show.
+    Request,
+    /// Workers were lost.
+    Lost,
 }
 
 /// The unsplit network.

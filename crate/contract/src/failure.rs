@@ -92,3 +92,18 @@ pub enum LongWork {
     LearnSpeeds,
     RunPartition,
 }
+
+impl LongWork {
+    /// Whether it belongs to a partition of an image network that is planned or run.
+    pub fn is_of_partitions(self) -> bool {
+        matches!(
+            self,
+            Self::MeasureOperators
+                | Self::PlanPartition
+                | Self::StartWorkers
+                | Self::RunWhole
+                | Self::LearnSpeeds
+                | Self::RunPartition
+        )
+    }
+}

@@ -8,7 +8,7 @@ mod figures;
 mod partition;
 
 pub use cooperation::{
-    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Score, Whole, WorkerState,
+    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Replanned, Score, Whole, WorkerState,
 };
 pub use failure::{Failure, LongWork};
 pub use figures::{Baseline, Binding, Limit, PriceBasis};

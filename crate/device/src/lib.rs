@@ -12,8 +12,8 @@ pub mod engine;
 mod engines;
 pub mod mailbox;
 mod outbox;
-mod partitioning;
 pub mod port;
+mod probing;
 pub mod socket;
 pub mod worker;
 

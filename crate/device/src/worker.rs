@@ -1,21 +1,28 @@
 //! The browser's shell around the application: one input at a time goes to [`App::handle`], and what it asks for is done
 //! with the browser's means, whose callbacks only put the next input into the mailbox.
 
+mod cooperating;
+mod partitioning;
+
 use crate::bench::{self, BenchRequest};
 use crate::browser::{fetch, now_micros, now_millis, turn};
 use crate::compute::Jobs;
+use crate::cooperating::{Cooperating, Site};
 use crate::engine::{self, Choice, Gpu};
 use crate::engines::Engines;
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, look_at, look_exactly_at};
 use crate::port::{self, Page};
+use crate::probing::Cancelled;
 use crate::socket::Socket;
 use burn::tensor::Device;
 use cleave_app::App;
 use cleave_app::effect::{self, Effect, Engine, Purpose, SocketEvent};
 use cleave_app::evaluation::Batch;
+use cleave_app::operators::OperatorTimes;
+use cleave_app::partition::{OnShow, Planned};
 use cleave_arch::Probe;
-use cleave_contract::{Event, Failure, Intent, Preference};
+use cleave_contract::{Backend, Event, Failure, Intent, PartitionWish, Preference};
 use cleave_model::Gnn;
 use cleave_session::{Measured, Micros, measure_codec};
 use std::cell::RefCell;
@@ -32,19 +39,23 @@ pub enum Input {
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
     /// For the application.
     App(effect::Input),
+    /// What an image network's operators take on this engine.
+    OperatorTimes(Backend, OperatorTimes),
+    /// What every strategy makes of a request is on show.
+    Planned(PartitionWish, Box<Planned>),
 }
 
 /// The worker behind a page: runs until the page closes it.
 pub async fn run() {
     let mailbox = Mailbox::default();
     port::listen(mailbox.clone());
-    serve(mailbox, Page::new(port::post)).await;
+    serve(mailbox, Page::new(port::post), Site::Workers).await;
 }
 
-/// The loop, with any source of inputs and any sink of events.
-pub async fn serve(mailbox: Mailbox<Input>, page: Page) {
+/// The loop, with any source of inputs and any sink of events, and where the engines of workers that cooperate run.
+pub async fn serve(mailbox: Mailbox<Input>, page: Page, site: Site) {
     page.post(Event::Ready { version: env!("CARGO_PKG_VERSION").into() });
-    let mut worker = Worker::new(mailbox.clone(), page);
+    let mut worker = Worker::new(mailbox.clone(), page, site);
     loop {
         let input = mailbox.take().await;
         worker.handle(input).await;
@@ -64,11 +75,30 @@ struct Worker {
     /// The network that is being evaluated.
     evaluated: Rc<RefCell<Option<Rc<Gnn>>>>,
     sockets: HashMap<u32, (Socket, Outbox<Vec<u8>>)>,
+    /// The engine in use.
+    backend: Backend,
+    /// A partition that is being planned.
+    partitioning: Option<Cancelled>,
+    /// What operators of image networks take, by engine.
+    operator_times: Vec<(Backend, OperatorTimes)>,
+    /// The plans that the page shows.
+    on_show: OnShow,
+    cooperating: Cooperating,
+    /// Where engines of workers that cooperate run.
+    site: Site,
 }
 
 impl Worker {
-    fn new(mailbox: Mailbox<Input>, page: Page) -> Self {
+    fn new(mailbox: Mailbox<Input>, page: Page, site: Site) -> Self {
+        let keep = mailbox.clone();
+        let keep = move |engine, times| keep.put(Input::OperatorTimes(engine, times));
         Self {
+            cooperating: Cooperating::start(page.clone(), keep),
+            site,
+            operator_times: Vec::new(),
+            on_show: OnShow::default(),
+            partitioning: None,
+            backend: Backend::Wasm,
             app: App::new(now),
             base_url: String::new(),
             preference: Preference::Auto,
@@ -88,6 +118,8 @@ impl Worker {
             Input::Bench(request) => self.bench(request).await,
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
             Input::App(input) => self.tell_app(input),
+            Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
+            Input::Planned(wish, planned) => self.on_show.put(wish, *planned),
         }
         self.send_due();
         if self.jobs.can_start() && self.app.quiet_until(now()).is_none() {
@@ -98,12 +130,27 @@ impl Worker {
     }
 
     fn intend(&mut self, intent: Intent) {
-        if let Intent::Start { base_url, .. } = &intent {
-            self.base_url = base_url.clone();
-            let first = engine_of(&engine::first_choice());
-            self.tell_app(effect::Input::Engine(Preference::Auto, Ok(first)));
+        match intent {
+            Intent::Partition(wish) => self.partition(wish),
+            Intent::Cooperate(wish) => self.cooperate(wish),
+            Intent::LoseWorker(worker) => self.cooperating.lose(worker),
+            Intent::Dismiss => self.cooperating.dismiss(),
+            Intent::Stop => self.stop_all(),
+            Intent::Start { ref base_url, .. } => {
+                self.base_url = base_url.clone();
+                let first = engine_of(&engine::first_choice());
+                self.tell_app(effect::Input::Engine(Preference::Auto, Ok(first)));
+                self.tell_app(effect::Input::Intent(intent));
+            }
+            other => self.tell_app(effect::Input::Intent(other)),
         }
-        self.tell_app(effect::Input::Intent(intent));
+    }
+
+    /// Ends whatever long work is under way.
+    fn stop_all(&mut self) {
+        self.tell_app(effect::Input::Intent(Intent::Stop));
+        self.end_partition();
+        self.cooperating.stop();
     }
 
     /// What the application makes of an input is done, and what follows from that at once, too.
@@ -227,7 +274,10 @@ impl Worker {
             self.gpu = gpu;
         }
         if preference == self.preference {
-            let engine = self.engines.switch(choice.device.clone()).map(|()| engine_of(&choice));
+            let engine = self.engines.switch(choice.device.clone()).map(|()| {
+                self.backend = choice.backend;
+                engine_of(&choice)
+            });
             self.tell_app(effect::Input::Engine(preference, engine));
         }
     }

@@ -5,14 +5,17 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cleave_app::cooperation::{Answer, News, Report, Request};
+use cleave_app::operators::{OperatorTimes, Probing, Work};
+use cleave_app::partition::{Shown, Workers};
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{Network, zoo};
 use cleave_arch::tolerance::{SPLIT_F32, distance, relative_distance};
 use cleave_cli::loopback::LoopbackEdge;
-use cleave_cli::partition::cooperate::{Answer, Cooperation, News, Outcome};
-use cleave_partition::{Cluster, Link, Medium, Speed, Speeds, Strategy};
+use cleave_cli::partition::cooperate;
+use cleave_partition::{Link, Medium, Strategy, probes};
 use cleave_session::Model;
-use cleave_session::cooperate::{MemberSpec, Weights};
+use cleave_session::cooperate::{MemberSpec, MemberStatus, Weights};
 use cleave_wire::ModelHash;
 use sha2::{Digest, Sha256};
 
@@ -35,14 +38,30 @@ fn images(network: &Network, n: usize) -> Vec<Vec<f32>> {
     vec![image; n]
 }
 
+/// What operators take an engine of 100 million multiplications a second.
+fn times(network: &Network) -> OperatorTimes {
+    let (mut probing, probes) = (Probing::new(network), probes(network));
+    while let Some(step) = probing.next() {
+        probing.took(match step.work {
+            Work::Layer(at) => {
+                let (probe, operator) = (&probes[at], &network.operators()[probes[at].operator]);
+                Some(0.02 + probe.share * operator.all_macs() as f64 / 1e5)
+            }
+            Work::Tail(_) => Some(0.01),
+            Work::Add => Some(1.0),
+        });
+    }
+    probing.finish().unwrap()
+}
+
 /// Runs one image so many times, over three workers or over this process alone.
 fn cooperate(
     network: &str,
     strategy: Strategy,
     link: Link,
     (members, runs): (Vec<MemberSpec>, usize),
-    heard: &mut dyn FnMut(News),
-) -> anyhow::Result<Outcome> {
+    heard: &mut dyn FnMut(&News),
+) -> anyhow::Result<Report> {
     cooperate_with(Weights::Seeded(5), network, strategy, link, (members, runs), heard)
 }
 
@@ -52,14 +71,22 @@ fn cooperate_with(
     strategy: Strategy,
     link: Link,
     (members, runs): (Vec<MemberSpec>, usize),
-    heard: &mut dyn FnMut(News),
-) -> anyhow::Result<Outcome> {
+    heard: &mut dyn FnMut(&News),
+) -> anyhow::Result<Report> {
     let network: Network = network.parse()?;
-    let m = members.len() + 1;
-    let cluster = Cluster::uniform(m, link, Medium::Switched)?;
-    let times = Speeds::new(&network, vec![Speed::of_macs(1e8); m])?;
-    let cooperation = Cooperation { network: &network, cluster: &cluster, times: &times, strategy, weights, members };
-    cooperation.run(&images(&network, runs), heard)
+    let request = Request {
+        workers: Workers::alike(members.len() + 1, link, Medium::Switched)?,
+        times: Arc::new(times(&network)),
+        images: images(&network, 1),
+        network: Arc::new(network),
+        learn: false,
+        strategy,
+        weights,
+        runs,
+        compare: false,
+        shown: Shown::Nothing,
+    };
+    cooperate::run(request, members, heard)
 }
 
 fn alone() -> Vec<f32> {
@@ -83,12 +110,12 @@ fn shared_by_every_strategy_it_answers_as_alone() {
             assert_peaks(&outcome, 40_000.0, 0.0, strategy.name());
             assert!(answer.report.missing.is_empty() && answer.report.restarts == 0, "{strategy}: {:?}", answer.report);
         }
-        assert!(outcome.formed.reach.relayed.is_empty(), "{strategy}: the workers reach each other");
+        assert!(outcome.formed.relayed.is_empty(), "{strategy}: the workers reach each other");
     }
 }
 
 /// Every worker's peak is what was predicted, to so many bytes and so much of it.
-fn assert_peaks(outcome: &Outcome, bytes: f64, part: f64, of: &str) {
+fn assert_peaks(outcome: &Report, bytes: f64, part: f64, of: &str) {
     let plan = &outcome.formed.plan;
     for (worker, report) in outcome.answers[0].report.workers.iter().enumerate() {
         let (predicted, measured) = (plan.memory[worker].peak() as f64, report.peak_bytes as f64);
@@ -146,9 +173,9 @@ fn a_worker_that_dies_in_mid_run_is_done_without() {
     let (mut edges, alone) = (edges(), alone());
     let members = members(&edges);
     let (mut last, mut gone) = (edges.pop(), Vec::new());
-    let mut heard = |news: News| match news {
+    let mut heard = |news: &News| match news {
         // The next run takes hundreds of milliseconds.
-        News::Ended(_) => {
+        News::Answered => {
             if let Some(edge) = last.take() {
                 std::thread::spawn(|| {
                     std::thread::sleep(Duration::from_millis(100));
@@ -156,12 +183,12 @@ fn a_worker_that_dies_in_mid_run_is_done_without() {
                 });
             }
         }
-        News::Gone(name, why) => gone.push(format!("{name}: {why}")),
-        News::Ready(_) => {}
+        News::Member(place, MemberStatus::Gone(why)) => gone.push(format!("worker {place}: {why}")),
+        News::Member(..) | News::Phase(..) => {}
     };
     let outcome = cooperate(LENET, Strategy::OutputChannel, SLOW, (members, 3), &mut heard).unwrap();
     assert_eq!((outcome.answers.len(), &outcome.formed.places[..]), (3, &[0, 1][..]), "{gone:?}");
-    assert_eq!(outcome.answers[1].report.restarts, 1, "{gone:?}");
+    assert_eq!((outcome.restarts, outcome.gone.len()), (1, 1), "{gone:?}");
     assert!(gone.len() == 1 && gone[0].starts_with("worker 2: its connection broke"), "{gone:?}");
     for answer in &outcome.answers {
         assert!(distance(&answer.values, &alone) <= SPLIT_F32);

@@ -376,7 +376,7 @@ impl App {
     /// Tells what a design costs.
     pub(super) fn inspect(&mut self, text: &str) {
         let task = self.searching.supernet.as_ref().map_or_else(Task::modelnet10, |supernet| supernet.whole.task);
-        match Plan::parse(text, task.graph) {
+        match text.parse::<Plan>() {
             Ok(plan) => {
                 let inspection = self.pricing.under(self.conditions()).inspection(&plan, &task);
                 self.tell(Event::Inspected(inspection));
@@ -388,7 +388,7 @@ impl App {
     fn deploy(&mut self, text: &str) {
         let Some(Supernet { whole, .. }) = self.searching.supernet.clone() else { return };
         let codec = self.networks.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
-        let plan = match Plan::parse(text, whole.task.graph) {
+        let plan = match text.parse::<Plan>() {
             Ok(plan) => plan.with_codec(codec),
             Err(why) => return self.fail(Failure::Deploy, why),
         };

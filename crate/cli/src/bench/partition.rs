@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::output::{Align, Format, table};
-use crate::partition::{Spot, Times, peak, plans, spot};
+use crate::partition::{Spot, measure, peak, plans, spot};
 
 const NETWORKS: [&str; 3] = ["lenet5", "alexnet", "vgg11"];
 const WORKERS: usize = 3;
@@ -85,12 +85,11 @@ pub(super) fn run(format: Format) -> Result<()> {
     let (mut cases, mut runs) = (Vec::new(), Vec::new());
     for name in NETWORKS {
         let network = zoo::network(name)?;
-        let measured = Times::measure(&network)?;
+        let measured = measure::measure(&network)?;
         for (setup_ms, mbps) in SPOTS {
             let link = Link { setup_ms, mbps, delay_ms: DELAY_MS };
             for (workers, strategy) in SPOT_WORKERS.iter().flat_map(|n| STRATEGIES[1..].iter().map(move |s| (*n, *s))) {
-                let times = measured.of_workers(&network, &vec![1.0; workers]);
-                let spot = spot(&network, &times, strategy, (workers, link), SPOT_RUNS)?;
+                let spot = spot(&network, &measured, strategy, (workers, link), SPOT_RUNS)?;
                 runs.push(Run { network: name, strategy, workers, link, spot });
                 bar.inc(1);
             }
@@ -98,7 +97,7 @@ pub(super) fn run(format: Format) -> Result<()> {
         for (slower, medium) in
             SLOWER.iter().flat_map(|slower| [Medium::Switched, Medium::Shared].map(|m| (*slower, m)))
         {
-            let times = measured.of_workers(&network, &[slower; WORKERS]);
+            let times = measured.measured(&network, &[slower; WORKERS]);
             for (setup_ms, mbps) in SETUP_MS.iter().flat_map(|setup| MBPS.iter().map(move |mbps| (*setup, *mbps))) {
                 let cluster = Cluster::uniform(WORKERS, Link { setup_ms, mbps, delay_ms: DELAY_MS }, medium)?;
                 let found = plans(&network, &cluster, &times, &STRATEGIES)?;

@@ -3,27 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
-use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::SplitMix64;
+use anyhow::{Context, Result};
+use cleave_app::cooperation::{Formed, News, Report, Request, Trained, noise};
+use cleave_app::operators::OperatorTimes;
+use cleave_app::partition::{Shown, Workers};
 use cleave_arch::cnn::Network;
-use cleave_arch::tolerance::relative_distance;
-use cleave_model::cnn::{Cnn, CnnWeights, ImageCard, likeliest};
-use cleave_partition::{Activity as Predicted, Cluster, Link, Measured, Medium, Strategy};
-use cleave_session::Model;
-use cleave_session::cooperate::{MemberSpec, Traffic, Weights};
-use cleave_wire::ModelHash;
-use rayon::ThreadPoolBuilder;
+use cleave_model::cnn::likeliest;
+use cleave_partition::{Activity as Predicted, Link, Medium, Strategy};
+use cleave_session::cooperate::Traffic;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::cooperate::{Cooperation, Forming, News, Outcome};
-use super::look;
-use super::workers::Workers;
+use super::{cooperate, look};
 use crate::bench::median;
-use crate::local::millis_since;
 use crate::loopback::LoopbackEdge;
 use crate::output::{Align, table};
 
@@ -67,54 +59,49 @@ impl RunArgs {
 /// What was predicted and measured.
 pub(super) struct Ran {
     names: Vec<String>,
-    strategy: Strategy,
-    outcome: Outcome,
-    /// Of every run, how far its answer is from the unsplit one, relative to the largest value.
-    far: f32,
-    /// What an image takes this machine alone, on one thread: milliseconds.
-    whole_ms: f64,
-    gone: Vec<String>,
+    report: Report,
     /// Names of the classes, of weights that have them.
     classes: Vec<String>,
 }
 
-/// Runs images over the workers.
+/// Runs images over the workers, and each image whole on this machine alone, on one thread.
 pub(super) fn run(
     args: &RunArgs,
     network: &Network,
-    workers: &Workers,
-    times: &Measured,
+    workers: Workers,
+    times: OperatorTimes,
     strategy: Strategy,
 ) -> Result<Ran> {
     let names: Vec<String> = workers.cluster.workers().iter().map(|worker| worker.name.clone()).collect();
-    let (weights, here, classes) = weights(args, network)?;
-    let shape = network.input();
-    let mut rng = SplitMix64::new(args.seed ^ 1);
-    let mut noise = || (0..shape.values()).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
-    let images: Vec<Vec<f32>> = match &args.input {
-        Some(path) => vec![look::read(path, args.invert, shape)?; args.runs as usize],
-        None => (0..args.runs).map(|_| noise()).collect(),
+    let Trained { weights, card } = trained(args, network)?;
+    let (shape, runs) = (network.input(), args.runs as usize);
+    let images = match &args.input {
+        Some(path) => vec![look::read(path, args.invert, shape)?],
+        None => noise(shape, args.seed ^ 1).take(runs).collect(),
     };
-    let (whole, whole_ms) = unsplit(network, &here, &images)?;
     let edges = match args.local {
         Some(_) => names[1..].iter().map(|name| LoopbackEdge::worker(name)).collect::<Result<Vec<_>>>()?,
         None => Vec::new(),
     };
     let members = match edges.is_empty() {
-        true => members(workers)?,
+        true => workers.members()?,
         false => names[1..].iter().zip(&edges).map(|(name, edge)| edge.member(name)).collect(),
     };
-    let cooperation = Cooperation { network, cluster: &workers.cluster, times, strategy, weights, members };
-    let mut gone = Vec::new();
-    let mut heard = |news: News| {
-        if let News::Gone(name, why) = news {
-            gone.push(format!("worker \"{name}\" is left behind: {why}"));
-        }
+    let request = Request {
+        network: Arc::new(network.clone()),
+        workers,
+        learn: false,
+        strategy,
+        times: Arc::new(times),
+        weights,
+        images,
+        runs,
+        compare: true,
+        shown: Shown::Nothing,
     };
-    let outcome = cooperation.run(&images, &mut heard)?;
+    let report = cooperate::run(request, members, &mut |_: &News| ())?;
     edges.into_iter().for_each(LoopbackEdge::stop);
-    let far = outcome.answers.iter().zip(&whole).map(|(answer, whole)| relative_distance(&answer.values, whole));
-    Ok(Ran { names, strategy, far: far.fold(0.0, f32::max), whole_ms, gone, classes, outcome })
+    Ok(Ran { names, report, classes: card.map_or_else(Vec::new, |card| card.classes) })
 }
 
 /// A plan that was run, for a benchmark.
@@ -130,100 +117,65 @@ pub(crate) struct Spot {
 /// Runs a strategy's plan over workers in this process, which share its cores, with links shaped so.
 pub(crate) fn spot(
     network: &Network,
-    times: &Measured,
+    times: &OperatorTimes,
     strategy: Strategy,
     of: (usize, Link),
     runs: u32,
 ) -> Result<Spot> {
     let (count, link) = of;
     let args = RunArgs { run: false, local: Some(count), runs, seed: 0, input: None, invert: false, weights: None };
-    let cluster = Cluster::uniform(count, link, Medium::Switched)?;
-    let workers = Workers { cluster, slower: vec![1.0; count], reached: vec![None; count] };
-    let ran = run(&args, network, &workers, times, strategy)?;
-    let plan = &ran.outcome.formed.plan;
+    let workers = Workers::alike(count, link, Medium::Switched)?;
+    let ran = run(&args, network, workers, times.clone(), strategy)?;
+    let plan = &ran.report.formed.plan;
     let peaks = plan.memory.iter().enumerate().map(|(worker, memory)| [memory.peak(), ran.peak_bytes(worker)]);
     Ok(Spot {
         predicted_ms: plan.total_ms(),
         measured_ms: ran.measured_ms(),
         peak_bytes: peaks.filter(|[_, measured]| *measured > 0).collect(),
-        distance: ran.far,
+        distance: ran.far(),
     })
 }
 
-fn members(workers: &Workers) -> Result<Vec<MemberSpec>> {
-    let named = workers.cluster.workers().iter().zip(&workers.reached).skip(1);
-    let member = |(worker, reached): (&cleave_partition::Worker, &Option<(String, String)>)| {
-        let name = worker.name.clone();
-        let Some((address, token)) = reached.clone() else {
-            bail!("worker \"{name}\" has no address and token; a run needs both for all workers but the first");
-        };
-        Ok(MemberSpec { name, token, address })
-    };
-    named.map(member).collect()
-}
-
-/// As they are sent, as they are here, and names of their classes.
-fn weights(args: &RunArgs, network: &Network) -> Result<(Weights, CnnWeights, Vec<String>)> {
-    let Some(path) = &args.weights else {
-        return Ok((Weights::Seeded(args.seed), CnnWeights::Seeded(args.seed), Vec::new()));
-    };
+fn trained(args: &RunArgs, network: &Network) -> Result<Trained> {
+    let Some(path) = &args.weights else { return Ok(Trained::seeded(args.seed)) };
     let within = || format!("the weights {}", path.display());
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", within()))?;
-    let here = cleave_model::Weights::from_safetensors(&bytes).with_context(within)?;
-    let here = CnnWeights::stored(network, here).with_context(within)?;
-    let classes = ImageCard::from_safetensors(&bytes).with_context(within)?.map_or_else(Vec::new, |card| card.classes);
-    let hash = ModelHash(Sha256::digest(&bytes).into());
-    Ok((Weights::File(Model { hash, bytes: Arc::from(bytes) }), here, classes))
-}
-
-/// The answers of the network on this machine alone, and the median of what they take, milliseconds.
-fn unsplit(network: &Network, weights: &CnnWeights, images: &[Vec<f32>]) -> Result<(Vec<Vec<f32>>, f64)> {
-    let device = Device::flex();
-    let pool = ThreadPoolBuilder::new().num_threads(1).build().context("no thread can be started")?;
-    pool.install(|| {
-        let cnn = Cnn::whole(network, weights, &device)?;
-        let shape = network.input();
-        let answer = |image: &Vec<f32>| {
-            let start = Instant::now();
-            let data = TensorData::new(image.clone(), [1, shape.channels, shape.height, shape.width]);
-            let data = cnn.forward(Tensor::from_data(data, &device)).into_data();
-            let values = data.try_into_vec::<f32>().map_err(|why| anyhow!("the answer cannot be read: {why:?}"))?;
-            Ok((values, millis_since(start)))
-        };
-        let (answers, times) = images.iter().map(answer).collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        Ok((answers, median(times)))
-    })
+    Trained::from_file(network, bytes).with_context(within)
 }
 
 impl Ran {
     /// The name of one of the plan's workers.
     fn name(&self, worker: usize) -> &str {
-        &self.names[self.outcome.formed.places[worker]]
-    }
-
-    /// The reports of runs by the last plan.
-    fn reports(&self) -> impl Iterator<Item = &cleave_session::cooperate::RunReport> {
-        let places = &self.outcome.formed.places;
-        self.outcome.answers.iter().map(|answer| &answer.report).filter(move |report| report.places == *places)
+        &self.names[self.report.formed.places[worker]]
     }
 
     fn measured_ms(&self) -> f64 {
-        median(self.reports().map(|report| report.took().as_millis()).collect())
+        self.report.median().map_or(0.0, |run| run.took().as_millis())
+    }
+
+    /// How far any answer is from the unsplit one, relative to that one's largest value.
+    fn far(&self) -> f32 {
+        self.report.distance().unwrap_or(f32::NAN)
+    }
+
+    /// What an image takes this machine alone, on one thread, milliseconds.
+    fn whole_ms(&self) -> f64 {
+        self.report.whole.as_ref().map_or(f64::NAN, |whole| whole.ms)
     }
 
     fn busy_ms(&self, worker: usize) -> f64 {
-        median(self.reports().map(|report| report.workers[worker].busy().as_millis()).collect())
+        median(self.report.own().map(|report| report.workers[worker].busy().as_millis()).collect())
     }
 
     /// What each operator takes of a worker, predicted and, in the last run, measured.
     fn operators_ms(&self, worker: usize) -> Vec<[f64; 2]> {
-        let mut each = vec![[0.0; 2]; self.outcome.formed.plan.schedule.stages.len()];
-        for span in &self.outcome.formed.plan.timeline.spans[worker] {
+        let mut each = vec![[0.0; 2]; self.report.formed.plan.schedule.stages.len()];
+        for span in &self.report.formed.plan.timeline.spans[worker] {
             if matches!(span.activity, Predicted::Layer | Predicted::Add | Predicted::Tail) {
                 each[span.operator][0] += span.to_ms - span.from_ms;
             }
         }
-        let last = self.reports().last().map(|report| &report.workers[worker].spans);
+        let last = self.report.own().last().map(|report| &report.workers[worker].spans);
         for span in last.into_iter().flatten().filter(|span| span.activity.is_computing()) {
             if let Some(operator) = each.get_mut(usize::from(span.stage)) {
                 operator[1] += millis(span.end_micros.saturating_sub(span.start_micros));
@@ -233,28 +185,28 @@ impl Ran {
     }
 
     fn peak_bytes(&self, worker: usize) -> u64 {
-        self.reports().map(|report| report.workers[worker].peak_bytes).max().unwrap_or(0)
+        self.report.own().map(|report| report.workers[worker].peak_bytes).max().unwrap_or(0)
     }
 
     fn traffic(&self) -> Vec<Vec<Traffic>> {
-        self.reports().last().map(|report| report.traffic.clone()).unwrap_or_default()
+        self.report.own().last().map(|report| report.traffic.clone()).unwrap_or_default()
     }
 
     /// The likeliest classes of the last image with their softmax.
     fn scores(&self) -> Vec<(String, f64)> {
-        let values = self.outcome.answers.last().map_or(&[][..], |answer| &answer.values);
+        let values = self.report.answers.last().map_or(&[][..], |answer| &answer.values);
         likeliest(values, &self.classes, LIKELIEST)
     }
 
-    fn restarts(&self) -> u32 {
-        self.outcome.answers.iter().map(|answer| answer.report.restarts).sum()
+    fn gone(&self) -> Vec<String> {
+        self.report.gone.iter().map(|gone| format!("worker \"{}\" is left behind: {}", gone.name, gone.why)).collect()
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Forming { places, plan, weight_bytes, reach } = &self.outcome.formed;
+        let Formed { places, plan, weight_bytes, relayed, latencies_ms, .. } = &self.report.formed;
         let worker = |worker: usize| {
             json!({
-                "name": self.name(worker), "weight_bytes": weight_bytes[worker], "latency_ms": reach.latencies_ms[worker],
+                "name": self.name(worker), "weight_bytes": weight_bytes[worker], "latency_ms": latencies_ms[worker],
                 "predicted_busy_ms": plan.timeline.busy_ms[worker], "measured_busy_ms": self.busy_ms(worker),
                 "operators_ms": self.operators_ms(worker),
                 "predicted_peak_bytes": plan.memory[worker].peak(), "measured_peak_bytes": self.peak_bytes(worker),
@@ -263,36 +215,37 @@ impl Ran {
         let (traffic, n) = (self.traffic(), places.len());
         let each = traffic.iter().map(|row| row.iter().map(|to| json!([to.messages, to.bytes])).collect::<Vec<_>>());
         json!({
-            "strategy": self.strategy.name(), "runs": self.outcome.answers.len(),
+            "strategy": self.report.strategy.name(), "runs": self.report.answers.len(),
             "predicted_ms": plan.total_ms(), "measured_ms": self.measured_ms(),
-            "each_ms": self.reports().map(|report| report.took().as_millis()).collect::<Vec<_>>(),
+            "each_ms": self.report.own().map(|report| report.took().as_millis()).collect::<Vec<_>>(),
             "predicted_messages": plan.timeline.messages,
             "messages": traffic.iter().flatten().map(|to| to.messages).sum::<u32>(),
-            "traffic": each.collect::<Vec<_>>(), "relayed": reach.relayed,
+            "traffic": each.collect::<Vec<_>>(), "relayed": relayed,
             "workers": (0..n).map(worker).collect::<Vec<_>>(),
-            "scores": self.scores(), "unsplit_ms": self.whole_ms, "distance": self.far, "restarts": self.restarts(), "gone": self.gone,
+            "scores": self.scores(), "unsplit_ms": self.whole_ms(), "distance": self.far(), "restarts": self.report.restarts,
+            "gone": self.gone(),
         })
     }
 
     pub(super) fn to_text(&self, network: &Network) -> String {
-        let Forming { places, plan, reach, .. } = &self.outcome.formed;
+        let Formed { places, plan, relayed, .. } = &self.report.formed;
         let (predicted, measured) = (plan.total_ms(), self.measured_ms());
         let mut text = format!(
             "{network}\n{}: {predicted:.1} ms predicted, {measured:.1} ms measured ({:+.1} %), median of {}\n\
              {:.1} ms by this machine alone\n\
              the answer is {:.1e} from the unsplit one, relative to its largest value; {} restarts\n",
-            self.strategy,
+            self.report.strategy,
             (measured / predicted - 1.0) * 100.0,
-            self.reports().count(),
-            self.whole_ms,
-            self.far,
-            self.restarts(),
+            self.report.own().count(),
+            self.whole_ms(),
+            self.far(),
+            self.report.restarts,
         );
         if !self.classes.is_empty() {
             let scores = self.scores().into_iter().map(|(class, part)| format!("{class} {:.1} %", 100.0 * part));
             text.push_str(&format!("the last image: {}\n", scores.collect::<Vec<_>>().join(", ")));
         }
-        self.gone.iter().for_each(|gone| text.push_str(&format!("{gone}\n")));
+        self.gone().iter().for_each(|gone| text.push_str(&format!("{gone}\n")));
         let heading = [
             ("worker", Align::Left),
             ("ms busy predicted", Align::Right),
@@ -317,7 +270,7 @@ impl Ran {
         let mut rows = Vec::new();
         for (from, row) in self.traffic().iter().enumerate() {
             for (to, traffic) in row.iter().enumerate().filter(|(_, traffic)| traffic.messages > 0) {
-                let how = if reach.relayed.contains(&(from, to)) { "relayed" } else { "" };
+                let how = if relayed.contains(&(from, to)) { "relayed" } else { "" };
                 let bytes = format!("{:.3}", traffic.bytes as f64 / 1e6);
                 rows.push(vec![
                     self.name(from).to_owned(),

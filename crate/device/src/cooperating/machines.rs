@@ -1,5 +1,6 @@
-//! The machines that cooperate, and what lies between them: the coordinator's and those of this browser's workers live on
-//! this thread, each with an engine elsewhere; native edges are reached by sockets. Here messages are only carried.
+//! The machines that cooperate, and what lies between them: `app`'s, which has the coordinator, and those of this browser's
+//! workers live on this thread, each with an engine elsewhere; native edges are reached by sockets. Here messages are only
+//! carried.
 //!
 //! Workers of this browser reach each other within it, and native edges by a socket of their own; an edge reaches none of
 //! them, so that what it sends them goes through the coordinator.
@@ -9,10 +10,11 @@ use super::engine::{Engine, Said, Site, Tell};
 use crate::browser::{now_micros, scope};
 use crate::socket::{Socket, SocketEvent};
 use burn::tensor::Device;
+use cleave_app::cooperation::{Candidate, Config, Cooperation, Crew, Effect, EngineKind, Event};
 use cleave_contract::{Backend, EdgeAddress, MemberWish};
 use cleave_session::cooperate::{
-    Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, Line, Member, MemberConfig,
-    MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting, no_such_group,
+    EngineCall, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting,
+    no_such_group,
 };
 use cleave_session::{Micros, Model, TokenCheck};
 use cleave_wire::Limits;
@@ -30,7 +32,7 @@ const TAB: &str = "tab:";
 
 /// What happens to the machines.
 pub enum Happening {
-    Coordinator(CoordinatorEvent),
+    Coordinator(Event),
     Member(usize, MemberEvent),
     /// The engine of this place says something.
     Engine(usize, Said),
@@ -56,7 +58,7 @@ struct Tab {
 
 /// All of them. The place of the coordinator is 0.
 pub struct Machines {
-    coordinator: Coordinator,
+    coordinator: Cooperation,
     wishes: Vec<MemberWish>,
     tabs: HashMap<usize, Tab>,
     sockets: HashMap<usize, Socket>,
@@ -74,38 +76,40 @@ fn browser_name(place: usize) -> String {
     if place == 0 { "this tab".into() } else { format!("browser {}", place + 1) }
 }
 
-/// What the page calls each place, an edge until it has told its name, and where it is.
-pub fn named(wishes: &[MemberWish]) -> impl Iterator<Item = (String, String)> {
-    let member = |(at, wish): (usize, &MemberWish)| match wish {
-        MemberWish::Browser => (browser_name(at + 1), "a worker of this browser".to_owned()),
-        MemberWish::Edge(edge) => (format!("edge {}", at + 2), edge.url.clone()),
-    };
-    std::iter::once((browser_name(0), "this tab".to_owned())).chain(wishes.iter().enumerate().map(member))
+/// A worker as it is connected to, and as people are told of it.
+fn candidate((at, wish): (usize, &MemberWish)) -> Result<Candidate, String> {
+    let place = at + 1;
+    Ok(match wish {
+        MemberWish::Browser => {
+            let (name, address) = (browser_name(place), format!("{TAB}{place}"));
+            let spec = MemberSpec { name: name.clone(), token: String::new(), address };
+            Candidate { spec, name, place: "a worker of this browser".into(), is_alike: true }
+        }
+        MemberWish::Edge(EdgeAddress { url, token }) => {
+            let address = address(url).map_err(|why| format!("worker {}: {why}", place + 1))?;
+            let spec = MemberSpec { name: String::new(), token: token.clone(), address };
+            Candidate { spec, name: format!("edge {}", place + 1), place: url.clone(), is_alike: false }
+        }
+    })
 }
 
 impl Machines {
     /// The workers of an order; what happens to them later is `put`, for [`Self::take`].
     pub fn new(order: &Order, seed: u64, put: impl Fn(Happening) + 'static) -> Result<Self, String> {
         let wishes = order.wish.members.clone();
-        let member = |(at, wish): (usize, &MemberWish)| match wish {
-            MemberWish::Browser => {
-                let (name, address) = (browser_name(at + 1), format!("{TAB}{}", at + 1));
-                Ok(MemberSpec { name, token: String::new(), address })
-            }
-            MemberWish::Edge(EdgeAddress { url, token }) => {
-                let address = address(url).map_err(|why| format!("worker {}: {why}", at + 2))?;
-                Ok(MemberSpec { name: String::new(), token: token.clone(), address })
-            }
-        };
-        let members = wishes.iter().enumerate().map(member).collect::<Result<_, String>>()?;
-        let config = CoordinatorConfig {
+        let members = wishes.iter().enumerate().map(candidate).collect::<Result<Vec<_>, String>>()?;
+        let config = Config {
             name: browser_name(0),
+            place: "this tab".into(),
+            engine: match order.backend {
+                Backend::Wasm => EngineKind::Cpu,
+                Backend::WebGpu => EngineKind::Gpu,
+            },
             handshake_timeout: STARTING,
             seed,
-            ..CoordinatorConfig::default()
         };
         Ok(Self {
-            coordinator: Coordinator::new(config, members),
+            coordinator: Cooperation::new(config, &members),
             wishes,
             tabs: HashMap::new(),
             sockets: HashMap::new(),
@@ -124,9 +128,14 @@ impl Machines {
         self.start_engine(0)
     }
 
-    /// Whether these are the workers of an order.
+    /// Whether these are the workers of an order, all of them.
     pub fn are(&self, order: &Order) -> bool {
-        self.wishes == order.wish.members && self.backend == order.backend
+        self.wishes == order.wish.members && self.backend == order.backend && self.coordinator.is_whole()
+    }
+
+    /// Who takes part.
+    pub fn crew(&self) -> &Crew {
+        self.coordinator.crew()
     }
 
     /// The file that engines read from now on.
@@ -142,12 +151,12 @@ impl Machines {
     }
 
     /// Ends a member as an accident would.
-    pub fn lose(&mut self, place: usize) -> Vec<CoordinatorEffect> {
+    pub fn lose(&mut self, place: usize) -> Vec<Effect> {
         let why = "it was ended here, on purpose".to_owned();
         self.sockets.remove(&place);
         match self.tabs.contains_key(&place) {
             true => self.take(Happening::Engine(place, Said::Lost(why))),
-            false => self.take(Happening::Coordinator(CoordinatorEvent::Closed { place, why })),
+            false => self.take(Happening::Coordinator(Event::Closed { place, why })),
         }
     }
 
@@ -159,7 +168,7 @@ impl Machines {
 
     /// Does what follows from a happening, and returns what is for the owner: everything but `Connect`, `Send`,
     /// `Disconnect` and `Engine`.
-    pub fn take(&mut self, happening: Happening) -> Vec<CoordinatorEffect> {
+    pub fn take(&mut self, happening: Happening) -> Vec<Effect> {
         let (mut queue, mut told) = (VecDeque::from([happening]), Vec::new());
         while let Some(happening) = queue.pop_front() {
             match happening {
@@ -171,7 +180,7 @@ impl Machines {
                 Happening::Member(place, event) => self.member(place, event, &mut queue),
                 Happening::Engine(place, said) => self.said(place, said, &mut queue),
                 Happening::Tick => {
-                    queue.push_back(Happening::Coordinator(CoordinatorEvent::Tick));
+                    queue.push_back(Happening::Coordinator(Event::Tick));
                     let due = |tab: &Tab| {
                         tab.member.as_ref().is_some_and(|member| member.next_wake().is_some_and(|wake| wake <= now()))
                     };
@@ -195,8 +204,8 @@ impl Machines {
 
     fn said(&mut self, place: usize, said: Said, queue: &mut VecDeque<Happening>) {
         match (place, said) {
-            (0, Said::Ready) => queue.push_back(Happening::Coordinator(CoordinatorEvent::Connect)),
-            (0, Said::Event(event)) => queue.push_back(Happening::Coordinator(CoordinatorEvent::Engine(event))),
+            (0, Said::Ready) => queue.push_back(Happening::Coordinator(Event::Start)),
+            (0, Said::Event(event)) => queue.push_back(Happening::Coordinator(Event::Engine(event))),
             (0, Said::Lost(why)) => self.lost = Some(why),
             (_, Said::Ready) => {
                 let Some(tab) = self.tabs.get_mut(&place) else { return };
@@ -208,7 +217,7 @@ impl Machines {
                     ..MemberConfig::new(token, browser_name(place))
                 };
                 tab.member = Some(Box::new(Member::new(config, now())));
-                queue.push_back(Happening::Coordinator(CoordinatorEvent::Opened { place }));
+                queue.push_back(Happening::Coordinator(Event::Opened { place }));
             }
             (_, Said::Event(event)) => queue.push_back(Happening::Member(place, MemberEvent::Engine(event))),
             (_, Said::Lost(why)) => self.end(place, why, queue),
@@ -232,25 +241,25 @@ impl Machines {
 
     // ---- the coordinator
 
-    fn coordinate(&mut self, effect: CoordinatorEffect, queue: &mut VecDeque<Happening>) -> Option<CoordinatorEffect> {
+    fn coordinate(&mut self, effect: Effect, queue: &mut VecDeque<Happening>) -> Option<Effect> {
         match effect {
-            CoordinatorEffect::Connect { place } => {
+            Effect::Connect { place } => {
                 if let Err(why) = self.connect(place) {
-                    queue.push_back(Happening::Coordinator(CoordinatorEvent::Closed { place, why }));
+                    queue.push_back(Happening::Coordinator(Event::Closed { place, why }));
                 }
             }
-            CoordinatorEffect::Send { place, bytes } if self.tabs.contains_key(&place) => {
+            Effect::Send { place, bytes } if self.tabs.contains_key(&place) => {
                 let line = Line::Coordinator;
                 queue.push_back(Happening::Member(place, MemberEvent::Received { line, bytes }));
             }
-            CoordinatorEffect::Send { place, bytes } => {
+            Effect::Send { place, bytes } => {
                 self.sockets.get(&place).into_iter().for_each(|socket| socket.send(&bytes));
             }
-            CoordinatorEffect::Disconnect { place } => {
+            Effect::Disconnect { place } => {
                 self.sockets.remove(&place);
                 self.forget(place, queue);
             }
-            CoordinatorEffect::Engine(call) => {
+            Effect::Engine(call) => {
                 if let Err(why) = self.call(0, call) {
                     self.said(0, Said::Lost(why), queue);
                 }
@@ -268,10 +277,10 @@ impl Machines {
                     put(Happening::Coordinator(match event {
                         SocketEvent::Opened => {
                             is_open.set(true);
-                            CoordinatorEvent::Opened { place }
+                            Event::Opened { place }
                         }
-                        SocketEvent::Received(bytes) => CoordinatorEvent::Received { place, bytes },
-                        SocketEvent::Closed(why) if is_open.get() => CoordinatorEvent::Closed { place, why },
+                        SocketEvent::Received(bytes) => Event::Received { place, bytes },
+                        SocketEvent::Closed(why) if is_open.get() => Event::Closed { place, why },
                         // A browser does not tell a refusal from silence.
                         SocketEvent::Closed(_) => {
                             let origin = scope().location().origin();
@@ -279,7 +288,7 @@ impl Machines {
                                 "nobody answers, or no page from {origin} is let in: an edge that has not served the page \
                                  is started with --allow-origin {origin}"
                             );
-                            CoordinatorEvent::Closed { place, why }
+                            Event::Closed { place, why }
                         }
                     }));
                 };
@@ -311,7 +320,7 @@ impl Machines {
                 queue.push_back(Happening::Member(place, event));
             }
             MemberEffect::Send { line: Line::Coordinator, bytes } => {
-                queue.push_back(Happening::Coordinator(CoordinatorEvent::Received { place, bytes }));
+                queue.push_back(Happening::Coordinator(Event::Received { place, bytes }));
             }
             MemberEffect::Send { line, bytes } => self.send(place, line, bytes, queue),
             MemberEffect::Close { line: Line::Coordinator, why } => self.end(place, why, queue),
@@ -413,7 +422,7 @@ impl Machines {
     /// A member of this browser is there no more.
     fn end(&mut self, place: usize, why: String, queue: &mut VecDeque<Happening>) {
         self.forget(place, queue);
-        queue.push_back(Happening::Coordinator(CoordinatorEvent::Closed { place, why }));
+        queue.push_back(Happening::Coordinator(Event::Closed { place, why }));
     }
 
     fn forget(&mut self, place: usize, queue: &mut VecDeque<Happening>) {

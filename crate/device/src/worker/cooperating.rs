@@ -2,27 +2,25 @@
 
 use super::Worker;
 use crate::cooperating::Order;
-use crate::partitioning;
-use cleave_contract::CooperationWish;
+use cleave_app::cooperation::read;
+use cleave_contract::{CooperationWish, Failure};
 
 impl Worker {
     pub(super) fn cooperate(&mut self, wish: CooperationWish) {
-        self.stop();
-        let network = match partitioning::network(&wish.partition) {
-            Ok(network) => network,
-            Err(why) => {
-                let what = "The network cannot be run over these workers";
-                return self.page.fail(what, &why, "Correct it and run it again; what was found before is kept.");
-            }
+        self.stop_all();
+        let read = match read(&wish) {
+            Ok(read) => read,
+            Err(why) => return self.page.fail(Failure::Cooperation, &why.to_string()),
         };
         let order = Order {
-            times: self.known_times(&network),
+            times: self.known_times(&read.network),
+            on_show: self.on_show.clone(),
             wish,
-            network,
+            read,
             base_url: self.base_url.clone(),
-            backend: self.engine.backend,
+            backend: self.backend,
             site: self.site,
-            device: self.engine.device.clone(),
+            device: self.engines.device().clone(),
         };
         self.cooperating.order(order);
     }

@@ -1,60 +1,65 @@
-//! Planning how several workers share an image network: one wish at a time, between the page's other wishes.
+//! Planning how several workers share an image network: one request at a time, between the page's other ones. What is
+//! planned is `app`'s; here operators are timed on this thread, and the page is heard between two steps.
 
 use super::{Input, Worker};
-use crate::partitioning::{self, Cancelled, MEASURING, PLANNING, Times};
-use cleave_arch::cnn::Network;
-use cleave_contract::{Backend, Event, PartitionWish};
-
-/// What is said when it cannot be done.
-const WHAT: &str = "The network cannot be partitioned";
+use crate::browser::turn;
+use crate::port::Page;
+use crate::probing::{Cancelled, measure};
+use cleave_app::cooperation::RequestError;
+use cleave_app::operators::OperatorTimes;
+use cleave_app::partition::{Planned, Planning, Workers, view};
+use cleave_arch::cnn::{Network, zoo};
+use cleave_contract::{Backend, Event, Failure, LongWork, PartitionWish};
+use cleave_partition::Strategy;
 
 impl Worker {
     pub(super) fn partition(&mut self, wish: PartitionWish) {
-        self.stop();
-        let network = match partitioning::network(&wish) {
-            Ok(network) => network,
-            Err(why) => return self.page.fail(WHAT, &why, "Correct it and plan again; what was found before is kept."),
+        self.stop_all();
+        let read = Workers::of_wish(&wish).map_err(RequestError::from);
+        let (network, workers) = match read.and_then(|workers| Ok((zoo::network(&wish.network)?, workers))) {
+            Ok(read) => read,
+            Err(why) => return self.page.fail(Failure::Partition, &why.to_string()),
         };
         let cancelled = Cancelled::default();
         self.partitioning = Some(cancelled.clone());
         let known = self.known_times(&network);
-        let (device, engine) = (self.engine.device.clone(), self.engine.backend);
+        let (device, engine) = (self.engines.device().clone(), self.backend);
         let (page, mailbox) = (self.page.clone(), self.mailbox.clone());
         wasm_bindgen_futures::spawn_local(async move {
-            let tell = |what: &str, done: usize, total: usize| {
-                page.post(Event::Progress { what: what.into(), done: done as u64, total: total as u64 });
-            };
             let done = async {
                 let times = match known {
                     Some(times) => times,
-                    None => match partitioning::measure(&network, &device, &tell, &cancelled).await? {
+                    None => match measure(&network, &device, measuring(&page), &cancelled).await? {
                         Some(times) => times,
                         None => return Ok(None),
                     },
                 };
                 mailbox.put(Input::OperatorTimes(engine, times.clone()));
-                partitioning::plan(&wish, &network, &times, &tell, &cancelled).await
+                let planning = Planning::new(network, workers, times, Strategy::ALL.to_vec());
+                plan(planning.with_sweep(wish.setup_millis), &page, &cancelled).await
             };
             let done: Result<_, String> = done.await;
-            [MEASURING, PLANNING].iter().for_each(|what| tell(what, 1, 1));
             match done {
-                Ok(Some(found)) => page.post(Event::Partitions(found)),
+                Ok(Some(planned)) => {
+                    page.post(Event::Partitions(view::partitions(wish.clone(), &planned)));
+                    mailbox.put(Input::Planned(wish, Box::new(planned)));
+                }
                 Ok(None) => {}
-                Err(why) => page.fail(WHAT, &why, "Choose a smaller network, or other workers, and plan again."),
+                Err(why) => page.fail(Failure::Partition, &why),
             }
         });
     }
 
     /// What the network's operators take on the engine in use, if they have been measured.
-    pub(super) fn known_times(&self, network: &Network) -> Option<Times> {
+    pub(super) fn known_times(&self, network: &Network) -> Option<OperatorTimes> {
         let name = network.to_string();
-        let own = |(engine, times): &&(Backend, Times)| *engine == self.engine.backend && times.network == name;
+        let own = |(engine, times): &&(Backend, OperatorTimes)| *engine == self.backend && times.network() == name;
         self.operator_times.iter().find(own).map(|(_, times)| times.clone())
     }
 
     /// Keeps what operators take on an engine, instead of what was known of the same.
-    pub(super) fn keep_times(&mut self, engine: Backend, times: Times) {
-        self.operator_times.retain(|(of, other)| (*of, &other.network) != (engine, &times.network));
+    pub(super) fn keep_times(&mut self, engine: Backend, times: OperatorTimes) {
+        self.operator_times.retain(|(of, other)| (*of, other.network()) != (engine, times.network()));
         self.operator_times.push((engine, times));
     }
 
@@ -63,4 +68,26 @@ impl Worker {
             cancelled.set(true);
         }
     }
+}
+
+/// None: cancelled.
+async fn plan(mut planning: Planning, page: &Page, cancelled: &Cancelled) -> Result<Option<Planned>, String> {
+    loop {
+        tell(page, LongWork::PlanPartition, planning.progress());
+        turn().await;
+        if cancelled.get() {
+            return Ok(None);
+        }
+        if !planning.step().map_err(|why| why.to_string())? {
+            return Ok(Some(planning.finish()));
+        }
+    }
+}
+
+fn measuring(page: &Page) -> impl Fn(usize, usize) {
+    move |done, total| tell(page, LongWork::MeasureOperators, (done, total))
+}
+
+fn tell(page: &Page, what: LongWork, (done, total): (usize, usize)) {
+    page.post(Event::Progress { what, done: done as u64, total: total as u64 });
 }

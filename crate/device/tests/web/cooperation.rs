@@ -3,8 +3,8 @@
 
 use super::Visitor;
 use cleave_contract::{
-    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Preference,
-    WorkerActivity,
+    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Phase, Preference,
+    Replanned, WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -98,12 +98,13 @@ async fn a_worker_that_is_lost_costs_no_answer() {
         wish
     };
     visitor.say(Intent::Cooperate(slow("output-channel")));
-    let running = |event: &Event| matches!(event, Event::Progress { what, done: 2, .. } if what == "Running");
+    let running = |event: &Event| matches!(event, Event::Phase { phase: Phase::Running, done: 2, .. });
     visitor.until(|event| running(event).then_some(())).await;
     visitor.say(Intent::LoseWorker(1));
     let ended = |event: &Event| if let Event::Cooperated(ran) = event { Some((**ran).clone()) } else { None };
     let ran = visitor.until(ended).await;
     assert_eq!((ran.restarts, ran.workers.len(), ran.gone.len()), (1, 2, 1), "{:?} {:?}", ran.workers, ran.gone);
+    assert_eq!(ran.replanned, Some(Replanned::Lost));
     assert!(ran.gone[0].contains("browser 2") && ran.gone[0].contains("on purpose"), "{:?}", ran.gone);
     let whole = ran.whole.unwrap();
     assert!(whole.distance <= whole.bound, "{whole:?}");
@@ -144,18 +145,10 @@ async fn what_cannot_be_run_is_named() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
     let good = wish(LENET, "iop", &[1.0, 1.0]);
-    let shaped = |partition: PartitionWish| CooperationWish { partition, ..good.clone() };
-    let partition = good.partition.clone();
     let edge = |url: &str| MemberWish::Edge(cleave_contract::EdgeAddress { url: url.into(), token: "t".into() });
-    let pixels = ImageWish::Pixels { name: "cat.png".into(), rgba: vec![0; 12] };
+    // Whatever else can be wrong with a request is tested where it is read.
     let wrong = [
-        (shaped(PartitionWish { shared: true, ..partition.clone() }), "shared medium"),
-        (shaped(PartitionWish { slower: vec![1.0, 0.5], ..partition.clone() }), "worker 2 is to be 0.5 times slower"),
-        (shaped(PartitionWish { slower: vec![1.0; 3], ..partition.clone() }), "1 workers beside this tab"),
-        (shaped(PartitionWish { network: "resnet".into(), ..partition }), "lenet5"),
-        (CooperationWish { strategy: "best".into(), ..good.clone() }, "coedge"),
         (CooperationWish { runs: 0, ..good.clone() }, "choose 1 to 100"),
-        (CooperationWish { image: pixels, ..good.clone() }, "cat.png: 12 bytes of pixels"),
         (CooperationWish { members: vec![edge("http://a/b")], ..good.clone() }, "ws://HOST:PORT"),
         (CooperationWish { members: vec![edge("ws://127.0.0.1:9")], ..good.clone() }, "cannot be reached"),
     ];

@@ -3,7 +3,7 @@
 use super::{Row, figures, words};
 use crate::format;
 use crate::price::error;
-use cleave_contract::{Cooperated, Whole};
+use cleave_contract::{Cooperated, Replanned, Whole};
 
 /// What the plan of a run is called.
 pub const FORESEEN: &str = "predicted for this run";
@@ -32,10 +32,25 @@ pub fn summary(run: &Cooperated) -> String {
 
 /// What else there is to say of it.
 pub fn notes(run: &Cooperated) -> Vec<String> {
-    [Some(repeated(run)), Some(workers(run)), Some(ways(run)), lost(run), run.whole.map(|whole| alone(run, whole))]
-        .into_iter()
-        .flatten()
-        .collect()
+    let whole = run.whole.map(|whole| alone(run, whole));
+    let notes =
+        [Some(repeated(run)), Some(workers(run)), Some(ways(run)), run.replanned.map(replanned), lost(run), whole];
+    notes.into_iter().flatten().collect()
+}
+
+/// Why the plan that ran is not the one that is drawn.
+fn replanned(why: Replanned) -> String {
+    match why {
+        Replanned::Speeds { shown_millis, millis } => format!(
+            "It ran by another plan than the one shown: at the measured speeds this one takes {}, the one shown {}.",
+            format::millis(millis),
+            format::millis(shown_millis)
+        ),
+        Replanned::Request => {
+            "It ran by a plan of its own: none for these workers and links was shown when it began.".into()
+        }
+        Replanned::Lost => "It ended by another plan than the one shown, over the workers that were left.".into(),
+    }
 }
 
 fn repeated(run: &Cooperated) -> String {
@@ -115,6 +130,7 @@ pub(crate) mod tests {
             workers: vec!["this tab".into(), "w2".into()],
             slower: vec![1.0, 2.5],
             predicted: plan(strategy, 20.0),
+            replanned: None,
             measured: PartitionPlan { memory_bytes: vec![[0, 0]; 2], ..plan(strategy, 22.0) },
             each_millis: vec![22.0, 21.0],
             relayed: vec![],
@@ -163,6 +179,14 @@ pub(crate) mod tests {
         assert!(told[2].contains("the messages from 2 to 3."), "{}", told[2]);
         let expected = "A run was begun anew once, over the workers that were left. Lost: w3: it was lost on purpose.";
         assert_eq!(told[3..], [expected.to_owned()]);
+    }
+
+    #[test]
+    fn another_plan_than_the_one_shown_is_said_to_be_one() {
+        let by = |why| notes(&Cooperated { replanned: Some(why), ..ran("coedge") })[3].clone();
+        let speeds = by(Replanned::Speeds { shown_millis: 40.0, millis: 30.0 });
+        assert!(speeds.ends_with("this one takes 30.0 ms, the one shown 40.0 ms."), "{speeds}");
+        assert!(by(Replanned::Request).contains("plan of its own") && by(Replanned::Lost).contains("were left"));
     }
 
     #[test]

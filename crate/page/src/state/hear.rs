@@ -3,6 +3,7 @@
 use super::{
     Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
 };
+use crate::partition::doing;
 use crate::pipeline::Held;
 use crate::words;
 use cleave_contract::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
@@ -15,6 +16,9 @@ impl State {
                 self.loading = Loading::Ready { version };
                 return self.begin();
             }
+            // What was stopped may still tell of itself.
+            Event::Progress { what, .. }
+                if what.is_of_partitions() && !matches!(self.run, Run::Planning | Run::Cooperating) => {}
             Event::Progress { what, done, total } => {
                 let ended = total > 0 && done >= total;
                 self.progress = (!ended).then_some(Progress { what, done, total });

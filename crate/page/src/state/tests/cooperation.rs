@@ -6,7 +6,7 @@ use crate::partition::image::{Image, SEED};
 use crate::partition::member::Member;
 use crate::partition::ran::tests::ran;
 use crate::partition::tests::{partitions, plan};
-use cleave_contract::{Cooperated, CooperationWish, ImageWish, MemberWish, PartitionWish, WorkerState};
+use cleave_contract::{Cooperated, CooperationWish, ImageWish, LongWork, MemberWish, PartitionWish, WorkerState};
 
 /// A page with a plan for this network and three workers.
 fn planned(network: &str) -> State {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::partition::form::{Form, first_wish};
 use crate::partition::tests::{partitions, plan};
-use cleave_contract::PartitionWish;
+use cleave_contract::{LongWork, PartitionWish};
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
     let mut form = Form::of(&first_wish());
@@ -26,6 +26,8 @@ fn planning_runs_alone_and_its_end_goes_on_with_the_frames() {
     assert!(state.progress.is_some() && !state.can_dispatch());
     assert_eq!(names(&state.hear(told())), ["runonce"]);
     assert!(state.progress.is_none() && state.partitions.is_some());
+    state.hear(Event::Progress { what: LongWork::PlanPartition, done: 9, total: 9 });
+    assert!(state.progress.is_none(), "what comes late starts nothing");
 }
 
 #[test]

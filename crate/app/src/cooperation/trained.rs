@@ -1,0 +1,50 @@
+//! The weights of a run: drawn from a seed, or a file with what it says of itself.
+
+use std::sync::Arc;
+
+use cleave_arch::cnn::Network;
+use cleave_model::ModelError;
+use cleave_model::cnn::{CnnWeights, ImageCard};
+use cleave_session::Model;
+use cleave_session::cooperate::Weights;
+use cleave_wire::ModelHash;
+use sha2::{Digest, Sha256};
+
+/// Weights with what is known of them.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// As workers are given them.
+    pub weights: Weights,
+    /// Of a file that names its classes.
+    pub card: Option<ImageCard>,
+}
+
+impl Trained {
+    /// Nobody has trained these.
+    pub fn seeded(seed: u64) -> Self {
+        Self { weights: Weights::Seeded(seed), card: None }
+    }
+
+    /// A safetensors file.
+    ///
+    /// # Errors
+    /// [`ModelError`]: it is none, or not this network's.
+    pub fn from_file(network: &Network, bytes: Vec<u8>) -> Result<Self, ModelError> {
+        CnnWeights::stored(network, cleave_model::Weights::from_safetensors(&bytes)?)?;
+        let card = ImageCard::from_safetensors(&bytes)?;
+        let hash = ModelHash(Sha256::digest(&bytes).into());
+        Ok(Self { weights: Weights::File(Model { hash, bytes: Arc::from(bytes) }), card })
+    }
+
+    /// What they are, for people.
+    pub fn words(&self) -> String {
+        match (&self.card, &self.weights) {
+            (None, Weights::Seeded(seed)) => format!("random, of seed {seed}"),
+            (None, Weights::File(_)) => "a file that does not name its classes".into(),
+            (Some(card), _) => {
+                let right = card.accuracy.map(|right| format!(", {:.2} % right of its test set", 100.0 * right));
+                format!("{}{}", card.name, right.unwrap_or_default())
+            }
+        }
+    }
+}

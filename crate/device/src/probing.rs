@@ -1,0 +1,48 @@
+//! Times an image network's operators on this thread: `app` says which part is next, here it is run and awaited.
+
+use crate::browser::{now_millis, sleep, turn};
+use burn::tensor::Device;
+use cleave_app::operators::{OperatorTimes, Probing, Workbench};
+use cleave_arch::cnn::Network;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Set when nobody wants the work any more.
+pub type Cancelled = Rc<Cell<bool>>;
+
+/// All parts, one after another; `tell` is told how many are done, and of how many. None: cancelled.
+pub async fn measure(
+    network: &Network,
+    device: &Device,
+    tell: impl Fn(usize, usize),
+    cancelled: &Cancelled,
+) -> Result<Option<OperatorTimes>, String> {
+    let (mut probing, mut bench) = (Probing::new(network), Workbench::new(network, device));
+    while let Some(step) = probing.next() {
+        match step.pause_ms {
+            Some(ms) => {
+                bench.disturb();
+                sleep(ms).await;
+            }
+            None => {
+                let (done, total) = probing.progress();
+                tell(done, total);
+                turn().await;
+            }
+        }
+        if cancelled.get() {
+            return Ok(None);
+        }
+        let start = now_millis();
+        let took = match bench.run(step.work).map_err(|why| why.to_string())? {
+            None => None,
+            // A GPU has computed all of it once a value can be read.
+            Some(value) => {
+                value.into_data_async().await.map_err(|why| format!("{why:?}"))?;
+                Some(now_millis() - start)
+            }
+        };
+        probing.took(took);
+    }
+    Ok(probing.finish())
+}
