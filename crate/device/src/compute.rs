@@ -5,6 +5,7 @@
 //! free meanwhile.
 
 use crate::browser::{now_micros, wait_until};
+use crate::gpu;
 use crate::library::Loaded;
 use crate::mailbox::Mailbox;
 use crate::simulated::EdgeJob;
@@ -143,5 +144,5 @@ async fn compute(network: &Loaded, segment: Option<Segment>, input: &[Array]) ->
     let gnn = &network.gnn;
     let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
-    gnn.run(&segment, state).download().await.map_err(|why| why.to_string())
+    gpu::read_back(gnn.run(&segment, state).download()).await.map_err(|why| why.to_string())
 }

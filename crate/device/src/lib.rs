@@ -9,8 +9,10 @@ pub mod browser;
 mod calibrating;
 pub mod compute;
 pub mod cooperating;
+mod death;
 mod dispatching;
 pub mod engine;
+mod gpu;
 pub mod judges;
 pub mod library;
 mod link;
@@ -30,9 +32,14 @@ pub mod worker;
 
 /// Starts the worker behind the page, or the engine of one that cooperates: called once, by the module's entry.
 pub fn start() {
-    console_error_panic_hook::set_once();
     match cooperating::engine::asked_for() {
-        Some(backend) => wasm_bindgen_futures::spawn_local(cooperating::engine::run(backend)),
-        None => wasm_bindgen_futures::spawn_local(worker::run()),
+        Some(backend) => {
+            console_error_panic_hook::set_once();
+            wasm_bindgen_futures::spawn_local(cooperating::engine::run(backend));
+        }
+        None => {
+            death::announce_panics();
+            wasm_bindgen_futures::spawn_local(worker::run());
+        }
     }
 }

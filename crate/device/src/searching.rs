@@ -1,6 +1,7 @@
 //! A search under way: portions between messages, accuracies by the shared weights on what judges.
 
 use crate::browser::{now_millis, turn};
+use crate::gpu;
 use crate::judges::Judges;
 use crate::mailbox::Mailbox;
 use crate::pricing::Prices;
@@ -237,7 +238,8 @@ async fn judge(
     for first in (0..judges.count()).step_by(TOGETHER) {
         turn().await;
         let batch = first..(first + TOGETHER).min(judges.count());
-        let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).into_data_async().await;
+        let logits = gnn.forward(judges.clouds(batch.clone(), POINTS, device)?).into_data_async();
+        let logits = gpu::read_back(logits).await;
         let logits =
             logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))?;
         for (at, row) in batch.zip(logits.chunks_exact(supernet.task.n_classes)) {

@@ -1,5 +1,6 @@
 //! The worker's loop: one input at a time changes the state and tells the page.
 
+mod choosing;
 mod cooperating;
 mod dispatching;
 mod judging;
@@ -12,6 +13,7 @@ use crate::browser::{now_micros, turn};
 use crate::calibrating::Calibrating;
 use crate::compute::{Finished, Jobs};
 use crate::cooperating::{Cooperating, Site};
+use crate::death;
 use crate::dispatching::Dispatching;
 use crate::engine::{self, Choice, Gpu};
 use crate::judges::Judges;
@@ -58,6 +60,8 @@ pub enum Input {
     Finished(Finished),
     /// An engine has been chosen for this preference.
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
+    /// WebGPU is lost.
+    LostGpu(String),
     /// A network has been loaded, or not.
     Loaded(u32, Box<Result<Loaded, String>>),
     /// The learned predictor's file has come, or will not.
@@ -205,6 +209,7 @@ impl Worker {
             }
             Input::Finished(finished) => self.finished(finished),
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
+            Input::LostGpu(why) => self.lose_gpu(why),
             Input::Loaded(number, loaded) if number == self.loading => self.loaded(*loaded),
             Input::Loaded(..) => {}
             Input::Probed(id, result) => self.probed(id, result),
@@ -288,42 +293,8 @@ impl Worker {
             Intent::LoseWorker(worker) => self.cooperating.lose(worker),
             Intent::Dismiss => self.cooperating.dismiss(),
             Intent::Stop => self.stop(),
+            Intent::Crash(crash) => death::obey(crash),
         }
-    }
-
-    fn prefer(&mut self, preference: Preference) {
-        self.preference = preference;
-        let (mailbox, known) = (self.mailbox.clone(), self.gpu.clone());
-        wasm_bindgen_futures::spawn_local(async move {
-            let chosen = engine::choose(known, preference).await;
-            mailbox.put(Input::Chosen(preference, Box::new(chosen)));
-        });
-    }
-
-    fn chosen(&mut self, preference: Preference, (gpu, choice): (Option<Gpu>, Choice)) {
-        if gpu.is_some() {
-            self.gpu = gpu;
-        }
-        if preference != self.preference {
-            return; // the person has changed their mind since
-        }
-        // The zoo is on the other engine.
-        self.end_dispatch();
-        self.zoo.clear();
-        match self.network.as_ref().map(|network| network.on(&choice.device)).transpose() {
-            Ok(network) => {
-                self.engine = choice;
-                self.hold(network.map(Rc::new));
-            }
-            Err(why) => {
-                self.page.fail(
-                    "The network could not be moved to the other engine",
-                    &why,
-                    "Choose the other engine again.",
-                );
-            }
-        }
-        self.tell_engine();
     }
 
     /// Makes this the network; earlier ones stay while frames of theirs may be under way.
