@@ -3,6 +3,7 @@
 // after "streaming" and starts it again after "the edge is missed".
 
 import { operations, report, say, start, step, until, wanted } from './driver.js';
+import { revived } from './revive.js';
 
 const LINK = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
 
@@ -219,6 +220,7 @@ try {
   await dispatched();
   await cooperated({ url, token });
   await refusedToken(url);
+  await revived({ url, token });
   await report('/result', `the edge was killed and came back within ${frames} frames, none lost`);
 } catch (error) {
   report('/failure', String(error?.message ?? error));

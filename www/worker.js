@@ -2,6 +2,11 @@
 // told in the same form as every other error of the worker.
 import init from './device.js';
 
+// A trap in a promise's callback counts as a rejection, of which the page would hear nothing.
+addEventListener('unhandledrejection', ({ reason }) => {
+  if (reason instanceof WebAssembly.RuntimeError) reportError(reason);
+});
+
 addEventListener('message', async ({ data }) => {
   try {
     await init({ module_or_path: data });

@@ -210,13 +210,12 @@ impl App {
         if preference != self.preference {
             return; // the person has changed their mind since
         }
-        // The dispatcher's frames would be priced for the other engine.
-        self.end_dispatch();
         match engine {
             Ok(engine) => {
                 let Engine { backend, reason, measured } = engine.clone();
                 self.engine = Some(engine);
                 self.tell(Event::Engine { backend, reason, measured });
+                self.dispatch_again();
             }
             Err(why) => self.fail(Failure::EngineSwitch, why),
         }

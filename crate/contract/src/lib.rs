@@ -127,6 +127,22 @@ pub enum Intent {
     Dismiss,
     /// Ends a stream, or whatever long work is under way.
     Stop,
+    /// Die of this, on purpose: only a worker named [`TEST_WORKER`] obeys.
+    Crash(Crash),
+}
+
+/// Name of a worker that was started for a test.
+pub const TEST_WORKER: &str = "test";
+
+/// What a test makes a worker die of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Crash {
+    /// A defect.
+    Panic,
+    /// More memory than there is.
+    Memory,
+    /// The GPU device is destroyed, as a driver that is reset does.
+    LoseGpu,
 }
 
 /// Where an edge listens.
@@ -179,6 +195,21 @@ pub enum Event {
     Stream(Stream),
     /// Something went wrong; what was held before is still held.
     Failed { what: Failure, why: String },
+    /// The last event: this worker is of no use any more and nothing it held is left. Whoever started it replaces it.
+    Died(Death),
+}
+
+/// What ended a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Death {
+    /// A defect, where and what.
+    Panicked { message: String },
+    /// No memory was left. The worker cannot say this itself: the page infers it.
+    OutOfMemory,
+    /// Anything else that ends a module, in the browser's words; told by the page, too.
+    Trapped { message: String },
+    /// WebGPU is gone, and this worker's module cannot open it a second time. `in_use`: it was the engine, not only open.
+    LostGpu { why: String, in_use: bool },
 }
 
 /// One measured candidate engine; `millis` is absent where it does not run, and `note` says why.

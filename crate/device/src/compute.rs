@@ -6,6 +6,7 @@
 
 use crate::browser::{now_micros, wait_until};
 use crate::engines::Engines;
+use crate::gpu;
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
 use cleave_app::effect::{self, Job, Owner};
@@ -77,5 +78,5 @@ async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result
     let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
     let state = gnn.run(&segment, state).map_err(|why| why.to_string())?;
-    state.download().await.map_err(|why| why.to_string())
+    gpu::read_back(state.download()).await.map_err(|why| why.to_string())
 }

@@ -2,11 +2,13 @@
 //! software WebGPU adapter, an order of magnitude slower than wasm SIMD, is measured only when asked for.
 
 use crate::browser::{describe, now_millis};
+use crate::gpu;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
 use cleave_contract::{Backend, EngineTime, Preference};
 use cleave_model::{Gnn, Weights};
 use js_sys::{Function, Promise, Reflect};
+use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -46,8 +48,14 @@ pub async fn choose(known: Option<Gpu>, preference: Preference) -> (Option<Gpu>,
             Err(why) => Err(why),
         },
     };
-    let choice = measure(&gpu, preference).await;
-    (Some(gpu), choice)
+    match gpu::or_lost(measure(&gpu, preference)).await {
+        Ok(choice) => (Some(gpu), choice),
+        Err(why) => {
+            let gpu = gpu.and(Err(why));
+            let choice = measure(&gpu, preference).await;
+            (Some(gpu), choice)
+        }
+    }
 }
 
 /// The choice before WebGPU has been looked for.
@@ -160,7 +168,7 @@ pub async fn timed<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
     let mut times = Vec::new();
     for run in 0..warm + runs {
         let start = now_millis();
-        answer().await.map_err(|why| format!("{why:?}"))?;
+        gpu::read_back(answer()).await.map_err(|why| format!("{why:?}"))?;
         if run >= warm {
             times.push(now_millis() - start);
         }
@@ -174,7 +182,7 @@ pub async fn open() -> Gpu {
     open_gpu(&request_adapter().await?).await
 }
 
-/// Opens the device and checks that it computes rightly: a shader's errors are only logged.
+/// Opens the device, listens to it and checks that it computes rightly: a refused shader is no error of the call that it is in.
 async fn open_gpu(adapter: &JsValue) -> Gpu {
     let features = Reflect::get(adapter, &"features".into()).map_err(|why| describe(&why))?;
     let has = Reflect::get(&features, &"has".into()).map_err(|why| describe(&why))?;
@@ -183,9 +191,15 @@ async fn open_gpu(adapter: &JsValue) -> Gpu {
     if !timestamps.is_truthy() {
         return Err("the adapter has no timestamp-query feature, which CubeCL needs".into());
     }
-    let device = Device::wgpu_options().init_async().await.map_err(|why| format!("{why}"))?;
-    cleave_model::self_check(&device).await.map_err(|why| format!("WebGPU answers wrongly: {why}"))?;
-    Ok((device, adapter_name(adapter)))
+    let (device, setup) = Device::wgpu_options().init_with_setup_async().await.map_err(|why| format!("{why}"))?;
+    setup.device.set_device_lost_callback(|reason, message| gpu::lose(format!("{reason:?} {message}")));
+    // In place of the runtime's own listener, which panics.
+    setup.device.on_uncaptured_error(Arc::new(|error| gpu::lose(format!("{error}"))));
+    let name = adapter_name(adapter);
+    gpu::open(is_software(&name), move || setup.device.destroy());
+    let checked = gpu::or_lost(gpu::read_back(cleave_model::self_check(&device))).await?;
+    checked.map_err(|why| format!("WebGPU answers wrongly: {why}"))?;
+    Ok((device, name))
 }
 
 async fn request_adapter() -> Result<JsValue, String> {

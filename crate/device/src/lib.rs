@@ -8,8 +8,10 @@ pub mod bench;
 pub mod browser;
 pub mod compute;
 pub mod cooperating;
+mod death;
 pub mod engine;
 mod engines;
+mod gpu;
 pub mod mailbox;
 mod outbox;
 pub mod port;
@@ -19,9 +21,14 @@ pub mod worker;
 
 /// Starts the worker behind the page, or the engine of one that cooperates: called once, by the module's entry.
 pub fn start() {
-    console_error_panic_hook::set_once();
     match cooperating::engine::asked_for() {
-        Some(backend) => wasm_bindgen_futures::spawn_local(cooperating::engine::run(backend)),
-        None => wasm_bindgen_futures::spawn_local(worker::run()),
+        Some(backend) => {
+            console_error_panic_hook::set_once();
+            wasm_bindgen_futures::spawn_local(cooperating::engine::run(backend));
+        }
+        None => {
+            death::announce_panics();
+            wasm_bindgen_futures::spawn_local(worker::run());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The browser's shell around the application: one input at a time goes to [`App::handle`], and what it asks for is done
 //! with the browser's means, whose callbacks only put the next input into the mailbox.
 
+mod choosing;
 mod cooperating;
 mod partitioning;
 
@@ -8,8 +9,10 @@ use crate::bench::{self, BenchRequest};
 use crate::browser::{fetch, now_micros, now_millis, turn};
 use crate::compute::Jobs;
 use crate::cooperating::{Cooperating, Site};
+use crate::death;
 use crate::engine::{self, Choice, Gpu};
 use crate::engines::Engines;
+use crate::gpu;
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, look_at, look_exactly_at};
 use crate::port::{self, Page};
@@ -37,6 +40,8 @@ pub enum Input {
     Bench(BenchRequest),
     /// An engine has been chosen for this preference.
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
+    /// WebGPU is lost.
+    LostGpu(String),
     /// For the application.
     App(effect::Input),
     /// What an image network's operators take on this engine.
@@ -117,6 +122,7 @@ impl Worker {
             Input::Intent(intent) => self.intend(intent),
             Input::Bench(request) => self.bench(request).await,
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
+            Input::LostGpu(why) => self.lose_gpu(why),
             Input::App(input) => self.tell_app(input),
             Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
             Input::Planned(wish, planned) => self.on_show.put(wish, *planned),
@@ -136,6 +142,7 @@ impl Worker {
             Intent::LoseWorker(worker) => self.cooperating.lose(worker),
             Intent::Dismiss => self.cooperating.dismiss(),
             Intent::Stop => self.stop_all(),
+            Intent::Crash(crash) => death::obey(crash),
             Intent::Start { ref base_url, .. } => {
                 self.base_url = base_url.clone();
                 let first = engine_of(&engine::first_choice());
@@ -258,30 +265,6 @@ impl Worker {
         }
     }
 
-    // ---- the engine
-
-    fn choose_engine(&mut self, preference: Preference) {
-        self.preference = preference;
-        let (mailbox, known) = (self.mailbox.clone(), self.gpu.clone());
-        wasm_bindgen_futures::spawn_local(async move {
-            let chosen = engine::choose(known, preference).await;
-            mailbox.put(Input::Chosen(preference, Box::new(chosen)));
-        });
-    }
-
-    fn chosen(&mut self, preference: Preference, (gpu, choice): (Option<Gpu>, Choice)) {
-        if gpu.is_some() {
-            self.gpu = gpu;
-        }
-        if preference == self.preference {
-            let engine = self.engines.switch(choice.device.clone()).map(|()| {
-                self.backend = choice.backend;
-                engine_of(&choice)
-            });
-            self.tell_app(effect::Input::Engine(preference, engine));
-        }
-    }
-
     async fn bench(&mut self, request: BenchRequest) {
         if self.gpu.is_none() && request.needs_gpu() {
             self.gpu = Some(engine::open().await);
@@ -306,7 +289,8 @@ fn engine_of(choice: &Choice) -> Engine {
 /// Logits, flat `[n, classes]`.
 async fn classify(gnn: Option<Rc<Gnn>>, batch: Batch, device: &Device) -> Result<Vec<f32>, String> {
     let gnn = gnn.ok_or("nothing is being evaluated")?;
-    let logits = gnn.forward(batch.state(device).features).into_data_async().await;
+    let logits = gnn.forward(batch.state(device).features).map_err(|why| why.to_string())?;
+    let logits = gpu::read_back(logits.into_data_async()).await;
     logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::{SPLIT_F16, SPLIT_F32, SPLIT_I8, distance};
 use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
-use cleave_contract::{Backend, Event, Frame, Intent, Link, Outcome, Place, Preference, PriceBasis};
+use cleave_contract::{Backend, Crash, Event, Frame, Intent, Link, Outcome, Place, Preference, PriceBasis};
 use cleave_cost::Profile;
 use cleave_device::browser::turn;
 use cleave_device::cooperating::Site;
@@ -354,6 +354,15 @@ async fn a_device_that_is_emulated_slower_is_priced_so_and_answers_the_same() {
     assert!((after.device_millis / before.device_millis - 4.0).abs() < 1e-9, "{before:?} {after:?}");
     assert_eq!((after.edge_millis, after.other_millis), (before.edge_millis, before.other_millis));
     assert_equal(&visitor.run(&plan, Codec::F32).await, SPLIT_F32);
+}
+
+#[wasm_bindgen_test]
+async fn only_a_worker_for_tests_dies_when_it_is_told_to() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    for crash in [Crash::Panic, Crash::Memory, Crash::LoseGpu] {
+        visitor.say(Intent::Crash(crash));
+    }
+    visitor.hold(SMALL).await;
 }
 
 #[wasm_bindgen_test]

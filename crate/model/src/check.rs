@@ -13,6 +13,9 @@ use cleave_arch::{Pool, Reducer, SplitMix64};
 const BATCH: usize = 2;
 const NODES: usize = 70;
 const NEIGHBOURS: usize = 9;
+/// Inputs and outputs of a classifier's layers, which multiply one row: aligned, with few classes, and with a rest. For a
+/// product of one row cubek chooses other kernels than for many, some of which rest on features that a device may lack.
+const ONE_ROW: [(usize, usize); 3] = [(512, 256), (256, 10), (37, 5)];
 
 /// Runs every operation on `device` and on the CPU and compares. Waits once, for all results; takes
 /// a few milliseconds of computing and, on a GPU, the time its pipelines need to compile.
@@ -70,6 +73,16 @@ fn probes(device: &Device) -> Vec<(String, Probe)> {
         }
         let convolved = edge_max(x.clone(), x + 0.25, graph.clone(), SLOPE);
         push("edge convolution", channels, Probe::Values(convolved));
+    }
+    for (inputs, outputs) in ONE_ROW {
+        let row = tensor(&random(inputs, 7), [1, 1, inputs], device);
+        let weight = random(inputs * outputs, 5);
+        let bias = tensor(&random(outputs, 6), [1, 1, outputs], device);
+        let layer = linear(row.clone(), tensor(&weight, [1, inputs, outputs], device), bias, SLOPE);
+        push("linear layer of one row", inputs, Probe::Values(layer));
+        // Image networks keep their weights by output.
+        let by_output = tensor(&weight, [1, outputs, inputs], device).swap_dims(1, 2);
+        push("transposed product of one row", inputs, Probe::Values(row.matmul(by_output)));
     }
     let (_, x) = input(8, device);
     for kind in [Pool::MaxMean, Pool::MeanAdd] {
@@ -149,6 +162,15 @@ mod tests {
         assert!(compare("pooling", &[1.0], &[f32::NAN]).is_err());
         assert!(compare("pooling", &[1.0], &[]).is_err());
         assert!(compare("pooling", &[1.0], &[1.0001]).is_ok());
+    }
+
+    #[test]
+    fn products_of_one_row_are_among_what_is_compared() {
+        let named: Vec<String> = probes(&Device::flex()).into_iter().map(|(name, _)| name).collect();
+        for (inputs, _) in ONE_ROW {
+            let of = |name: &&String| name.ends_with(&format!("of one row of {inputs} channels"));
+            assert_eq!(named.iter().filter(of).count(), 2, "{inputs} inputs: {named:?}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 mod act;
 mod cooperation;
+mod death;
 mod dispatch;
 mod hear;
 mod partition;
+mod revive;
 mod search;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,7 +26,9 @@ use std::sync::Arc;
 
 pub use act::Act;
 pub use cooperation::Cooperation;
+pub use death::unloaded;
 pub use dispatch::Dispatching;
+pub use revive::Replay;
 pub use search::Sharing;
 
 /// The gallery's classes: ModelNet10's, in its order.
@@ -297,6 +301,8 @@ pub struct State {
     pub partitions: Option<Shared<Partitions>>,
     /// What is known of running one of them.
     pub cooperation: Cooperation,
+    /// What another worker has to be told if this one dies.
+    pub replay: Replay,
     /// What went wrong last, until dismissed.
     pub notice: Option<Notice>,
     /// The page's base URL, from which the worker fetches models.
@@ -366,6 +372,7 @@ impl State {
             partition_form,
             partitions: None,
             cooperation: Cooperation::default(),
+            replay: Replay::default(),
             notice: None,
             base_url,
         }
@@ -385,7 +392,7 @@ impl State {
         if let Some(answer) = &mut self.answer {
             answer.freshness = Freshness::Stale;
         }
-        if self.cloud.is_none() || self.held.is_none() || self.wanted.is_some() {
+        if !self.is_ready() || self.cloud.is_none() || self.held.is_none() || self.wanted.is_some() {
             return Vec::new();
         }
         match self.run {

@@ -140,6 +140,11 @@ pub fn edge_address(query: &str, fragment: &str, host: &str, secure: Scheme) -> 
     Some(EdgeAddress { url, token })
 }
 
+/// Whether the page was opened for a test, which may make its worker die.
+pub fn is_test(query: &str) -> bool {
+    pairs(query).any(|(key, _)| key == "test")
+}
+
 /// The search that a link holds: the fragment's `search`. Only the worker knows whether it is one.
 pub fn shared_search(fragment: &str) -> Option<String> {
     pairs(fragment).find(|(key, text)| key == "search" && !text.is_empty()).map(|(_, text)| text)

@@ -27,10 +27,10 @@ mod theme;
 mod timeline;
 mod wish;
 
-use crate::state::{Act, Notice, State};
+use crate::state::{Act, Loading, Notice, State};
 use crate::url::{self, Scheme};
 use crate::worker::{self, Port};
-use cleave_contract::Event;
+use cleave_contract::{Death, Event};
 use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen::JsCast;
@@ -87,6 +87,16 @@ impl Page {
             Some((true, true)) => set_timeout(move || self.show(), Duration::from_millis(APART as u64)),
             Some((true, false)) => {}
             _ => self.show(),
+        }
+    }
+
+    /// The worker has died: what it said before is shown, then another is started if the state wants one.
+    pub fn die(self, death: Death) {
+        self.show();
+        self.port.end();
+        self.act(Act::Die { death, at_ms: js_sys::Date::now() });
+        if self.state.with_untracked(|state| state.loading == Loading::Starting) {
+            worker::start_again(self);
         }
     }
 
@@ -190,7 +200,8 @@ fn staged<V: IntoView + 'static>(place: &'static str, panel: fn() -> V) -> impl 
 #[component]
 fn App() -> impl IntoView {
     let (state, waiting) = (RwSignal::new(opened()), StoredValue::new(Waiting::default()));
-    let page = Page { state, waiting, port: Port::default(), repaint: RwSignal::new(0) };
+    let port = Port::new(url::is_test(&window().location().search().unwrap_or_default()));
+    let page = Page { state, waiting, port, repaint: RwSignal::new(0) };
     provide_context(page);
     keep_address(page);
     worker::start(page);

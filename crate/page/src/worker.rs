@@ -1,12 +1,13 @@
 //! The port to the worker: loads its module with visible progress, starts it, and carries intents and events as structured
 //! clones. The module is compiled here, off the main thread, and handed over, so that it is fetched exactly once.
 
-use crate::state::{Act, Listed, Loading, Notice};
+use crate::state::{Act, Listed, Loading, Notice, unloaded};
 use crate::view::Page;
-use cleave_contract::{CooperationWish, Event, ImageWish, Intent, SearchWish};
+use cleave_contract::{CooperationWish, Death, Event, ImageWish, Intent, SearchWish, TEST_WORKER};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{MessageEvent, ReadableStreamDefaultReader, RequestInit, Response, Worker, WorkerOptions, WorkerType};
@@ -18,19 +19,40 @@ const MODULE: &str = "device_bg.wasm";
 /// The shipped networks.
 const INDEX: &str = "model/index.json";
 
+/// A worker that panics says so; its last word may come after the browser's own.
+const LAST_WORD: Duration = Duration::from_millis(100);
+/// The event of this window by which a test has the worker die; its `detail` is a [`cleave_contract::Crash`].
+const CRASH: &str = "cleave-crash";
+
 /// The way to the worker; silent until it has been started.
 #[derive(Clone, Copy)]
 pub struct Port {
     worker: StoredValue<Option<Worker>, LocalStorage>,
-}
-
-impl Default for Port {
-    fn default() -> Self {
-        Port { worker: StoredValue::new_local(None) }
-    }
+    /// Compiled, for the next worker.
+    module: StoredValue<JsValue, LocalStorage>,
+    /// Workers that have ended.
+    ended: StoredValue<u32>,
+    is_test: bool,
 }
 
 impl Port {
+    /// To no worker yet; `is_test`: to one that dies when it is told to.
+    pub fn new(is_test: bool) -> Self {
+        let (worker, module) = (StoredValue::new_local(None), StoredValue::new_local(JsValue::UNDEFINED));
+        Port { worker, module, ended: StoredValue::new(0), is_test }
+    }
+
+    /// Ends the worker; nothing of it is heard any more.
+    pub fn end(self) {
+        self.ended.update_value(|ended| *ended += 1);
+        self.worker.update_value(|worker| {
+            let Some(worker) = worker.take() else { return };
+            worker.set_onmessage(None);
+            worker.set_onerror(None);
+            worker.terminate();
+        });
+    }
+
     /// Sends intents in order. Bytes of a file or an image are transferred, not copied.
     pub fn post(self, intents: Vec<Intent>) {
         self.worker.with_value(|worker| {
@@ -116,19 +138,28 @@ pub fn start(page: Page) {
     });
     leptos::task::spawn_local(async move {
         if let Err(why) = start_worker(page).await {
-            page.act(Act::Load(Loading::Failed));
-            page.act(Act::Complain(failed(&text(&why))));
+            fail(page, &why);
         }
     });
+    if page.port.is_test {
+        let _listener = window_event_listener_untyped(CRASH, move |event: web_sys::Event| {
+            let detail = Reflect::get(&event, &"detail".into()).unwrap_or(JsValue::UNDEFINED);
+            page.port.post(serde_wasm_bindgen::from_value(detail).map(Intent::Crash).into_iter().collect());
+        });
+    }
 }
 
-fn failed(why: &str) -> Notice {
-    Notice {
-        what: "The compute engine could not be loaded.".into(),
-        why: why.to_owned(),
-        remedy: "Check the connection and reload the page; the browser has to allow WebAssembly and module workers."
-            .into(),
+/// Starts another worker in place of one that has died, of the same module.
+pub fn start_again(page: Page) {
+    let started = create(page).and_then(|worker| hand_over(page, worker));
+    if let Err(why) = started {
+        fail(page, &why);
     }
+}
+
+fn fail(page: Page, why: &JsValue) {
+    page.act(Act::Load(Loading::Failed));
+    page.act(Act::Complain(unloaded(&text(why))));
 }
 
 /// The networks of `model/index.json`: a list, or an object with a list `networks`, of names or objects with a `name`.
@@ -165,19 +196,33 @@ async fn index() -> Vec<Listed> {
 }
 
 async fn start_worker(page: Page) -> Result<(), JsValue> {
+    let worker = create(page)?;
+    page.port.module.set_value(load_module(page).await?);
+    page.act(Act::Load(Loading::Starting));
+    hand_over(page, worker)
+}
+
+/// A worker that waits for its module.
+fn create(page: Page) -> Result<Worker, JsValue> {
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
+    if page.port.is_test {
+        options.set_name(TEST_WORKER);
+    }
     let worker = Worker::new_with_options(&absolute(SCRIPT)?, &options)?;
     listen(page, &worker);
-    let module = load_module(page).await?;
-    page.act(Act::Load(Loading::Starting));
-    worker.post_message(&module)?;
+    Ok(worker)
+}
+
+fn hand_over(page: Page, worker: Worker) -> Result<(), JsValue> {
+    page.port.module.with_value(|module| worker.post_message(module))?;
     page.port.worker.set_value(Some(worker));
     Ok(())
 }
 
 fn listen(page: Page, worker: &Worker) {
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| match read(&message.data()) {
+        Ok(Event::Died(death)) => page.die(death),
         Ok(event) => page.hear(event),
         Err(why) => page.act(Act::Complain(Notice {
             what: "A message of the compute engine was not understood.".into(),
@@ -189,12 +234,27 @@ fn listen(page: Page, worker: &Worker) {
     // A script that cannot be loaded makes a plain event without a message.
     let on_error = Closure::<dyn Fn(JsValue)>::new(move |error: JsValue| {
         let message = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
-        let why = message.unwrap_or_else(|| format!("{SCRIPT} or what it imports is missing"));
-        page.act(Act::Stop);
-        page.act(Act::Load(Loading::Failed));
-        page.act(Act::Complain(failed(&why)));
+        let death = trapped(message.unwrap_or_else(|| format!("{SCRIPT} or what it imports is missing")));
+        let ended = page.port.ended.get_value();
+        let judge = move || {
+            if page.port.ended.get_value() == ended {
+                page.die(death.clone());
+            }
+        };
+        set_timeout(judge, LAST_WORD);
     });
     worker.set_onerror(Some(on_error.into_js_value().unchecked_ref()));
+}
+
+/// What the browser's words for the end of a module mean, given that no panic has been told: of all that Rust ends a module
+/// with, only a failed allocation executes `unreachable` without a panic.
+fn trapped(message: String) -> Death {
+    let words = message.to_lowercase();
+    if words.contains("unreachable") || words.contains("out of memory") {
+        Death::OutOfMemory
+    } else {
+        Death::Trapped { message }
+    }
 }
 
 /// An event from its message. Points are taken out in one piece first: reading thousands of numbers one by one takes

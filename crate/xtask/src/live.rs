@@ -1,5 +1,6 @@
 //! The gate's last stage: the built worker in a real browser, connected over a real WebSocket to a real edge. Every kind
-//! of cut is held against the unsplit answer; then the edge is killed in mid-stream and started again.
+//! of cut is held against the unsplit answer; then the edge is killed in mid-stream and started again. At the end the page
+//! itself has its worker die, in a stream and in a search.
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -6,6 +6,7 @@
 use super::computing::{self, Job};
 use crate::browser::{describe, scope, wait_until};
 use crate::engine;
+use crate::gpu;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
 use cleave_arch::cnn::{Region, Schedule};
@@ -304,6 +305,7 @@ pub async fn run(backend: Backend) {
         Err(why) => answer(&Answer::Failed { why: describe(&why) }, Vec::new()),
     });
     scope().set_onmessage(Some(on_message.into_js_value().unchecked_ref()));
+    gpu::listen(|why| answer(&Answer::Failed { why: format!("WebGPU was lost: {why}") }, Vec::new()));
     let device = match backend {
         Backend::Wasm => Ok(Device::flex()),
         Backend::WebGpu => engine::open().await.map(|(device, _)| device),

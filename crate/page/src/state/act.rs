@@ -6,17 +6,25 @@ use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    EdgeAddress, EdgeStatus, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target,
+    Death, EdgeAddress, EdgeStatus, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish,
+    Target,
 };
 
 /// Ending of files that hold a network, not a shape.
-const WEIGHTS: &str = ".safetensors";
+pub(super) const WEIGHTS: &str = ".safetensors";
 
 /// A person's action, or what the page itself learns while loading.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// The worker's module has come this far.
     Load(Loading),
+    /// The worker has died.
+    Die {
+        /// Of this.
+        death: Death,
+        /// When, on any clock in milliseconds.
+        at_ms: f64,
+    },
     /// The index of shipped networks has been read (empty if there is none).
     List(Vec<Listed>),
     /// Show this class of the gallery.
@@ -133,6 +141,7 @@ impl State {
             // A worker that has failed stays so, however much of its module still arrives.
             Act::Load(_) if self.loading == Loading::Failed => {}
             Act::Load(loading) => self.loading = loading,
+            Act::Die { death, at_ms } => self.die(&death, at_ms),
             Act::List(listed) => {
                 self.listed = Some(listed);
                 return self.begin();
@@ -212,22 +221,7 @@ impl State {
 
     /// The first intents, once both the worker listens and the shipped networks are known.
     pub(super) fn begin(&mut self) -> Vec<Intent> {
-        if self.listed.is_none() || !self.is_ready() || self.wanted.is_some() || self.held.is_some() {
-            return Vec::new();
-        }
-        let network = self.network_name();
-        self.wanted = Some(network.clone());
-        let settings = &self.settings;
-        let start = Intent::Start {
-            base_url: self.base_url.clone(),
-            preference: settings.preference,
-            edge: self.address.clone(),
-            link: settings.link,
-        };
-        let shape = Intent::Generate { class: settings.class, seed: settings.seed };
-        let slow = (settings.slowdown > 1.0).then_some(Intent::SlowDown { times: settings.slowdown });
-        let kept = self.kept_profile.take().map(|json| Intent::UseProfile { json });
-        [start].into_iter().chain(slow).chain(kept).chain([shape, Intent::Network(network)]).collect()
+        if self.listed.is_none() || !self.is_ready() { Vec::new() } else { self.tell_all() }
     }
 
     /// Whether the worker listens.
@@ -241,6 +235,7 @@ impl State {
     }
 
     fn open(&mut self, name: String, bytes: Vec<u8>) -> Vec<Intent> {
+        self.replay.open(&name, &bytes);
         let mut intents = Vec::new();
         if name.ends_with(WEIGHTS) && self.is_ready() {
             self.settings.cuts = Cuts::Default;
@@ -258,6 +253,7 @@ impl State {
             return Vec::new();
         }
         self.wanted = Some(network.clone());
+        self.replay.name();
         let mut intents = self.end_dispatch();
         intents.extend(self.stop());
         intents.push(Intent::Network(network));
@@ -370,11 +366,14 @@ impl State {
         intents
     }
 
-    fn run_stream(&mut self) -> Vec<Intent> {
-        if self.cloud.is_none() || self.held.is_none() {
+    pub(super) fn run_stream(&mut self) -> Vec<Intent> {
+        if self.cloud.is_none() || self.held.is_none() || self.loading == Loading::Failed {
             return Vec::new();
         }
         self.run = Run::Stream;
+        if self.replay.is_reviving() {
+            return Vec::new();
+        }
         let in_flight = self.settings.in_flight;
         self.stream =
             Some(Stream { running: true, frames: 0, frames_per_second: 0.0, mean_millis: 0.0, local: 0, failed: 0 });

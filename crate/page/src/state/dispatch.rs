@@ -101,6 +101,8 @@ impl State {
         self.held = Some(Shared::new(held));
         (self.settings.network, self.settings.cuts) = (name.clone(), cuts);
         self.in_use = name;
+        self.replay.name();
+        self.replay.take_network();
         // While frames come, the last answer stays on show until the next one's; else it would stay for good.
         let awaits = self.run == Run::Stream;
         self.answer = self.answer.take().filter(|answer| awaits && answer.frame.probabilities.len() == n_classes);

@@ -3,7 +3,6 @@
 use super::{
     Answer, Cuts, DGCNN, Engine, Freshness, JUDGED, Loading, Notice, Progress, REMEMBERED, Run, Shared, State,
 };
-use crate::partition::doing;
 use crate::pipeline::Held;
 use crate::words;
 use cleave_contract::{Cloud, EdgeStatus, Event, Frame, Intent, Network, Outcome, Stream};
@@ -60,12 +59,15 @@ impl State {
             Event::Cooperated(cooperated) => return self.take_cooperated(*cooperated),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Failed { what, why } => return self.fail(words::notice(&what, why)),
+            // The port makes an act of it, which knows the time.
+            Event::Died(_) => {}
         }
         Vec::new()
     }
 
     fn take_cloud(&mut self, cloud: Cloud) -> Vec<Intent> {
         self.progress = None;
+        self.replay.take_cloud(&cloud);
         self.cloud = Some(Shared::new(cloud));
         self.run_soon()
     }
@@ -76,8 +78,8 @@ impl State {
             return self.follow(network, plan);
         }
         let name = network.name.clone();
-        let asked = self.wanted.take().unwrap_or_else(|| {
-            // Nobody asked by name: it is a file that was opened.
+        let asked = self.wanted.take().filter(|_| self.replay.is_named()).unwrap_or_else(|| {
+            // Nobody asked by name: it is a file that was opened, or a design.
             self.settings.network = name.clone();
             name.clone()
         });
@@ -87,10 +89,12 @@ impl State {
                 self.held = Some(Shared::new(held));
                 self.measured.clear();
                 self.in_use = asked;
-                self.answer = None;
+                self.replay.take_network();
+                if !self.replay.is_reviving() {
+                    self.answer = None;
+                }
                 let mut intents = self.plan_intent();
-                // A link's search comes before the first frame, which it would end.
-                intents.extend(self.begin_opened_search().unwrap_or_else(|| self.run_soon()));
+                intents.extend(self.go_on());
                 intents
             }
             Err(why) if self.settings.cuts != Cuts::Default => {
@@ -101,6 +105,7 @@ impl State {
                     remedy: "The network's own cut is used instead.".into(),
                 });
                 self.wanted = Some(self.network_name());
+                self.replay.name();
                 vec![Intent::Network(self.network_name())]
             }
             Err(why) => self.fail(unshowable(&name, &why)),
@@ -187,6 +192,10 @@ impl State {
             self.cooperation.forget_next();
         }
         self.forget_asked();
+        if self.replay.is_reviving() && self.is_ready() && self.wanted.is_some() {
+            // The worker that held the network on show is gone.
+            self.held = None;
+        }
         match (self.wanted.take(), &self.held) {
             (Some(_), Some(_)) => self.settings.network = self.in_use.clone(),
             (Some(wanted), None) => return self.fall_back(&wanted),
@@ -196,7 +205,7 @@ impl State {
     }
 
     /// With no network at all there is nothing to show: after the first failure the next best is asked for.
-    fn fall_back(&mut self, failed: &str) -> Vec<Intent> {
+    pub(super) fn fall_back(&mut self, failed: &str) -> Vec<Intent> {
         if failed == DGCNN {
             return Vec::new();
         }
@@ -206,6 +215,7 @@ impl State {
         self.settings.network = next.clone();
         self.settings.cuts = Cuts::Default;
         self.wanted = Some(next.clone());
+        self.replay.name();
         vec![Intent::Network(next)]
     }
 }

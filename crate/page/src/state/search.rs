@@ -103,8 +103,9 @@ impl State {
     }
 
     fn seek(&mut self, wish: Option<SearchWish>, intent: Intent) -> Vec<Intent> {
-        let intents = self.start(Run::Searching, intent);
+        let intents = self.start(Run::Searching, intent.clone());
         if !intents.is_empty() {
+            self.replay.seek(intent);
             self.sought = wish;
         }
         intents
@@ -114,6 +115,7 @@ impl State {
         let ended = self.run == Run::Searching && !search.running;
         self.searched = self.sought.clone();
         if let Some(state) = &search.state {
+            self.replay.take_search(search.running);
             self.kept_search = Some(state.clone());
             self.kept_wish = self.searched.clone();
         }
@@ -179,6 +181,7 @@ impl State {
         // Where it was found to be best, which may be nowhere.
         let cuts = plan.parse::<Plan>().map(|plan| plan.cuts().to_vec());
         self.settings.cuts = cuts.map_or(Cuts::Default, Cuts::At);
+        self.replay.deploy(&plan);
         intents.extend(self.when_ready(Intent::Deploy { plan }));
         intents
     }

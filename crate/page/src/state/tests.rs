@@ -3,6 +3,7 @@
 mod cooperation;
 mod dispatch;
 mod partition;
+mod revive;
 mod search;
 
 use super::*;

@@ -92,7 +92,7 @@ fn a_design_on_show_is_priced_again_when_link_or_profile_change() {
     assert_eq!(names(&state.hear(Event::Profile(profile()))), ["inspect"]);
 }
 
-fn profile() -> contract::Profile {
+pub(super) fn profile() -> contract::Profile {
     contract::Profile {
         json: String::new(),
         complete: true,
