@@ -129,19 +129,23 @@ impl<S: Service, K> Calling<S, K> {
         if self.is_opening() {
             return Ok(Heard::Nothing);
         }
-        if let Some(up) = self.up_mut() {
-            up.last_heard = now;
-        }
-        Ok(match (S::Answer::decode(bytes, limits)?.split(), self.up_mut()) {
-            (Ok(Answer::Refused(refusal)), _) => Heard::Refused(refusal),
-            (Ok(Answer::Welcome { version, name, threads, limits, offer }), None) => {
-                self.phase = Phase::Up(Box::new(Up::new(name, version, threads, limits, keep(offer), now)));
-                Heard::Welcome
-            }
-            (Ok(Answer::Welcome { .. }), Some(_)) => return Err(WireError::Turn { what: "a welcome came twice" }),
-            (_, None) => return Err(WireError::Turn { what: "something came before its welcome" }),
-            (Ok(Answer::NeedWeights { model }), _) => Heard::NeedWeights(model),
-            (Ok(Answer::WeightsProgress { model, received, .. }), Some(up)) => {
+        let message = S::Answer::decode(bytes, limits)?.split();
+        let Phase::Up(up) = &mut self.phase else {
+            return match message {
+                Ok(Answer::Refused(refusal)) => Ok(Heard::Refused(refusal)),
+                Ok(Answer::Welcome { version, name, threads, limits, offer }) => {
+                    self.phase = Phase::Up(Box::new(Up::new(name, version, threads, limits, keep(offer), now)));
+                    Ok(Heard::Welcome)
+                }
+                _ => Err(WireError::Turn { what: "something came before its welcome" }),
+            };
+        };
+        up.last_heard = now;
+        Ok(match message {
+            Ok(Answer::Refused(refusal)) => Heard::Refused(refusal),
+            Ok(Answer::Welcome { .. }) => return Err(WireError::Turn { what: "a welcome came twice" }),
+            Ok(Answer::NeedWeights { model }) => Heard::NeedWeights(model),
+            Ok(Answer::WeightsProgress { model, received, .. }) => {
                 match up.upload.as_mut().filter(|upload| upload.model() == model) {
                     Some(upload) => {
                         upload.acknowledge(received);
@@ -150,11 +154,11 @@ impl<S: Service, K> Calling<S, K> {
                     None => Heard::Nothing,
                 }
             }
-            (Ok(Answer::Pong { id, received_micros, answered_micros, state, .. }), Some(up)) => {
+            Ok(Answer::Pong { id, received_micros, answered_micros, state, .. }) => {
                 up.pong(id, received_micros, answered_micros, now);
                 Heard::State(state)
             }
-            (Err(message), _) => Heard::Message(message),
+            Err(message) => Heard::Message(message),
         })
     }
 }

@@ -259,7 +259,7 @@ fn upload<S: Tested>(pair: &mut Pair<S>, pace: Pace) -> (Vec<usize>, Vec<u64>) {
             sizes.push(chunk.len());
             waiting.push(piece);
         }
-        assert!(waiting.len() <= 4.max(before), "no more than the window is under way");
+        assert!(waiting.len() <= before.max(4), "no more than the window is under way");
         if waiting.is_empty() {
             return (sizes, progress);
         }
@@ -327,7 +327,7 @@ fn turns<S: Tested>() {
     let served = received(&mut pair.host, &S::call().encode());
     assert!(matches!(served[..], [Served::Message(_)]), "a service's message is the service's: {served:?}");
     let welcome = pair.host.welcome().encode();
-    let mut hear = |caller: &mut Caller<S>, bytes: &[u8]| {
+    let hear = |caller: &mut Caller<S>, bytes: &[u8]| {
         caller.received(bytes, &Limits::DEFAULT, |offer| offer, NOW).map_err(|error| error.to_string())
     };
     assert!(matches!(hear(&mut pair.caller, &S::answer().encode()), Ok(Heard::Message(_))));
