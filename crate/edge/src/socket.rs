@@ -8,7 +8,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use cleave_arch::{Array, Plan, Probe, Segment, Task};
 use cleave_model::Gnn;
 use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros};
-use cleave_wire::{ModelHash, Refusal, RefusalCode, Subject, ToDevice};
+use cleave_wire::{ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::runtime::Handle;
@@ -93,9 +93,9 @@ impl Driver {
         let (subject, code) = (Subject::Session, RefusalCode::Malformed);
         let wrong = format!("the WebSocket cannot be read: {why}");
         let right = format!("send well-formed messages of at most {most} bytes");
-        let refused = ToDevice::Refused(Refusal { subject, code, wrong, right });
+        let refused = Refusal { subject, code, wrong, right }.encode_as(PROTOCOL_VERSION);
         // Where there is no room the connection ends all the same.
-        let _overrun = self.outbox.send(refused.encode(), clock::now()).is_err();
+        let _overrun = self.outbox.send(refused, clock::now()).is_err();
         self.handle(EdgeEvent::Closed);
         self.goodbye = CloseFrame { code: close_code::SIZE, reason: "unreadable".into() };
     }

@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use cleave_arch::tolerance::{SPLIT_F32, distance};
 use cleave_arch::{Architecture, Array, LinkCodec, Plan, Segment, SplitMix64, Task, Tier};
 use cleave_model::{Card, Gnn, Storage, Weights};
-use cleave_wire::{LinkShape, PROTOCOL_VERSION, RefusalCode, Subject, ToDevice, ToEdge};
+use cleave_wire::{Answer, Call, LinkShape, PROTOCOL_VERSION, RefusalCode, Subject, ToDevice, ToEdge};
 use common::client::{Client, hash, hello};
 use common::{Running, TOKEN, config, start};
 use futures_util::SinkExt;
@@ -50,8 +50,8 @@ fn furthest(a: &[Array], b: &[Array]) -> f32 {
 /// That sessions are still served.
 async fn serves(edge: &Running) {
     let mut client = Client::greeted(edge).await;
-    client.say(&ToEdge::Ping { id: 3, device_micros: 4 }).await;
-    assert!(matches!(client.hear().await, ToDevice::Pong { id: 3, device_micros: 4, .. }));
+    client.say(&ToEdge::Link(Call::Ping { id: 3, sent_micros: 4 })).await;
+    assert!(matches!(client.hear().await, ToDevice::Link(Answer::Pong { id: 3, sent_micros: 4, .. })));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_wrong_greeting_is_refused_with_words() {
         (short, RefusalCode::Malformed, "bytes follow"),
         (long, RefusalCode::Malformed, "bytes follow"),
         (b"GET / HTTP/1.1".to_vec(), RefusalCode::Malformed, "not a Cleave message"),
-        (ToEdge::Ping { id: 1, device_micros: 1 }.encode(), RefusalCode::NotGreeted, "Hello"),
+        (ToEdge::Link(Call::Ping { id: 1, sent_micros: 1 }).encode(), RefusalCode::NotGreeted, "Hello"),
     ];
     for (bytes, code, says) in cases {
         let mut client = Client::connect(&edge).await.unwrap();
@@ -172,7 +172,8 @@ async fn messages_that_are_too_large_are_refused_with_words() {
         let refusal = client.refused().await;
         assert_eq!(refusal.code, RefusalCode::Malformed, "{refusal}");
     }
-    let mut frame = ToEdge::Weights { model: hash(b""), offset: 0, total: 120_000, chunk: vec![0; 120_000] }.encode();
+    let mut frame =
+        ToEdge::Link(Call::Weights { model: hash(b""), offset: 0, total: 120_000, chunk: vec![0; 120_000] }).encode();
     let mut client = Client::greeted(&edge).await;
     client.say_bytes(std::mem::take(&mut frame)).await;
     let refusal = client.refused().await;
@@ -206,18 +207,18 @@ async fn a_wrong_model_is_refused_and_the_session_goes_on() {
     };
     // Bytes of another hash.
     client.say(&deploy(0, &plan.to_string(), hash(b"other"))).await;
-    assert!(matches!(client.hear().await, ToDevice::NeedWeights { .. }));
+    assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(b"other"), &file).await;
     expect_refusal(&mut client, Subject::Deployment(0), RefusalCode::ModelInvalid, "hash").await;
     // The file of another network.
     client.say(&deploy(1, "3 2 1 4 5,0 6 2 0 0", hash(&file))).await;
-    assert!(matches!(client.hear().await, ToDevice::NeedWeights { .. }));
+    assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(&file), &file).await;
     expect_refusal(&mut client, Subject::Deployment(1), RefusalCode::ModelInvalid, "op.").await;
     // No safetensors at all.
     file.truncate(100);
     client.say(&deploy(2, &plan.to_string(), hash(&file))).await;
-    assert!(matches!(client.hear().await, ToDevice::NeedWeights { .. }));
+    assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(&file), &file).await;
     expect_refusal(&mut client, Subject::Deployment(2), RefusalCode::ModelInvalid, "safetensors").await;
     // A plan that is none.
@@ -232,8 +233,8 @@ async fn a_wrong_model_is_refused_and_the_session_goes_on() {
 async fn expect_refusal(client: &mut Client, subject: Subject, code: RefusalCode, says: &str) {
     loop {
         match client.hear().await {
-            ToDevice::WeightsProgress { .. } => {}
-            ToDevice::Refused(refusal) => {
+            ToDevice::Link(Answer::WeightsProgress { .. }) => {}
+            ToDevice::Link(Answer::Refused(refusal)) => {
                 assert_eq!((refusal.subject, refusal.code), (subject, code), "{refusal}");
                 assert!(refusal.wrong.contains(says), "{refusal}");
                 return;
@@ -287,12 +288,17 @@ async fn the_link_is_shaped_as_the_edge_or_the_session_says() {
     client.say(&ToEdge::Shape(LinkShape { bits_per_second: 100_000, ..LinkShape::UNSHAPED })).await;
     let begin = Instant::now();
     for id in 0..10 {
-        client.say(&ToEdge::Ping { id, device_micros: 0 }).await;
+        client.say(&ToEdge::Link(Call::Ping { id, sent_micros: 0 })).await;
     }
     for expected in 0..10 {
-        assert!(matches!(client.hear().await, ToDevice::Pong { id, .. } if id == expected), "the order is kept");
+        assert!(
+            matches!(client.hear().await, ToDevice::Link(Answer::Pong { id, .. }) if id == expected),
+            "the order is kept"
+        );
     }
-    let pong = ToDevice::Pong { id: 0, device_micros: 0, received_micros: 0, sent_micros: 0 }.encode();
+    let pong =
+        ToDevice::Link(Answer::Pong { id: 0, sent_micros: 0, received_micros: 0, answered_micros: 0, state: () })
+            .encode();
     let wanted = Duration::from_secs_f64(10.0 * pong.len() as f64 * 8.0 / 100_000.0);
     assert!(begin.elapsed() >= wanted, "{:?} instead of {wanted:?}", begin.elapsed());
     edge.stop().await;
@@ -305,10 +311,10 @@ async fn a_client_that_only_asks_is_not_held_in_memory() {
     // Slow enough that answers pile up, fast enough that the test ends: the edge must stop reading, not run over.
     client.say(&ToEdge::Shape(LinkShape { bits_per_second: 4_000_000, ..LinkShape::UNSHAPED })).await;
     for id in 0..2000 {
-        client.say(&ToEdge::Ping { id, device_micros: 0 }).await;
+        client.say(&ToEdge::Link(Call::Ping { id, sent_micros: 0 })).await;
     }
     for expected in 0..2000 {
-        assert!(matches!(client.hear().await, ToDevice::Pong { id, .. } if id == expected));
+        assert!(matches!(client.hear().await, ToDevice::Link(Answer::Pong { id, .. }) if id == expected));
     }
     serves(&edge).await;
     edge.stop().await;

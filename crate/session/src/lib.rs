@@ -9,7 +9,8 @@
 //! once, by its deadline**: answered as planned, answered by the device alone, or failed with a reason.
 //! [`EdgeSession`] serves one connection. [`Shaper`] imposes a link's rate and delay on what one side sends, and
 //! [`ledger`] tells where a frame's time went. [`dispatch`] decides under a live stream which of several works to run.
-//! [`cooperate`] is for image networks that several workers share: a coordinator and its members.
+//! [`cooperate`] is for image networks that several workers share: a coordinator and its members. Both are services over
+//! one `link`: greeting, weights, pings, refusals and silence are the same for all four machines.
 //!
 //! Driving a machine, the same for both (`Event`, `Effect` and `Session` of that side):
 //!
@@ -43,7 +44,9 @@ pub mod device;
 pub mod dispatch;
 pub mod edge;
 pub mod ledger;
+mod link;
 mod measure;
+mod refusal;
 mod shaper;
 pub mod tensors;
 mod time;
@@ -51,8 +54,9 @@ mod work;
 
 pub use clock::ClockEstimate;
 pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Fetched, LinkStatus, StopReason, UnderWay};
-pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, OwnValidation, TokenCheck};
+pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, OwnValidation};
 pub use ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span};
+pub use link::TokenCheck;
 pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};
 pub use shaper::Shaper;
 pub use time::{Micros, Stopwatch, unmeasured};

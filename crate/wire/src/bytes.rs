@@ -1,52 +1,65 @@
 //! Little-endian reading and writing. The reader never reserves memory for a length that it has not seen bytes for.
 
 use crate::error::WireError;
+use crate::header::{HEADER_BYTES, KIND_AT};
 use crate::limits::Limits;
 
-/// Appends fields.
+/// Appends fields, one after the other in a chain.
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
-    pub(crate) fn u8(&mut self, value: u8) {
-        self.0.push(value);
+    pub(crate) fn u8(&mut self, value: u8) -> &mut Self {
+        self.raw(&[value])
     }
-    pub(crate) fn u16(&mut self, value: u16) {
-        self.raw(&value.to_le_bytes());
+    pub(crate) fn u16(&mut self, value: u16) -> &mut Self {
+        self.raw(&value.to_le_bytes())
     }
-    pub(crate) fn u32(&mut self, value: u32) {
-        self.raw(&value.to_le_bytes());
+    pub(crate) fn u32(&mut self, value: u32) -> &mut Self {
+        self.raw(&value.to_le_bytes())
     }
-    pub(crate) fn u64(&mut self, value: u64) {
-        self.raw(&value.to_le_bytes());
+    pub(crate) fn u64(&mut self, value: u64) -> &mut Self {
+        self.raw(&value.to_le_bytes())
     }
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
+        self
     }
     /// f32 values, all at once: one by one they would take longer than the copy.
-    pub(crate) fn floats(&mut self, values: &[f32]) {
+    pub(crate) fn floats(&mut self, values: &[f32]) -> &mut Self {
         let start = self.0.len();
         self.0.resize(start + 4 * values.len(), 0);
         let (places, _) = self.0[start..].as_chunks_mut::<4>();
         places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_le_bytes());
+        self
     }
     /// A text with its length as u16; cut at a character where it exceeds [`Limits::MAX_TEXT_BYTES`].
-    pub(crate) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         let mut end = text.len().min(Limits::MAX_TEXT_BYTES);
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        self.u16(end as u16);
-        self.raw(&text.as_bytes()[..end]);
+        self.u16(end as u16).raw(&text.as_bytes()[..end])
+    }
+    /// Every item in order, behind their number as u16.
+    pub(crate) fn list<T>(&mut self, items: &[T], write: impl Fn(&T, &mut Self)) -> &mut Self {
+        self.u16(items.len() as u16);
+        items.iter().for_each(|item| write(item, self));
+        self
+    }
+    /// Says which message this is: overwrites the header's kind.
+    pub(crate) fn kind(&mut self, kind: u8) -> &mut Self {
+        self.0[KIND_AT] = kind;
+        self
     }
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
-    /// Overwrites four bytes that were written before.
-    pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
-        self.0[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    /// Overwrites the header's length.
+    pub(crate) fn length(&mut self, bytes: u32) {
+        self.0[KIND_AT + 1..HEADER_BYTES].copy_from_slice(&bytes.to_le_bytes());
     }
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0

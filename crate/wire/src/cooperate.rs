@@ -15,5 +15,5 @@ mod to_member;
 
 pub use join::{Join, MAX_NAME_BYTES, MAX_UNITS, Uplink, WeightSource};
 pub use part::{Part, Phase};
-pub use to_coordinator::{Activity, MAX_SPANS, Missed, Report, Span, ToCoordinator};
+pub use to_coordinator::{Activity, MAX_SPANS, Missed, Report, Span, Standing, ToCoordinator};
 pub use to_member::{Neighbour, Role, ToMember};

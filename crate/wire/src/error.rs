@@ -39,8 +39,14 @@ pub enum WireError {
     Kind {
         /// Kind byte of the header.
         found: u8,
-        /// `edge` or `device`.
+        /// Who reads it.
         direction: &'static str,
+    },
+    /// A message that can be read, and may not come now.
+    #[error("{what}")]
+    Turn {
+        /// What came, and when.
+        what: &'static str,
     },
     /// The header's length is not the body's.
     #[error("the header says that {claimed} bytes follow, {present} bytes follow")]

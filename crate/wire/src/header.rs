@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 0..4 | `CLVE` |
 //! | 4 | version |
-//! | 5 | kind: below 128 to the edge, from 128 to the device |
+//! | 5 | kind: below 128 with the direction in which the connection was opened, from 128 against it |
 //! | 6..10 | bytes that follow, u32 |
 
 use crate::bytes::{Reader, Writer, check_limit};
@@ -18,6 +18,10 @@ pub const MAGIC: [u8; 4] = *b"CLVE";
 pub const PROTOCOL_VERSION: u8 = 3;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 10;
+/// Which of them is the kind; the length follows.
+pub(crate) const KIND_AT: usize = 5;
+/// Bytes that are reserved for a message: all but those with a payload fit.
+const ROOM: usize = 128;
 
 /// A header that was read; the body was not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +50,13 @@ impl Header {
     }
 }
 
-/// A whole message. A body above `u32::MAX` bytes cannot be made: every message is far below by its limits.
-pub(crate) fn encode(version: u8, kind: u8, body_bytes: usize, write: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(HEADER_BYTES + body_bytes);
-    writer.raw(&MAGIC);
-    writer.u8(version);
-    writer.u8(kind);
-    writer.u32(0);
-    write(&mut writer);
+/// A whole message, of which `write` says the kind and the body. A body above `u32::MAX` bytes cannot be made: every
+/// message is far below by its limits.
+pub(crate) fn encode(version: u8, write: impl FnOnce(&mut Writer) -> &mut Writer) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(ROOM);
+    write(writer.raw(&MAGIC).u8(version).u8(0).u32(0));
     let body = writer.len() - HEADER_BYTES;
-    writer.patch_u32(HEADER_BYTES - 4, u32::try_from(body).unwrap_or(u32::MAX));
+    writer.length(u32::try_from(body).unwrap_or(u32::MAX));
     writer.finish()
 }
 

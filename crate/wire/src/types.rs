@@ -6,6 +6,7 @@ use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
+use crate::header;
 use crate::limits::Limits;
 
 /// SHA-256 of a model file: what it is called on the wire and in the edge's cache.
@@ -44,11 +45,10 @@ impl fmt::Display for ValidationSet {
 }
 
 impl ValidationSet {
-    pub(crate) fn write(set: Option<&Self>, writer: &mut Writer) {
-        writer.u8(set.is_some().into());
-        let Some(Self { name, clouds, bytes, digest }) = set else { return };
-        writer.text(name);
-        [clouds, bytes, digest].into_iter().for_each(|number| writer.u32(*number));
+    pub(crate) fn write<'a>(set: Option<&Self>, writer: &'a mut Writer) -> &'a mut Writer {
+        let writer = writer.u8(set.is_some().into());
+        let Some(Self { name, clouds, bytes, digest }) = set else { return writer };
+        writer.text(name).u32(*clouds).u32(*bytes).u32(*digest)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
         let field = "validation";
@@ -82,10 +82,8 @@ impl LinkShape {
     /// As it is: no limit, no delay.
     pub const UNSHAPED: LinkShape = LinkShape { bits_per_second: 0, delay_micros: 0, jitter_micros: 0 };
 
-    pub(crate) fn write(self, writer: &mut Writer) {
-        writer.u64(self.bits_per_second);
-        writer.u32(self.delay_micros);
-        writer.u32(self.jitter_micros);
+    pub(crate) fn write(self, writer: &mut Writer) -> &mut Writer {
+        writer.u64(self.bits_per_second).u32(self.delay_micros).u32(self.jitter_micros)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let shape = LinkShape {
@@ -114,10 +112,9 @@ pub struct Timing {
 }
 
 impl Timing {
-    pub(crate) fn write(self, writer: &mut Writer) {
-        for micros in [self.received_micros, self.started_micros, self.finished_micros, self.sent_micros] {
-            writer.u64(micros);
-        }
+    pub(crate) fn write(self, writer: &mut Writer) -> &mut Writer {
+        let Self { received_micros, started_micros, finished_micros, sent_micros } = self;
+        writer.u64(received_micros).u64(started_micros).u64(finished_micros).u64(sent_micros)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Timing {
@@ -227,18 +224,23 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn write(&self, writer: &mut Writer) {
+    /// Kind of its message: in every version and of every service the same.
+    pub(crate) const KIND: u8 = 136;
+
+    /// The refusal as a whole message, stamped with a version: an old program can read why it is refused.
+    pub fn encode_as(&self, version: u8) -> Vec<u8> {
+        header::encode(version, |writer| self.write(writer))
+    }
+
+    /// With its kind.
+    pub(crate) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         let (tag, id) = match self.subject {
             Subject::Session => (0, 0),
             Subject::Frame(id) => (1, id),
             Subject::Deployment(id) => (2, u64::from(id)),
             Subject::Measurement(id) => (3, u64::from(id)),
         };
-        writer.u8(tag);
-        writer.u64(id);
-        writer.u8(self.code.number());
-        writer.text(&self.wrong);
-        writer.text(&self.right);
+        writer.kind(Self::KIND).u8(tag).u64(id).u8(self.code.number()).text(&self.wrong).text(&self.right)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let (tag, id) = (reader.u8("subject")?, reader.u64("subject id")?);
@@ -259,13 +261,9 @@ impl Refusal {
 }
 
 impl Limits {
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.u32(self.max_frame_bytes);
-        writer.u64(self.max_model_bytes);
-        writer.u64(self.max_tensor_bytes);
-        writer.u16(self.max_tensors);
-        writer.u8(self.max_rank);
-        writer.u32(self.max_points);
+    pub(crate) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
+        let writer = writer.u32(self.max_frame_bytes).u64(self.max_model_bytes).u64(self.max_tensor_bytes);
+        writer.u16(self.max_tensors).u8(self.max_rank).u32(self.max_points)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Limits {
@@ -279,14 +277,14 @@ impl Limits {
     }
 }
 
-pub(crate) fn write_task(task: &Task, writer: &mut Writer) {
+pub(crate) fn write_task<'a>(task: &Task, writer: &'a mut Writer) -> &'a mut Writer {
     for number in [task.n_points, task.in_channels, task.k, task.n_classes] {
         writer.u32(u32::try_from(number).unwrap_or(u32::MAX));
     }
     writer.u8(match task.graph {
         GraphSource::Sampled => 0,
         GraphSource::Given => 1,
-    });
+    })
 }
 
 /// A task whose numbers are at least 1 and within the limits; `k` is at most the number of points.
@@ -314,16 +312,17 @@ fn read_count(reader: &mut Reader<'_>, field: &'static str, limit: u64) -> Resul
     Ok(value as usize)
 }
 
-pub(crate) fn write_codec(codec: LinkCodec, writer: &mut Writer) {
-    writer.u8(match codec.codec {
+pub(crate) fn write_codec(codec: LinkCodec, writer: &mut Writer) -> &mut Writer {
+    let (codec, compression) = (codec.codec, codec.compression);
+    let codec = match codec {
         Codec::F32 => 0,
         Codec::F16 => 1,
         Codec::I8 => 2,
-    });
-    writer.u8(match codec.compression {
+    };
+    writer.u8(codec).u8(match compression {
         Compression::None => 0,
         Compression::Lz4 => 1,
-    });
+    })
 }
 
 pub(crate) fn read_codec(reader: &mut Reader<'_>) -> Result<LinkCodec, WireError> {
@@ -341,6 +340,6 @@ pub(crate) fn read_codec(reader: &mut Reader<'_>) -> Result<LinkCodec, WireError
     Ok(LinkCodec { codec, compression })
 }
 
-fn bad_tag(field: &'static str, found: u8, right: &'static str) -> WireError {
+pub(crate) fn bad_tag(field: &'static str, found: u8, right: &'static str) -> WireError {
     WireError::Value { field, found: found.into(), right }
 }

@@ -9,12 +9,13 @@ use std::path::Path;
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{MAX_LAYERS, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
 use cleave_wire::cooperate::{
-    Activity, Join, MAX_UNITS, Missed, Neighbour, Part, Phase, Report, Role, Span, ToCoordinator, ToMember, Uplink,
-    WeightSource,
+    Activity, Join, MAX_UNITS, Missed, Neighbour, Part, Phase, Report, Role, Span, Standing, ToCoordinator, ToMember,
+    Uplink, WeightSource,
 };
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{
-    Header, Limits, LinkShape, ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError,
+    Answer, Call, Header, Limits, LinkShape, ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject, ToDevice,
+    ToEdge, WireError,
 };
 use proptest::prelude::*;
 
@@ -51,7 +52,7 @@ fn hash() -> ModelHash {
 }
 
 fn to_member() -> Vec<(&'static str, ToMember)> {
-    let hello = |role| ToMember::Hello { token: "s3cret".into(), name: "tab é".into(), role };
+    let hello = |role| ToMember::Link(Call::Hello { token: "s3cret".into(), name: "tab é".into(), role });
     let neighbours = vec![Neighbour { worker: 1, address: "ws://127.0.0.1:7777/cooperate".into() }];
     let file = Join { weights: WeightSource::File(hash()), ..join() };
     vec![
@@ -59,12 +60,12 @@ fn to_member() -> Vec<(&'static str, ToMember)> {
         ("hello-peer", hello(Role::Peer { group: 5, worker: 2 })),
         ("join-seeded", ToMember::Join(Box::new(join()))),
         ("join-file", ToMember::Join(Box::new(file))),
-        ("weights", ToMember::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] }),
-        ("link", ToMember::Link { group: 5, neighbours }),
+        ("weights", ToMember::Link(Call::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] })),
+        ("link", ToMember::Connect { group: 5, neighbours }),
         ("part", ToMember::Part(part())),
         ("cancel", ToMember::Cancel { group: 5, run: 2 }),
-        ("ping", ToMember::Ping { id: 3, sent_micros: 1_000_000 }),
-        ("leave", ToMember::Leave),
+        ("ping", ToMember::Link(Call::Ping { id: 3, sent_micros: 1_000_000 })),
+        ("leave", ToMember::Link(Call::Close)),
     ]
 }
 
@@ -82,15 +83,16 @@ fn to_coordinator() -> Vec<(&'static str, ToCoordinator)> {
     vec![
         (
             "welcome",
-            ToCoordinator::Welcome {
+            ToCoordinator::Link(Answer::Welcome {
                 version: "0.1.0".into(),
                 name: "edge".into(),
                 threads: 2,
                 limits: Limits::DEFAULT,
-            },
+                offer: (),
+            }),
         ),
-        ("need-weights", ToCoordinator::NeedWeights { model: hash() }),
-        ("weights-progress", ToCoordinator::WeightsProgress { model: hash(), received: 256, total: 260 }),
+        ("need-weights", ToCoordinator::Link(Answer::NeedWeights { model: hash() })),
+        ("weights-progress", ToCoordinator::Link(Answer::WeightsProgress { model: hash(), received: 256, total: 260 })),
         ("joined", ToCoordinator::Joined { group: 5, weight_bytes: 1_000_000 }),
         ("linked", ToCoordinator::Linked { group: 5, missed: vec![Missed { worker: 2, why: "refused".into() }] }),
         ("part-back", ToCoordinator::Part(part())),
@@ -98,16 +100,15 @@ fn to_coordinator() -> Vec<(&'static str, ToCoordinator)> {
         ("report", ToCoordinator::Report(Report { group: 5, run: 2, spans, peak_bytes: 77 })),
         (
             "pong",
-            ToCoordinator::Pong {
+            ToCoordinator::Link(Answer::Pong {
                 id: 3,
                 sent_micros: 1_000_000,
                 received_micros: 20,
                 answered_micros: 21,
-                run: 2,
-                awaits: 0b101,
-            },
+                state: Standing { run: 2, awaits: 0b101 },
+            }),
         ),
-        ("refused", ToCoordinator::Refused(refusal)),
+        ("refused", ToCoordinator::Link(Answer::Refused(refusal))),
     ]
 }
 
@@ -171,7 +172,7 @@ fn what_is_cut_off_or_too_long_is_refused() {
         assert_eq!(Header::read(&bytes).unwrap().length as usize + HEADER_BYTES, bytes.len(), "{name}");
         assert!((0..bytes.len()).all(|cut| !is_read(&bytes[..cut])), "{name}");
     }
-    let mut version = ToMember::Leave.encode();
+    let mut version = ToMember::Link(Call::Close).encode();
     version[4] = 9;
     let theirs = ToMember::decode(&version, &Limits::DEFAULT);
     assert_eq!(theirs, Err(WireError::Version { theirs: 9, ours: PROTOCOL_VERSION }));

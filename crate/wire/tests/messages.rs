@@ -11,7 +11,7 @@ use std::path::Path;
 use cleave_arch::SplitMix64;
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{
-    Header, Limits, PROTOCOL_VERSION, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError,
+    Call, Header, Limits, PROTOCOL_VERSION, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError,
 };
 
 fn all_bytes() -> Vec<(&'static str, Vec<u8>)> {
@@ -78,7 +78,7 @@ fn directions_do_not_mix() {
 
 #[test]
 fn another_version_is_named_and_can_be_answered() {
-    let mut bytes = ToEdge::Close.encode();
+    let mut bytes = ToEdge::Link(Call::Close).encode();
     bytes[4] = 9;
     let error = ToEdge::decode(&bytes, &Limits::DEFAULT).unwrap_err();
     assert_eq!(error, WireError::Version { theirs: 9, ours: PROTOCOL_VERSION });
@@ -93,7 +93,7 @@ fn another_version_is_named_and_can_be_answered() {
         wrong: error.to_string(),
         right: String::new(),
     };
-    let answer = ToDevice::Refused(refusal).encode_as(9);
+    let answer = refusal.encode_as(9);
     assert_eq!(Header::read(&answer).unwrap().version, 9);
 }
 
@@ -110,8 +110,9 @@ fn too_large_a_message_is_refused_before_it_is_read() {
 #[test]
 fn long_texts_are_cut_at_a_character() {
     let name = "é".repeat(4000);
-    let bytes = ToEdge::Hello { token: String::new(), name }.encode();
-    let Ok(ToEdge::Hello { name, .. }) = ToEdge::decode(&bytes, &Limits::DEFAULT) else { panic!("not a hello") };
+    let bytes = ToEdge::Link(Call::Hello { token: String::new(), name, role: () }).encode();
+    let hello = ToEdge::decode(&bytes, &Limits::DEFAULT);
+    let Ok(ToEdge::Link(Call::Hello { name, .. })) = hello else { panic!("{hello:?}") };
     assert_eq!(name, "é".repeat(2048));
 }
 

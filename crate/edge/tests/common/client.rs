@@ -1,7 +1,7 @@
 //! A device that says exactly what a test tells it to.
 
 use cleave_arch::{Array, LinkCodec, Plan, Task};
-use cleave_wire::{Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge, ValidationSet};
+use cleave_wire::{Answer, Call, Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge, ValidationSet};
 use futures_util::{SinkExt, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -36,8 +36,8 @@ impl Client {
         let mut client = Self::connect(edge).await.unwrap();
         client.say(&hello(TOKEN)).await;
         let welcome = client.hear().await;
-        let ToDevice::Welcome { validation, .. } = welcome else { panic!("{welcome:?}") };
-        (client, validation)
+        let ToDevice::Link(Answer::Welcome { offer, .. }) = welcome else { panic!("{welcome:?}") };
+        (client, offer.validation)
     }
 
     pub async fn say(&mut self, message: &ToEdge) {
@@ -67,7 +67,7 @@ impl Client {
     /// The refusal that ends the session.
     pub async fn refused(&mut self) -> Refusal {
         let heard = self.hear().await;
-        let ToDevice::Refused(refusal) = heard else { panic!("not a refusal: {heard:?}") };
+        let ToDevice::Link(Answer::Refused(refusal)) = heard else { panic!("not a refusal: {heard:?}") };
         assert_eq!(self.hear_bytes().await, None, "the session goes on");
         refusal
     }
@@ -79,11 +79,11 @@ impl Client {
         let mut was_asked = false;
         loop {
             match self.hear().await {
-                ToDevice::NeedWeights { .. } => {
+                ToDevice::Link(Answer::NeedWeights { .. }) => {
                     was_asked = true;
                     self.upload(model, file).await;
                 }
-                ToDevice::WeightsProgress { .. } => {}
+                ToDevice::Link(Answer::WeightsProgress { .. }) => {}
                 ToDevice::Deployed { deployment: ready } if ready == deployment => return was_asked,
                 other => panic!("{other:?}"),
             }
@@ -93,7 +93,7 @@ impl Client {
     pub async fn upload(&mut self, model: ModelHash, file: &[u8]) {
         let (mut offset, total) = (0, file.len() as u64);
         for chunk in file.chunks(10_000) {
-            self.say(&ToEdge::Weights { model, offset, total, chunk: chunk.to_vec() }).await;
+            self.say(&ToEdge::Link(Call::Weights { model, offset, total, chunk: chunk.to_vec() })).await;
             offset += chunk.len() as u64;
         }
     }
@@ -105,7 +105,7 @@ impl Client {
 }
 
 pub fn hello(token: &str) -> ToEdge {
-    ToEdge::Hello { token: token.into(), name: "test".into() }
+    ToEdge::Link(Call::Hello { token: token.into(), name: "test".into(), role: () })
 }
 
 pub fn hash(file: &[u8]) -> ModelHash {

@@ -8,15 +8,16 @@ mod stall;
 use std::collections::{BTreeSet, VecDeque};
 
 use cleave_arch::SplitMix64;
-use cleave_wire::Limits;
-use cleave_wire::cooperate::{Role, ToMember};
+use cleave_wire::cooperate::ToMember;
+use cleave_wire::{Call, Limits};
 
 use super::error::{MemberError, PlanError, RunError};
 use super::report::{MemberStatus, RunReport};
 use super::{EngineCall, EngineEvent, Plan};
+use crate::link::Calling;
 use crate::time::Micros;
 use forming::Team;
-use peer::{Peer, State};
+use peer::Peer;
 use running::Run;
 
 /// So many times its time-out a group may take to get ready, whatever its members say.
@@ -262,7 +263,7 @@ impl Coordinator {
 
     /// When [`CoordinatorEvent::Tick`] must come at the latest if nothing else happens; `None`: never.
     pub fn next_wake(&self) -> Option<Micros> {
-        let peers = self.peers.iter().filter_map(Peer::next_wake);
+        let peers = self.peers.iter().filter_map(|peer| peer.line.as_ref()).map(Calling::next_wake);
         let sends = self.team.as_ref().and_then(|team| team.uplink.next());
         peers.chain(sends).chain(self.deadline()).min()
     }
@@ -320,7 +321,7 @@ impl Coordinator {
         self.phase = Phase::Greeting;
         let until = now + self.config.handshake_timeout;
         for (at, peer) in self.peers.iter_mut().enumerate() {
-            peer.state = State::Opening { until };
+            peer.line = Some(Calling::new(until));
             fx.push(CoordinatorEffect::Connect { place: at + 1 });
             fx.push(CoordinatorEffect::Status { place: at + 1, status: MemberStatus::Connecting });
         }
@@ -338,42 +339,37 @@ impl Coordinator {
 
     fn opened(&mut self, place: usize, now: Micros, fx: &mut Effects) {
         let (until, name) = (now + self.config.handshake_timeout, self.config.name.clone());
-        if let Some(peer) = self.peer(place).filter(|peer| matches!(peer.state, State::Opening { .. })) {
-            peer.state = State::Greeting { until };
-            let token = peer.spec.token.clone();
-            let hello = ToMember::Hello { token, name, role: Role::Coordinator };
-            fx.push(CoordinatorEffect::Send { place, bytes: hello.encode() });
+        let Some(peer) = self.peer(place) else { return };
+        let token = peer.spec.token.clone();
+        if let Some(hello) = peer.line.as_mut().and_then(|line| line.opened(&token, &name, until)) {
+            self.write(place, &hello, fx);
         }
     }
 
     fn closed(&mut self, place: usize, why: String, now: Micros, fx: &mut Effects) {
-        let Some(peer) = self.peer(place) else { return };
-        let error = match &peer.state {
-            State::Idle | State::Gone => return,
-            State::Opening { .. } => MemberError::Unreachable { why },
-            State::Greeting { .. } | State::Up(_) => MemberError::Lost { why },
+        let Some(line) = self.peer(place).and_then(|peer| peer.line.take()) else { return };
+        let error = match line.is_opening() {
+            true => MemberError::Unreachable { why },
+            false => MemberError::Lost { why },
         };
-        peer.state = State::Gone;
         fx.push(CoordinatorEffect::Status { place, status: MemberStatus::Gone(error) });
         self.settle(now, fx);
     }
 
     fn check_peers(&mut self, now: Micros, fx: &mut Effects) {
         let after = self.config.handshake_timeout;
-        let late = |(at, peer): (usize, &Peer)| match peer.state {
-            State::Opening { until } if now >= until => Some((at + 1, "open the connection")),
-            State::Greeting { until } if now >= until => Some((at + 1, "answer")),
-            _ => None,
+        let late = |(at, peer): (usize, &Peer)| {
+            Some((at + 1, MemberError::NoAnswer { what: peer.line.as_ref()?.overdue(now)?, after }))
         };
-        let late = self.peers.iter().enumerate().filter_map(late);
-        let late: Vec<_> = late.map(|(place, what)| (place, MemberError::NoAnswer { what, after })).collect();
+        let late: Vec<_> = self.peers.iter().enumerate().filter_map(late).collect();
         if !late.is_empty() {
             self.lose(late, now, fx);
         }
         let interval = self.config.ping_interval;
         for (at, peer) in self.peers.iter_mut().enumerate() {
-            if let Some(up) = peer.up_mut().filter(|up| now >= up.next_ping) {
-                fx.push(CoordinatorEffect::Send { place: at + 1, bytes: up.ping(now, interval).encode() });
+            if peer.up().is_some_and(|up| now >= up.next_ping) {
+                let ping = peer.ping(now, interval);
+                fx.extend(ping.map(|ping| CoordinatorEffect::Send { place: at + 1, bytes: ping.encode() }));
             }
         }
     }
@@ -381,8 +377,7 @@ impl Coordinator {
     /// These are left behind.
     fn lose(&mut self, lost: Vec<(usize, MemberError)>, now: Micros, fx: &mut Effects) {
         for (place, error) in lost {
-            let Some(peer) = self.peer(place).filter(|peer| !matches!(peer.state, State::Gone)) else { continue };
-            peer.state = State::Gone;
+            let Some(_line) = self.peer(place).and_then(|peer| peer.line.take()) else { continue };
             fx.push(CoordinatorEffect::Disconnect { place });
             fx.push(CoordinatorEffect::Status { place, status: MemberStatus::Gone(error) });
         }
@@ -418,12 +413,11 @@ impl Coordinator {
         for (at, peer) in self.peers.iter_mut().enumerate() {
             let place = at + 1;
             if peer.up().is_some() {
-                fx.push(CoordinatorEffect::Send { place, bytes: ToMember::Leave.encode() });
+                fx.push(CoordinatorEffect::Send { place, bytes: ToMember::Link(Call::Close).encode() });
             }
-            if !matches!(peer.state, State::Idle | State::Gone) {
+            if peer.line.take().is_some() {
                 fx.push(CoordinatorEffect::Disconnect { place });
             }
-            peer.state = State::Gone;
         }
         self.phase = Phase::Left;
     }

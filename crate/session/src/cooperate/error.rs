@@ -5,7 +5,7 @@ use cleave_wire::cooperate::MAX_NAME_BYTES;
 use cleave_wire::{Refusal, RefusalCode, Subject, WireError};
 use thiserror::Error;
 
-use crate::edge::Wrong;
+use crate::refusal::Wrong;
 use crate::time::Micros;
 
 /// Why a member is not, or no longer, among the workers.
@@ -170,10 +170,6 @@ pub enum RunError {
     /// The owner left.
     #[error("the workers were dismissed")]
     Dismissed,
-}
-
-pub(super) fn refusal(wrong: Wrong, subject: Subject) -> Refusal {
-    Refusal { subject, code: wrong.code, wrong: wrong.wrong, right: wrong.right }
 }
 
 /// What a plan is refused with on the wire.

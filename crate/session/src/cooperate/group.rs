@@ -9,7 +9,7 @@ use cleave_wire::{Limits, RefusalCode};
 
 use super::EngineCall;
 use super::error::PlanError;
-use crate::edge::Wrong;
+use crate::refusal::Wrong;
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {

@@ -1,22 +1,21 @@
-//! A member's machine: one coordinator's connection, one group at a time, and the connections from and to the other
-//! members of that group.
+//! A member's machine: one coordinator's connection, over the crate's `link`, one group at a time, and the connections
+//! from and to the other members of that group.
 //!
 //! Everything that comes in is distrusted. What does not fit the schedule is refused, and the coordinator is told.
 
 mod joined;
-mod weights;
 
-use cleave_wire::cooperate::{Join, Part, Role, ToCoordinator, ToMember};
-use cleave_wire::{Header, Limits, ModelHash, PROTOCOL_VERSION, RefusalCode, Subject, WireError};
+use cleave_wire::cooperate::{Join, Part, Role, ToCoordinator, ToMember, WeightSource};
+use cleave_wire::{Answer, Limits, ModelHash, PROTOCOL_VERSION, RefusalCode, Subject};
 
-use super::error::{PlanError, about, bad_plan, refusal};
+use super::error::{PlanError, about, bad_plan};
 use super::group::{Group, schedule};
 use super::walk::{Act, Computed};
 use super::{EngineCall, EngineEvent};
-use crate::edge::{TokenCheck, Wrong};
+use crate::link::{Cooperation, Host, Served, Serving, TokenCheck, first_message};
+use crate::refusal::Wrong;
 use crate::time::Micros;
 use joined::Joined;
-use weights::Receiving;
 
 /// A member's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +77,19 @@ impl MemberConfig {
             link_timeout: Micros::from_millis(3_000),
             idle_timeout: Micros::from_millis(30_000),
             seed: 0,
+        }
+    }
+
+    fn host(&self) -> Host<()> {
+        Host {
+            token: self.token.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            threads: self.threads,
+            limits: self.limits,
+            offer: (),
+            handshake_timeout: self.handshake_timeout,
+            idle_timeout: self.idle_timeout,
         }
     }
 }
@@ -170,53 +182,32 @@ pub(super) type Effects = Vec<MemberEffect>;
 /// # Errors
 /// What to answer before closing.
 pub fn greeting(bytes: &[u8], limits: &Limits) -> Result<Role, Vec<u8>> {
-    match ToMember::decode(bytes, limits) {
-        Ok(ToMember::Hello { role, .. }) => Ok(role),
-        Ok(_) => {
-            let wrong = Wrong::new(RefusalCode::NotGreeted, "something came before Hello", "greet first");
-            Err(ToCoordinator::Refused(refusal(wrong, Subject::Session)).encode())
-        }
-        Err(error) => Err(unreadable(bytes, &error)),
-    }
+    first_message::<Cooperation>(bytes, limits)
 }
 
 /// Answers a peer whose group is not here.
 pub fn no_such_group() -> Vec<u8> {
     let right = "connect after the coordinator has said Link";
     let wrong = Wrong::new(RefusalCode::UnknownDeployment, "there is no such group here", right);
-    ToCoordinator::Refused(refusal(wrong, Subject::Session)).encode()
+    wrong.about(Subject::Session).encode_as(PROTOCOL_VERSION)
 }
 
-fn unreadable(bytes: &[u8], error: &WireError) -> Vec<u8> {
-    let (version, code, right) = match error {
-        WireError::Version { theirs, .. } => {
-            (*theirs, RefusalCode::WrongVersion, "update the older of the two programs")
-        }
-        _ => (
-            PROTOCOL_VERSION,
-            RefusalCode::Malformed,
-            "send messages as this version of Cleave writes them, within the limits of the welcome",
-        ),
-    };
-    let version = Header::read(bytes).map_or(version, |header| header.version);
-    ToCoordinator::Refused(refusal(Wrong::new(code, error.to_string(), right), Subject::Session)).encode_as(version)
-}
-
+/// How far the group's file of weights is, where the engine lacked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Greeting { until: Micros },
-    Open,
-    Closed,
+enum Fetch {
+    /// It was asked for, comes in pieces, or all of it was handed to the leaf.
+    Asked(ModelHash),
+    /// The engine was asked again: missing now is an error, not a reason to ask a third time.
+    Stored,
 }
 
 /// The machine of one coordinator's connection.
 #[derive(Debug)]
 pub struct Member {
     config: MemberConfig,
-    phase: Phase,
-    last_heard: Micros,
+    link: Serving<Cooperation>,
     joined: Option<Box<Joined>>,
-    receiving: Option<Receiving>,
+    fetch: Option<Fetch>,
     /// Jobs that the engine was given.
     jobs: u64,
 }
@@ -224,14 +215,13 @@ pub struct Member {
 impl Member {
     /// A machine for a connection that was accepted at `now`.
     pub fn new(config: MemberConfig, now: Micros) -> Self {
-        let phase = Phase::Greeting { until: now + config.handshake_timeout };
-        Self { config, phase, last_heard: now, joined: None, receiving: None, jobs: 0 }
+        Self { link: Serving::new(config.host(), now), config, joined: None, fetch: None, jobs: 0 }
     }
 
     /// Takes one event at the moment `now` and says what is to be done. `now` must not run backwards.
     pub fn handle(&mut self, event: MemberEvent, now: Micros) -> Vec<MemberEffect> {
         let mut fx = Vec::new();
-        if self.phase != Phase::Closed {
+        if self.link.is_open() {
             self.apply(event, now, &mut fx);
             self.check_time(now, &mut fx);
         }
@@ -243,17 +233,13 @@ impl Member {
 
     /// When [`MemberEvent::Tick`] must come at the latest if nothing else happens; `None`: never.
     pub fn next_wake(&self) -> Option<Micros> {
-        let end = match self.phase {
-            Phase::Greeting { until } => until,
-            Phase::Open => self.last_heard + self.config.idle_timeout,
-            Phase::Closed => return None,
-        };
+        let end = self.link.next_wake()?;
         self.joined.as_ref().and_then(|joined| joined.next_wake()).into_iter().chain([end]).min()
     }
 
     /// True until the session has ended.
     pub fn is_open(&self) -> bool {
-        self.phase != Phase::Closed
+        self.link.is_open()
     }
 
     /// The group that it has joined, or is joining.
@@ -263,10 +249,13 @@ impl Member {
 
     fn apply(&mut self, event: MemberEvent, now: Micros, fx: &mut Effects) {
         match event {
-            MemberEvent::Received { line: Line::Coordinator, bytes } => self.received(&bytes, now, fx),
+            MemberEvent::Received { line: Line::Coordinator, bytes } => {
+                let standing = self.joined.as_ref().map(|joined| joined.standing()).unwrap_or_default();
+                self.serve(|link| link.received(&bytes, standing, now), now, fx);
+            }
             MemberEvent::Received { line, bytes } => self.peer_received(line, &bytes, now, fx),
             MemberEvent::Opened { line } => self.opened(line, fx),
-            MemberEvent::Closed { line: Line::Coordinator, .. } => self.end("the coordinator is gone", fx),
+            MemberEvent::Closed { line: Line::Coordinator, .. } => self.serve(Serving::closed, now, fx),
             MemberEvent::Closed { line, why } => {
                 if let Some(joined) = self.joined.as_mut().filter(|joined| joined.has(line)) {
                     joined.missed(line, why, fx);
@@ -279,10 +268,7 @@ impl Member {
                     self.refuse_group(model_invalid(why), fx);
                 }
             }
-            MemberEvent::Shutdown => {
-                let wrong = Wrong::new(RefusalCode::ShuttingDown, "the worker is going away", "go on without it");
-                self.refuse_session(wrong, fx);
-            }
+            MemberEvent::Shutdown => self.serve(Serving::shut_down, now, fx),
             MemberEvent::Tick => {}
         }
     }
@@ -291,77 +277,47 @@ impl Member {
         if let Some(joined) = &mut self.joined {
             joined.check_time(now, fx);
         }
-        let why = match self.phase {
-            Phase::Greeting { until } if now >= until => {
-                format!("no greeting came for {}", self.config.handshake_timeout)
-            }
-            Phase::Open if now >= self.last_heard + self.config.idle_timeout => {
-                format!("nothing was heard for {}", self.config.idle_timeout)
-            }
-            _ => return,
-        };
-        self.refuse_session(Wrong::new(RefusalCode::TimedOut, why, "connect again"), fx);
+        self.serve(|link| link.tick(now), now, fx);
     }
 
     // ---- the coordinator
 
-    fn received(&mut self, bytes: &[u8], now: Micros, fx: &mut Effects) {
-        self.last_heard = now;
-        match ToMember::decode(bytes, &self.config.limits) {
-            Ok(message) => self.message(message, now, fx),
-            Err(error) => {
-                fx.push(MemberEffect::Send { line: Line::Coordinator, bytes: unreadable(bytes, &error) });
-                self.end(&error.to_string(), fx);
+    /// Does what follows from an event at the link.
+    fn serve<F>(&mut self, event: F, now: Micros, fx: &mut Effects)
+    where
+        F: FnOnce(&mut Serving<Cooperation>) -> Vec<Served<ToMember>>,
+    {
+        for served in event(&mut self.link) {
+            match served {
+                Served::Send(bytes) => fx.push(MemberEffect::Send { line: Line::Coordinator, bytes }),
+                Served::Store { model, bytes } => fx.push(MemberEffect::StoreWeights { model, bytes }),
+                Served::Message(message) => self.message(message, now, fx),
+                Served::Ended { why } => {
+                    self.leave(fx);
+                    close(Line::Coordinator, &why, fx);
+                }
             }
         }
     }
 
     fn message(&mut self, message: ToMember, now: Micros, fx: &mut Effects) {
-        match (message, self.phase) {
-            (ToMember::Leave, _) => self.end("the coordinator said goodbye", fx),
-            (ToMember::Hello { token, role, .. }, Phase::Greeting { .. }) => self.greet(&token, role, fx),
-            (_, Phase::Greeting { .. }) => {
-                let wrong = Wrong::new(RefusalCode::NotGreeted, "something came before Hello", "greet first");
-                self.refuse_session(wrong, fx);
-            }
-            (ToMember::Hello { .. }, _) => {
-                self.refuse_session(Wrong::new(RefusalCode::Malformed, "Hello came twice", "greet once"), fx);
-            }
-            (ToMember::Join(join), _) => self.join(*join, fx),
-            (ToMember::Weights { model, offset, total, chunk }, _) => self.weights(model, offset, total, &chunk, fx),
-            (ToMember::Link { group, neighbours }, _) => {
+        match message {
+            ToMember::Join(join) => self.join(*join, fx),
+            ToMember::Connect { group, neighbours } => {
                 let until = now + self.config.link_timeout;
                 if let Some(joined) = self.joined.as_mut().filter(|joined| joined.group().id == group) {
                     joined.link(neighbours, until, fx);
                 }
             }
-            (ToMember::Part(part), _) => self.part(part, now, fx),
-            (ToMember::Cancel { group, run }, _) => {
+            ToMember::Part(part) => self.part(part, now, fx),
+            ToMember::Cancel { group, run } => {
                 if let Some(joined) = self.joined.as_mut().filter(|joined| joined.group().id == group) {
                     joined.cancel(run, fx);
                 }
             }
-            (ToMember::Ping { id, sent_micros }, _) => {
-                let (run, awaits) = self.joined.as_ref().map_or((0, 0), |joined| joined.state());
-                let (received_micros, answered_micros) = (now.0, now.0);
-                write(&ToCoordinator::Pong { id, sent_micros, received_micros, answered_micros, run, awaits }, fx);
-            }
+            // Those the link has taken out.
+            ToMember::Link(_) => {}
         }
-    }
-
-    fn greet(&mut self, token: &str, role: Role, fx: &mut Effects) {
-        let right = "use the token of the URL that the worker printed when it started";
-        if role != Role::Coordinator || !self.config.token.accepts(token) {
-            let wrong = Wrong::new(RefusalCode::BadToken, "the token is not this worker's", right);
-            return self.refuse_session(wrong, fx);
-        }
-        self.phase = Phase::Open;
-        write(&self.welcome(), fx);
-    }
-
-    fn welcome(&self) -> ToCoordinator {
-        let MemberConfig { version, name, threads, limits, .. } = &self.config;
-        ToCoordinator::Welcome { version: version.clone(), name: name.clone(), threads: *threads, limits: *limits }
     }
 
     fn join(&mut self, join: Join, fx: &mut Effects) {
@@ -370,7 +326,7 @@ impl Member {
         if name != Some(&self.config.name) {
             let wrong = format!("this worker is called \"{}\", not \"{}\"", self.config.name, name.map_or("", |n| n));
             let wrong = Wrong::new(RefusalCode::BadPlan, wrong, "call every worker by its name");
-            return write(&ToCoordinator::Refused(refusal(wrong, about(id))), fx);
+            return refuse(wrong, about(id), fx);
         }
         match self.check(&join) {
             Ok(group) => {
@@ -378,7 +334,7 @@ impl Member {
                 let name = self.config.name.clone();
                 self.joined = Some(Box::new(Joined::new(group, name, join.uplink, self.config.seed, self.jobs)));
             }
-            Err(error) => write(&ToCoordinator::Refused(refusal(bad_plan(&error), about(id))), fx),
+            Err(error) => refuse(bad_plan(&error), about(id), fx),
         }
     }
 
@@ -394,6 +350,30 @@ impl Member {
         Ok(Group { id: join.group, worker, network, partition, schedule: schedule.into(), weights: join.weights })
     }
 
+    // ---- weights
+
+    fn weights_missing(&mut self, fx: &mut Effects) {
+        match (self.joined.as_ref().map(|joined| joined.group().weights), self.fetch) {
+            (Some(WeightSource::File(model)), None) => {
+                self.fetch = Some(Fetch::Asked(model));
+                write(&self.link.need_weights(model), fx);
+            }
+            _ => self.refuse_group(model_invalid("the weights could not be kept on the worker".to_owned()), fx),
+        }
+    }
+
+    /// Whether all of this file was handed to the leaf, for the present group.
+    fn awaits_weights(&self, model: ModelHash) -> bool {
+        self.fetch == Some(Fetch::Asked(model)) && self.link.receiving().is_none()
+    }
+
+    fn weights_stored(&mut self, model: ModelHash, fx: &mut Effects) {
+        if let Some(joined) = self.joined.as_ref().filter(|_| self.awaits_weights(model)) {
+            fx.push(MemberEffect::Engine(joined.group().load()));
+            self.fetch = Some(Fetch::Stored);
+        }
+    }
+
     // ---- other members
 
     fn opened(&mut self, line: Line, fx: &mut Effects) {
@@ -406,7 +386,7 @@ impl Member {
                 }
             }
             Line::From { .. } if has => {
-                fx.push(MemberEffect::Send { line, bytes: self.welcome().encode() });
+                fx.push(MemberEffect::Send { line, bytes: self.link.welcome().encode() });
             }
             Line::From { .. } => {
                 fx.push(MemberEffect::Send { line, bytes: no_such_group() });
@@ -426,8 +406,8 @@ impl Member {
             return;
         }
         match ToCoordinator::decode(bytes, &self.config.limits) {
-            Ok(ToCoordinator::Welcome { .. }) => joined.linked(line, fx),
-            Ok(ToCoordinator::Refused(refusal)) => joined.missed(line, refusal.to_string(), fx),
+            Ok(ToCoordinator::Link(Answer::Welcome { .. })) => joined.linked(line, fx),
+            Ok(ToCoordinator::Link(Answer::Refused(refusal))) => joined.missed(line, refusal.to_string(), fx),
             Ok(_) => {}
             Err(error) => joined.missed(line, error.to_string(), fx),
         }
@@ -485,41 +465,34 @@ impl Member {
         if let Some(joined) = self.joined.as_mut().filter(|joined| joined.walk.run() == Some(run)) {
             joined.cancel(run, fx);
         }
-        write(&ToCoordinator::Refused(refusal(wrong, Subject::Frame(run))), fx);
+        refuse(wrong, Subject::Frame(run), fx);
     }
 
     fn refuse_group(&mut self, wrong: Wrong, fx: &mut Effects) {
         if let Some(id) = self.group() {
-            write(&ToCoordinator::Refused(refusal(wrong, about(id))), fx);
+            refuse(wrong, about(id), fx);
             self.leave(fx);
         }
     }
 
-    fn refuse_session(&mut self, wrong: Wrong, fx: &mut Effects) {
-        let why = wrong.wrong.clone();
-        write(&ToCoordinator::Refused(refusal(wrong, Subject::Session)), fx);
-        self.end(&why, fx);
-    }
-
     /// The group, if there is one, is over.
     fn leave(&mut self, fx: &mut Effects) {
-        self.receiving = None;
+        self.fetch = None;
+        self.link.drop_weights();
         if let Some(mut joined) = self.joined.take() {
             joined.close(fx);
             self.jobs = joined.walk.jobs();
             fx.push(MemberEffect::Engine(EngineCall::Unload));
         }
     }
-
-    fn end(&mut self, why: &str, fx: &mut Effects) {
-        self.leave(fx);
-        self.phase = Phase::Closed;
-        close(Line::Coordinator, why, fx);
-    }
 }
 
 fn model_invalid(why: String) -> Wrong {
     Wrong::new(RefusalCode::ModelInvalid, why, "send weights that fit the network, or give this worker a smaller share")
+}
+
+fn refuse(wrong: Wrong, subject: Subject, fx: &mut Effects) {
+    write(&ToCoordinator::Link(Answer::Refused(wrong.about(subject))), fx);
 }
 
 fn write(message: &ToCoordinator, fx: &mut Effects) {

@@ -10,7 +10,7 @@ use cleave_wire::cooperate::{Activity, Part, Span};
 
 use super::EngineCall;
 use super::group::Group;
-use crate::edge::Wrong;
+use crate::refusal::Wrong;
 use crate::time::Micros;
 
 /// Calls that an engine may have at once: what needs nothing of others follows without a pause, and what was cancelled does

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use cleave_arch::Probe;
 use cleave_wire::{
-    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, ValidationSet, WireError,
+    Call, LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, ValidationSet,
+    WireError,
 };
 use thiserror::Error;
 
 use super::download::{Download, Fetched};
-use super::peer::{Deployed, Up};
-use super::upload::Upload;
+use super::peer::{Deployed, Known, Up};
 use super::{Deployment, DeviceConfig, DeviceEffect, Effects};
 use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
 use crate::ledger::LocalReason;
+use crate::link::{Calling, Heard, Offload};
 use crate::measure::{Echo, Measured};
 use crate::shaper::Shaper;
 use crate::time::Micros;
@@ -79,10 +80,12 @@ pub enum StopReason {
 #[derive(Debug)]
 enum Phase {
     Off,
-    Waiting { why: String, until: Micros },
-    Opening { until: Micros },
-    Greeting { until: Micros },
-    Up(Box<Up>),
+    Waiting {
+        why: String,
+        until: Micros,
+    },
+    /// There is a connection, or one is being opened.
+    Line(Calling<Offload, Known>),
     Stopped(StopReason),
 }
 
@@ -153,18 +156,22 @@ impl Link {
         self.up().map(|up| &up.clock)
     }
 
+    fn line(&mut self) -> Option<&mut Calling<Offload, Known>> {
+        match &mut self.phase {
+            Phase::Line(line) => Some(line),
+            _ => None,
+        }
+    }
+
     fn up(&self) -> Option<&Up> {
         match &self.phase {
-            Phase::Up(up) => Some(up),
+            Phase::Line(line) => line.up(),
             _ => None,
         }
     }
 
     fn up_mut(&mut self) -> Option<&mut Up> {
-        match &mut self.phase {
-            Phase::Up(up) => Some(up),
-            _ => None,
-        }
+        self.line()?.up_mut()
     }
 
     // ---- wishes
@@ -178,7 +185,7 @@ impl Link {
 
     pub(super) fn unwant(&mut self, now: Micros, fx: &mut Effects) {
         if self.up().is_some() {
-            self.write(&ToEdge::Close, now, fx);
+            self.write(&ToEdge::Link(Call::Close), now, fx);
         }
         self.hang_up(fx);
         self.phase = Phase::Off;
@@ -196,9 +203,12 @@ impl Link {
     // ---- what the socket says
 
     pub(super) fn opened(&mut self, connection: u32, now: Micros, fx: &mut Effects) {
-        if connection == self.connection && matches!(self.phase, Phase::Opening { .. }) {
-            self.phase = Phase::Greeting { until: now + self.config.handshake_timeout };
-            let hello = ToEdge::Hello { token: self.config.token.clone(), name: self.config.name.clone() };
+        if connection != self.connection {
+            return;
+        }
+        let (token, name) = (self.config.token.clone(), self.config.name.clone());
+        let until = now + self.config.handshake_timeout;
+        if let Some(hello) = self.line().and_then(|line| line.opened(&token, &name, until)) {
             self.write(&hello, now, fx);
         }
     }
@@ -210,48 +220,34 @@ impl Link {
     }
 
     pub(super) fn received(&mut self, connection: u32, bytes: &[u8], now: Micros, fx: &mut Effects) -> Option<News> {
-        if connection != self.connection || !self.has_socket() {
+        if connection != self.connection {
             return None;
         }
-        match ToDevice::decode(bytes, &self.config.limits) {
-            Ok(message) => self.message(message, now, fx),
-            Err(error @ WireError::Version { .. }) => {
-                self.stop(StopReason::Version(error), fx);
-                None
-            }
-            Err(error) => {
-                self.lose(format!("the edge sent what cannot be read: {error}"), now, fx);
-                None
-            }
+        let limits = self.config.limits;
+        match self.line()?.received(bytes, &limits, Known::new, now) {
+            Ok(Heard::Nothing | Heard::State(())) => {}
+            Ok(Heard::Welcome) => self.welcomed(now, fx),
+            Ok(Heard::NeedWeights(model)) => self.start_upload(model, now, fx),
+            Ok(Heard::Progress) => self.continue_upload(now, fx),
+            Ok(Heard::Refused(refusal)) => return self.refused(refusal, now, fx),
+            Ok(Heard::Message(message)) => return self.message(message, now, fx),
+            Err(error @ WireError::Version { .. }) => self.stop(StopReason::Version(error), fx),
+            Err(error) => self.lose(format!("the edge sent what cannot be read: {error}"), now, fx),
         }
+        None
     }
 
     fn message(&mut self, message: ToDevice, now: Micros, fx: &mut Effects) -> Option<News> {
-        if let Some(up) = self.up_mut() {
-            up.last_heard = now;
-        }
         match message {
-            ToDevice::Welcome { version, name, threads, limits, credit, validation } => {
-                let mut up = Up::new(version, name, threads, limits, credit, now);
-                up.validation = validation;
-                self.welcomed(up, now, fx);
-            }
-            ToDevice::NeedWeights { model } => self.start_upload(model, now, fx),
-            ToDevice::WeightsProgress { model, received, .. } => self.progress(model, received, now, fx),
             ToDevice::Deployed { deployment } => self.set_deployed(deployment, Deployed::Ready, fx),
-            ToDevice::Pong { id, received_micros, sent_micros, .. } => {
-                if let Some(up) = self.up_mut() {
-                    up.pong(id, received_micros, sent_micros, now);
-                }
-            }
             ToDevice::Credit { n } => {
                 let most = self.config.max_frames as u32;
                 if let Some(up) = self.up_mut() {
-                    up.credit = up.credit.saturating_add(n.into()).min(most.max(up.credit));
+                    let credit = &mut up.known.credit;
+                    *credit = credit.saturating_add(n.into()).min(most.max(*credit));
                 }
             }
             ToDevice::Result { id, timing, tensors } => return Some(News::Result { order: id, timing, tensors }),
-            ToDevice::Refused(refusal) => return self.refused(refusal, now, fx),
             ToDevice::Measured { id, bytes, nanos } => {
                 let ms = nanos.into_iter().map(|nanos| nanos as f64 / 1e6).collect();
                 self.measured(id, Ok(Measured { ms, bytes }), fx);
@@ -264,15 +260,13 @@ impl Link {
                     fx.push(DeviceEffect::Echoed { id, result: Ok(echo) });
                 }
             }
+            // Those the link has taken out.
+            ToDevice::Link(_) => {}
         }
         None
     }
 
-    fn welcomed(&mut self, up: Up, now: Micros, fx: &mut Effects) {
-        if !matches!(self.phase, Phase::Greeting { .. }) {
-            return;
-        }
-        self.phase = Phase::Up(Box::new(up));
+    fn welcomed(&mut self, now: Micros, fx: &mut Effects) {
         if self.down != LinkShape::UNSHAPED {
             let down = self.down;
             self.write(&ToEdge::Shape(down), now, fx);
@@ -298,33 +292,33 @@ impl Link {
 
     /// True if `deployment` needs the edge and was not asked for on this connection.
     pub(super) fn lacks(&self, deployment: &Deployment) -> bool {
-        let known = |up: &Up| up.deployments.contains_key(&deployment.id);
+        let known = |up: &Up| up.known.deployments.contains_key(&deployment.id);
         deployment.work.needs_edge() && self.up().is_some_and(|up| !known(up))
     }
 
     /// True if asking for `deployment` would interrupt another one's weights.
     pub(super) fn would_interrupt(&self, deployment: &Deployment) -> bool {
-        self.up().is_some_and(|up| up.is_busy_with_another(deployment.work.model().hash))
+        self.up().is_some_and(|up| up.known.is_busy_with_another(deployment.work.model().hash))
     }
 
     /// New frames run `deployment`.
     pub(super) fn set_current(&mut self, deployment: &Deployment, fx: &mut Effects) {
-        if let Some(up) = self.up_mut().filter(|up| up.current != deployment.id) {
-            up.current = deployment.id;
+        if let Some(up) = self.up_mut().filter(|up| up.known.current != deployment.id) {
+            up.known.current = deployment.id;
             self.announce(fx);
         }
     }
 
     /// Asks for `deployment`, and that those in `keep` do not make room for it.
     pub(super) fn deploy(&mut self, deployment: &Deployment, keep: &[Arc<Deployment>], now: Micros, fx: &mut Effects) {
-        let messages = self.up_mut().map(|up| up.deploy(deployment, keep)).unwrap_or_default();
+        let messages = self.up_mut().map(|up| up.known.deploy(deployment, keep)).unwrap_or_default();
         messages.iter().for_each(|message| self.write(message, now, fx));
         self.announce(fx);
     }
 
     fn set_deployed(&mut self, id: u32, deployed: Deployed, fx: &mut Effects) {
         let Some(up) = self.up_mut() else { return };
-        if let Some(held) = up.deployments.get_mut(&id) {
+        if let Some(held) = up.known.deployments.get_mut(&id) {
             held.state = deployed;
             if up.upload.as_ref().is_some_and(|upload| upload.model() == held.work.model().hash) {
                 up.upload = None;
@@ -335,21 +329,12 @@ impl Link {
 
     fn start_upload(&mut self, model: ModelHash, now: Micros, fx: &mut Effects) {
         let Some(up) = self.up_mut() else { return };
-        let mut works = up.deployments.values().map(|held| &held.work);
-        let Some(work) = works.find(|work| work.model().hash == model).cloned() else { return };
-        match up.too_large(&work) {
-            Some(refusal) => up.refuse_all(model, &refusal),
-            None => up.upload = Some(Upload::new(work)),
+        let mut files = up.known.deployments.values().map(|held| held.work.model());
+        let Some(file) = files.find(|file| file.hash == model).cloned() else { return };
+        if let Err(refusal) = up.start_upload::<Offload>(file) {
+            up.known.refuse_all(model, &refusal);
         }
         self.continue_upload(now, fx);
-    }
-
-    fn progress(&mut self, model: ModelHash, received: u64, now: Micros, fx: &mut Effects) {
-        let upload = self.up_mut().and_then(|up| up.upload.as_mut());
-        if let Some(upload) = upload.filter(|upload| upload.model() == model) {
-            upload.acknowledge(received);
-            self.continue_upload(now, fx);
-        }
     }
 
     fn continue_upload(&mut self, now: Micros, fx: &mut Effects) {
@@ -385,14 +370,14 @@ impl Link {
     // ---- the validation set
 
     pub(super) fn validation(&self) -> Option<&ValidationSet> {
-        self.up()?.validation.as_ref()
+        self.up()?.known.validation.as_ref()
     }
 
     pub(super) fn fetch_validation(&mut self, now: Micros, fx: &mut Effects) {
         if self.fetching.is_some() {
             return;
         }
-        match self.up().map_or(Err(NO_EDGE.to_owned()), |up| Download::new(up.validation.as_ref())) {
+        match self.up().map_or(Err(NO_EDGE.to_owned()), |up| Download::new(up.known.validation.as_ref())) {
             Ok(download) => {
                 self.write(&download.ask(), now, fx);
                 self.fetching = Some(download);
@@ -431,19 +416,21 @@ impl Link {
     pub(super) fn serves(&self, deployment: &Deployment) -> Result<(), LocalReason> {
         match &self.phase {
             Phase::Off => Err(LocalReason::NoEdge),
-            Phase::Opening { .. } | Phase::Greeting { .. } => Err(LocalReason::Connecting),
             Phase::Waiting { why, .. } => Err(LocalReason::LinkLost { why: why.clone() }),
             Phase::Stopped(reason) => Err(LocalReason::LinkLost { why: reason.to_string() }),
-            Phase::Up(up) => match up.deployments.get(&deployment.id).map(|held| &held.state) {
-                Some(Deployed::Ready) => Ok(()),
-                Some(Deployed::Refused(refusal)) => Err(LocalReason::Refused(refusal.clone())),
-                Some(Deployed::Asked) | None => Err(LocalReason::Deploying),
-            },
+            Phase::Line(line) => {
+                let Some(up) = line.up() else { return Err(LocalReason::Connecting) };
+                match up.known.deployments.get(&deployment.id).map(|held| &held.state) {
+                    Some(Deployed::Ready) => Ok(()),
+                    Some(Deployed::Refused(refusal)) => Err(LocalReason::Refused(refusal.clone())),
+                    Some(Deployed::Asked) | None => Err(LocalReason::Deploying),
+                }
+            }
         }
     }
 
     pub(super) fn has_credit(&self) -> bool {
-        self.up().is_some_and(|up| up.credit > 0)
+        self.up().is_some_and(|up| up.known.credit > 0)
     }
 
     /// Spends one credit. An error says why the edge would not take the message.
@@ -455,7 +442,7 @@ impl Link {
             let (is, limit) = (bytes.len(), up.limits.max_frame_bytes);
             return Err(format!("its message has {is} bytes, the edge takes at most {limit}"));
         }
-        up.credit = up.credit.saturating_sub(1);
+        up.known.credit = up.known.credit.saturating_sub(1);
         let encode = frame.encode + writing;
         let (handed, len) = (now + encode, bytes.len());
         self.push(bytes, handed, fx);
@@ -473,47 +460,49 @@ impl Link {
     pub(super) fn next_wake(&self) -> Option<Micros> {
         match &self.phase {
             Phase::Off | Phase::Stopped(_) => None,
-            Phase::Waiting { until, .. } | Phase::Opening { until } | Phase::Greeting { until } => Some(*until),
-            Phase::Up(up) => Some(up.next_ping.min(up.last_heard + self.config.silence_limit)),
+            Phase::Waiting { until, .. } => Some(*until),
+            Phase::Line(line) => line.up().map(|up| self.silent_at(up)).into_iter().chain([line.next_wake()]).min(),
         }
     }
 
     pub(super) fn tick(&mut self, now: Micros, fx: &mut Effects) {
         match &self.phase {
             Phase::Waiting { until, .. } if now >= *until => self.open(now, fx),
-            Phase::Opening { until } if now >= *until => {
-                self.lose(self.overdue("did not open the connection"), now, fx);
-            }
-            Phase::Greeting { until } if now >= *until => self.lose(self.overdue("did not answer"), now, fx),
-            Phase::Up(up) if now >= up.last_heard + self.config.silence_limit => {
-                self.lose(format!("nothing was heard for {}", self.config.silence_limit), now, fx);
-            }
-            Phase::Up(up) if now >= up.next_ping => self.ping(now, fx),
+            Phase::Line(line) => match (line.overdue(now), line.up()) {
+                (Some(what), _) => {
+                    self.lose(format!("the edge did not {what} within {}", self.config.handshake_timeout), now, fx);
+                }
+                (None, Some(up)) if now >= self.silent_at(up) => {
+                    self.lose(format!("nothing was heard for {}", self.config.silence_limit), now, fx);
+                }
+                (None, Some(up)) if now >= up.next_ping => self.ping(now, fx),
+                _ => {}
+            },
             _ => {}
         }
     }
 
-    fn overdue(&self, what: &str) -> String {
-        format!("the edge {what} within {}", self.config.handshake_timeout)
+    fn silent_at(&self, up: &Up) -> Micros {
+        up.last_heard + self.config.silence_limit
     }
 
     fn ping(&mut self, now: Micros, fx: &mut Effects) {
         let interval = self.config.ping_interval;
-        if let Some(id) = self.up_mut().map(|up| up.next_ping(now, interval)) {
-            self.write(&ToEdge::Ping { id, device_micros: now.0 }, now, fx);
+        if let Some(ping) = self.up_mut().map(|up| up.ping(now, interval)) {
+            self.write(&ToEdge::Link(ping), now, fx);
         }
     }
 
     // ---- connection
 
     fn has_socket(&self) -> bool {
-        matches!(self.phase, Phase::Opening { .. } | Phase::Greeting { .. } | Phase::Up(_))
+        matches!(self.phase, Phase::Line(_))
     }
 
     fn open(&mut self, now: Micros, fx: &mut Effects) {
         self.connection = self.connection.wrapping_add(1);
         self.shaper.restart();
-        self.phase = Phase::Opening { until: now + self.config.handshake_timeout };
+        self.phase = Phase::Line(Calling::new(now + self.config.handshake_timeout));
         fx.push(DeviceEffect::Connect { connection: self.connection });
         self.announce(fx);
     }
@@ -559,12 +548,12 @@ impl Link {
     fn announce(&mut self, fx: &mut Effects) {
         let status = match &self.phase {
             Phase::Off => LinkStatus::Off,
-            Phase::Opening { .. } | Phase::Greeting { .. } => {
-                LinkStatus::Connecting { attempt: self.backoff.attempts() }
-            }
+            Phase::Line(line) => match line.up() {
+                None => LinkStatus::Connecting { attempt: self.backoff.attempts() },
+                Some(up) => up.status(),
+            },
             Phase::Waiting { why, until } => LinkStatus::Lost { why: why.clone(), retry_at: *until },
             Phase::Stopped(reason) => LinkStatus::Stopped(reason.clone()),
-            Phase::Up(up) => up.status(),
         };
         if status != self.status {
             self.status = status.clone();

@@ -1,40 +1,27 @@
 //! What is known of the edge while a connection is up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cleave_wire::{Limits, ModelHash, Refusal, RefusalCode, Subject, ToEdge, ValidationSet};
+use cleave_wire::{ModelHash, Offer, Refusal, Subject, ToEdge, ValidationSet};
 
 use super::Deployment;
 use super::link::LinkStatus;
-use super::upload::{Pace, Upload};
-use crate::clock::ClockEstimate;
 use crate::edge::MAX_DEPLOYMENTS;
-use crate::time::Micros;
+use crate::link::{self, Pace, Upload};
 use crate::work::Work;
 
-/// Pings whose answers are awaited; the silence limit ends the link long before.
-const MAX_PINGS: usize = 32;
+/// A connected edge.
+pub(super) type Up = link::Up<Known>;
 
-/// What is known of a connected edge.
+/// What the device keeps of it beside what the link does.
 #[derive(Debug)]
-pub(super) struct Up {
-    name: String,
-    version: String,
-    threads: u16,
-    pub(super) limits: Limits,
+pub(super) struct Known {
     pub(super) credit: u32,
-    pub(super) since: Micros,
-    pub(super) last_heard: Micros,
-    pub(super) next_ping: Micros,
-    pub(super) ping_id: u32,
-    pub(super) pings: VecDeque<(u32, Micros)>,
-    pub(super) clock: ClockEstimate,
     pub(super) deployments: BTreeMap<u32, Held>,
     askings: u64,
     /// The deployment that new frames run.
     pub(super) current: u32,
-    pub(super) upload: Option<Upload>,
     /// The clouds for judging that it has.
     pub(super) validation: Option<ValidationSet>,
 }
@@ -55,44 +42,10 @@ pub(super) enum Deployed {
     Refused(Refusal),
 }
 
-impl Up {
-    pub(super) fn new(version: String, name: String, threads: u16, limits: Limits, credit: u16, now: Micros) -> Self {
-        Self {
-            name,
-            version,
-            threads,
-            limits,
-            credit: credit.into(),
-            since: now,
-            last_heard: now,
-            next_ping: now,
-            ping_id: 0,
-            pings: VecDeque::new(),
-            clock: ClockEstimate::default(),
-            deployments: BTreeMap::new(),
-            askings: 0,
-            current: 0,
-            upload: None,
-            validation: None,
-        }
-    }
-
-    pub(super) fn next_ping(&mut self, now: Micros, interval: Micros) -> u32 {
-        self.next_ping = now + interval;
-        self.ping_id = self.ping_id.wrapping_add(1);
-        if self.pings.len() == MAX_PINGS {
-            self.pings.pop_front();
-        }
-        self.pings.push_back((self.ping_id, now));
-        self.ping_id
-    }
-
-    pub(super) fn pong(&mut self, id: u32, edge_received: u64, edge_sent: u64, now: Micros) {
-        if let Some(at) = self.pings.iter().position(|(ping, _)| *ping == id)
-            && let Some((_, sent)) = self.pings.remove(at)
-        {
-            self.clock.add(sent, edge_received, edge_sent, now);
-        }
+impl Known {
+    pub(super) fn new(offer: Offer) -> Self {
+        let (credit, validation) = (offer.credit.into(), offer.validation);
+        Self { credit, deployments: BTreeMap::new(), askings: 0, current: 0, validation }
     }
 
     /// What to say so that the edge makes `deployment` ready. If one must make room for it, those to keep are asked for
@@ -134,26 +87,6 @@ impl Up {
         self.deployments.values().any(busy)
     }
 
-    /// The next piece of weights, if it is its time.
-    pub(super) fn next_piece(&mut self) -> Option<ToEdge> {
-        let upload = self.upload.as_mut()?;
-        let current = self.deployments.get(&self.current);
-        let waits = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash == upload.model();
-        let pace = if current.is_some_and(waits) { Pace::Fast } else { Pace::Background };
-        upload.next(pace)
-    }
-
-    /// The refusal that the edge would give after the whole upload.
-    pub(super) fn too_large(&self, work: &Work) -> Option<Refusal> {
-        let (bytes, most) = (work.model().bytes.len() as u64, self.limits.max_model_bytes);
-        (bytes > most).then(|| Refusal {
-            subject: Subject::Session,
-            code: RefusalCode::ModelTooLarge,
-            wrong: format!("the model file has {bytes} bytes"),
-            right: format!("this edge takes at most {most} bytes"),
-        })
-    }
-
     pub(super) fn refuse_all(&mut self, model: ModelHash, refusal: &Refusal) {
         for (id, held) in &mut self.deployments {
             if held.work.model().hash == model && matches!(held.state, Deployed::Asked) {
@@ -162,11 +95,22 @@ impl Up {
             }
         }
     }
+}
+
+impl Up {
+    /// The next piece of weights, if it is its time.
+    pub(super) fn next_piece(&mut self) -> Option<ToEdge> {
+        let model = self.upload.as_ref()?.model();
+        let current = self.known.deployments.get(&self.known.current);
+        let waits = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash == model;
+        let pace = if current.is_some_and(waits) { Pace::Fast } else { Pace::Background };
+        self.piece(pace).map(ToEdge::Link)
+    }
 
     /// The deployment that new frames run tells.
     pub(super) fn status(&self) -> LinkStatus {
         let name = self.name.clone();
-        match self.deployments.get(&self.current).map(|held| &held.state) {
+        match self.known.deployments.get(&self.known.current).map(|held| &held.state) {
             Some(Deployed::Asked) => {
                 let (sent, total) = self.upload.as_ref().map_or((0, 0), Upload::progress);
                 LinkStatus::Deploying { name, sent, total }

@@ -3,35 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cleave_wire::{Limits, ValidationSet};
+use cleave_wire::{Limits, Offer, ValidationSet};
 
+use crate::link::{Host, TokenCheck};
 use crate::time::{Micros, Stopwatch, unmeasured};
-
-/// Compares a token in constant time; the secret stays with the leaf.
-#[derive(Clone)]
-pub struct TokenCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl TokenCheck {
-    /// `accepts` says whether a token is this edge's.
-    pub fn new(accepts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(accepts))
-    }
-
-    /// Every token is right: for an edge in the same process.
-    pub fn open() -> Self {
-        Self::new(|_| true)
-    }
-
-    pub(crate) fn accepts(&self, token: &str) -> bool {
-        (self.0)(token)
-    }
-}
-
-impl fmt::Debug for TokenCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenCheck")
-    }
-}
 
 /// The clouds for judging that an edge holds.
 #[derive(Clone)]
@@ -93,6 +68,20 @@ impl EdgeConfig {
             idle_timeout: Micros::from_millis(30_000),
             seed: 0,
             stopwatch: unmeasured,
+        }
+    }
+
+    pub(super) fn host(&self) -> Host<Offer> {
+        let validation = self.validation.as_ref().map(|own| own.set.clone());
+        Host {
+            token: self.token.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            threads: self.threads,
+            limits: self.limits,
+            offer: Offer { credit: self.credit, validation },
+            handshake_timeout: self.handshake_timeout,
+            idle_timeout: self.idle_timeout,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Plans that a device wants run, and the weights that come in for them.
+//! Plans that a device wants run, and what each still lacks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cleave_arch::{LinkCodec, Plan, Segment, Task, Trace};
 use cleave_wire::{ModelHash, RefusalCode};
 
-use super::{EdgeConfig, EdgeEffect, Effects, MAX_DEPLOYMENTS, Wrong};
+use super::{EdgeEffect, Effects, MAX_DEPLOYMENTS};
+use crate::refusal::Wrong;
 
 #[derive(Debug)]
 pub(super) struct Deployment {
@@ -31,18 +32,10 @@ enum State {
     Ready,
 }
 
-/// A model file of which the first bytes have come.
-#[derive(Debug)]
-struct Receiving {
-    model: ModelHash,
-    bytes: Vec<u8>,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Deployments {
     all: BTreeMap<u32, Deployment>,
     askings: u64,
-    receiving: Option<Receiving>,
 }
 
 impl Deployments {
@@ -52,18 +45,7 @@ impl Deployments {
     }
 
     /// A deployment that is asked for again in the same words is kept longer; true if it is ready.
-    #[allow(clippy::too_many_arguments)] // one for each field of the message
-    pub(super) fn ask(
-        &mut self,
-        id: u32,
-        plan: &str,
-        task: Task,
-        model: ModelHash,
-        codec: LinkCodec,
-        config: &EdgeConfig,
-        fx: &mut Effects,
-    ) -> Result<bool, Wrong> {
-        let mut deployment = Deployment::new(plan, task, model, codec, config)?;
+    pub(super) fn ask(&mut self, id: u32, mut deployment: Deployment, fx: &mut Effects) -> Result<bool, Wrong> {
         self.askings += 1;
         deployment.asked = self.askings;
         if let Some(known) = self.all.get_mut(&id) {
@@ -86,58 +68,20 @@ impl Deployments {
         deployment.map(|deployment| deployment.state = State::Ready).is_some()
     }
 
-    /// The model to ask the device for, if it is not coming already. The error is for people.
+    /// The model of a deployment that waits for it from now on. The error is for people.
     pub(super) fn missing(&mut self, id: u32) -> Result<Option<ModelHash>, String> {
         let Some(deployment) = self.all.get_mut(&id) else { return Ok(None) };
         if deployment.state == State::AskedAgain {
             return Err("the model file could not be kept on the edge".to_owned());
         }
         deployment.state = State::Waiting;
-        let model = deployment.model;
-        if self.receiving.as_ref().is_some_and(|receiving| receiving.model == model) {
-            return Ok(None);
-        }
-        self.receiving = Some(Receiving { model, bytes: Vec::new() });
-        Ok(Some(model))
-    }
-
-    /// One piece; the answer is how many bytes have come, or nothing for a model that is not awaited (any more: the
-    /// device may have gone on to another one while pieces were under way).
-    pub(super) fn weights(
-        &mut self,
-        model: ModelHash,
-        offset: u64,
-        total: u64,
-        chunk: &[u8],
-        fx: &mut Effects,
-    ) -> Result<Option<u64>, Wrong> {
-        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.model == model) else {
-            return Ok(None);
-        };
-        let have = receiving.bytes.len() as u64;
-        if offset != have || chunk.is_empty() {
-            let wrong = format!("{} bytes of weights came for offset {offset}", chunk.len());
-            let right = format!("go on at offset {have} with at least one byte");
-            return Err(Wrong::new(RefusalCode::BadWeights, wrong, right));
-        }
-        receiving.bytes.extend_from_slice(chunk);
-        let received = receiving.bytes.len() as u64;
-        if received >= total {
-            let whole = self.receiving.take();
-            fx.extend(whole.map(|whole| EdgeEffect::StoreModel { model, bytes: whole.bytes }));
-        }
-        Ok(Some(received))
+        Ok(Some(deployment.model))
     }
 
     /// A model whose coming was interrupted by that of `whole`: it is asked for from its start.
-    pub(super) fn next_missing(&mut self, whole: ModelHash) -> Option<ModelHash> {
-        if self.receiving.is_some() {
-            return None;
-        }
+    pub(super) fn next_missing(&self, whole: ModelHash) -> Option<ModelHash> {
         let waits = |deployment: &&Deployment| deployment.state == State::Waiting && deployment.model != whole;
-        let model = self.all.values().find(waits)?.model;
-        self.receiving = Some(Receiving { model, bytes: Vec::new() });
-        Some(model)
+        Some(self.all.values().find(waits)?.model)
     }
 
     /// The weights are in the cache.
@@ -161,21 +105,21 @@ impl Deployments {
     }
 
     pub(super) fn drop_all(&mut self, fx: &mut Effects) {
-        self.receiving = None;
         let all = std::mem::take(&mut self.all);
         fx.extend(all.into_keys().map(|deployment| EdgeEffect::DropDeployment { deployment }));
     }
 }
 
 impl Deployment {
-    fn new(plan: &str, task: Task, model: ModelHash, codec: LinkCodec, config: &EdgeConfig) -> Result<Self, Wrong> {
+    /// What a device asks for, if this edge can run it: at most `most` bytes at its peak.
+    pub(super) fn new(plan: &str, task: Task, model: ModelHash, codec: LinkCodec, most: u64) -> Result<Self, Wrong> {
         let bad = |why: String, right: &str| Wrong::new(RefusalCode::BadPlan, why, right);
         let task = task.checked().map_err(|error| bad(error.to_string(), "send a task that a network can run"))?;
         let plan = Plan::parse_beside(plan, task.graph)
             .map_err(|error| bad(error.to_string(), "send a plan's text form as Cleave prints it"))?;
         let plan = plan.with_codec(codec);
         let trace = plan.architecture().trace(&task);
-        let (peak, most) = (trace.peak_bytes(), config.max_peak_bytes);
+        let peak = trace.peak_bytes();
         if peak > most {
             let wrong = format!("a run of this plan takes {peak} bytes");
             return Err(bad(wrong, &format!("this edge allows {most} bytes: use fewer points or channels")));

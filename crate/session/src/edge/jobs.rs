@@ -7,7 +7,8 @@ use cleave_arch::{LinkCodec, Tier};
 use cleave_wire::{Limits, Packed, RefusalCode, Timing, ToDevice};
 
 use super::deployments::{Deployment, Deployments};
-use super::{EdgeEffect, Effects, Wrong};
+use super::{EdgeEffect, Effects};
+use crate::refusal::Wrong;
 use crate::tensors::{Expected, check, check_finite};
 use crate::time::{Micros, Stopwatch, measured};
 

@@ -6,7 +6,7 @@ use cleave_session::cooperate::{Line, Member, MemberConfig, MemberEffect, Member
 use cleave_session::{Micros, Model, TokenCheck};
 use cleave_wire::cooperate::{Missed, Part, Phase, Role, ToCoordinator, ToMember};
 use cleave_wire::header::HEADER_BYTES;
-use cleave_wire::{Limits, ModelHash, RefusalCode, Subject};
+use cleave_wire::{Answer, Call, Limits, ModelHash, RefusalCode, Subject};
 
 use crate::sim::{Settings, World};
 use crate::toy;
@@ -64,7 +64,7 @@ fn garbled_messages_end_in_answers_or_errors() {
 /// Members that report broken connections, or ask for the weights, again and again do not keep a run from its answer.
 #[test]
 fn a_member_that_never_has_enough_delays_no_run_for_ever() {
-    let is_pong = |message: &ToCoordinator| matches!(message, ToCoordinator::Pong { .. });
+    let is_pong = |message: &ToCoordinator| matches!(message, ToCoordinator::Link(Answer::Pong { .. }));
     for members in 2..=3 {
         let mut world = World::new(Settings { members, network: TINY, ..Settings::default() });
         let mut group = 0;
@@ -89,8 +89,10 @@ fn a_member_that_never_has_enough_delays_no_run_for_ever() {
     settings.coordinator.join_timeout = Micros::from_millis(1_000);
     let mut world = World::new(settings);
     world.tamper = Some(Box::new(|place, bytes| {
-        if place == 1 && matches!(ToCoordinator::decode(bytes, &Limits::DEFAULT), Ok(ToCoordinator::Pong { .. })) {
-            *bytes = ToCoordinator::NeedWeights { model: ModelHash([100; 32]) }.encode();
+        if place == 1
+            && matches!(ToCoordinator::decode(bytes, &Limits::DEFAULT), Ok(ToCoordinator::Link(Answer::Pong { .. })))
+        {
+            *bytes = ToCoordinator::Link(Answer::NeedWeights { model: ModelHash([100; 32]) }).encode();
         }
         if place == 1 && matches!(ToCoordinator::decode(bytes, &Limits::DEFAULT), Ok(ToCoordinator::Joined { .. })) {
             bytes.truncate(0);
@@ -152,14 +154,14 @@ fn greeted() -> (Member, impl FnMut(&mut Member, ToMember) -> Vec<ToCoordinator>
         answers.collect::<Vec<_>>()
     };
     let mut member = Member::new(MemberConfig::new(TokenCheck::open(), "edge 1"), Micros(0));
-    let hello = ToMember::Hello { token: "any".into(), name: "page".into(), role: Role::Coordinator };
-    assert!(matches!(say(&mut member, hello)[..], [ToCoordinator::Welcome { .. }]));
+    let hello = ToMember::Link(Call::Hello { token: "any".into(), name: "page".into(), role: Role::Coordinator });
+    assert!(matches!(say(&mut member, hello)[..], [ToCoordinator::Link(Answer::Welcome { .. })]));
     (member, say)
 }
 
 fn refusal(answers: &[ToCoordinator]) -> (Subject, RefusalCode, String) {
     match answers {
-        [ToCoordinator::Refused(refusal)] => (refusal.subject, refusal.code, refusal.to_string()),
+        [ToCoordinator::Link(Answer::Refused(refusal))] => (refusal.subject, refusal.code, refusal.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -193,7 +195,7 @@ fn a_member_says_what_is_wrong() {
     assert!(member.is_open());
 
     let (mut member, mut say) = greeted();
-    let hello = ToMember::Hello { token: "any".into(), name: "page".into(), role: Role::Coordinator };
+    let hello = ToMember::Link(Call::Hello { token: "any".into(), name: "page".into(), role: Role::Coordinator });
     let (subject, code, _) = refusal(&say(&mut member, hello));
     assert!((subject, code) == (Subject::Session, RefusalCode::Malformed) && !member.is_open());
 }

@@ -8,7 +8,7 @@ use cleave_session::cooperate::{
 };
 use cleave_session::{Micros, Model};
 use cleave_wire::cooperate::ToMember;
-use cleave_wire::{Limits, ModelHash, RefusalCode, ToDevice};
+use cleave_wire::{Call, Limits, ModelHash, RefusalCode, ToDevice};
 
 use crate::sim::{Fate, Settings, World};
 
@@ -244,7 +244,7 @@ fn images() {
 #[test]
 fn first_messages() {
     let limits = Limits::DEFAULT;
-    assert!(greeting(&ToMember::Leave.encode(), &limits).is_err());
+    assert!(greeting(&ToMember::Link(Call::Close).encode(), &limits).is_err());
     assert!(greeting(b"GET / HTTP/1.1", &limits).is_err());
     let answer = greeting(b"CLVE\x4dxxxxxxxx", &limits).unwrap_err();
     assert_eq!(answer[4], 0x4d, "an old program can read it");

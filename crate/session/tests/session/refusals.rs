@@ -6,7 +6,7 @@ use cleave_session::{
     DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, LinkStatus, LocalReason,
     Micros, Outcome, StopReason, TokenCheck,
 };
-use cleave_wire::{Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
+use cleave_wire::{Answer, Call, Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
 
 use crate::sim::{Settings, World};
 use crate::toy;
@@ -115,8 +115,8 @@ impl Client {
 
     fn greeted() -> Self {
         let mut client = Self::new();
-        client.send(&ToEdge::Hello { token: "right".into(), name: String::new() });
-        assert!(matches!(client.said.pop(), Some(ToDevice::Welcome { .. })));
+        client.send(&ToEdge::Link(Call::Hello { token: "right".into(), name: String::new(), role: () }));
+        assert!(matches!(client.said.pop(), Some(ToDevice::Link(Answer::Welcome { .. }))));
         client
     }
 
@@ -157,7 +157,7 @@ impl Client {
     #[track_caller]
     fn refusal(&mut self) -> Refusal {
         match self.said.remove(0) {
-            ToDevice::Refused(refusal) => {
+            ToDevice::Link(Answer::Refused(refusal)) => {
                 assert!(!refusal.wrong.is_empty() && !refusal.right.is_empty());
                 refusal
             }
@@ -169,14 +169,14 @@ impl Client {
 #[test]
 fn an_old_client_is_answered_in_its_own_version() {
     let mut edge = EdgeSession::new(EdgeConfig::new(TokenCheck::open()), NOW);
-    let mut bytes = ToEdge::Hello { token: String::new(), name: String::new() }.encode();
+    let mut bytes = ToEdge::Link(Call::Hello { token: String::new(), name: String::new(), role: () }).encode();
     bytes[4] = 0;
     let effects = edge.handle(EdgeEvent::Received(bytes), NOW);
     let [EdgeEffect::Send { bytes, .. }, EdgeEffect::Close { .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(Header::read(bytes).unwrap().version, 0);
     let mut bytes = bytes.clone();
     bytes[4] = cleave_wire::PROTOCOL_VERSION;
-    let Ok(ToDevice::Refused(refusal)) = ToDevice::decode(&bytes, &Limits::DEFAULT) else { panic!() };
+    let Ok(ToDevice::Link(Answer::Refused(refusal))) = ToDevice::decode(&bytes, &Limits::DEFAULT) else { panic!() };
     assert_eq!(refusal.code, RefusalCode::WrongVersion);
     let ours = format!("version {}", cleave_wire::PROTOCOL_VERSION);
     assert!(refusal.wrong.contains("version 0") && refusal.wrong.contains(&ours), "{refusal}");
@@ -191,8 +191,8 @@ fn whatever_breaks_the_protocol_ends_the_session() {
         assert!(client.closed());
         assert!(client.edge.handle(EdgeEvent::Tick, NOW + Micros(1 << 40)).is_empty(), "closed stays closed");
     };
-    let ping = ToEdge::Ping { id: 1, device_micros: 0 };
-    let hello = ToEdge::Hello { token: "right".into(), name: String::new() };
+    let ping = ToEdge::Link(Call::Ping { id: 1, sent_micros: 0 });
+    let hello = ToEdge::Link(Call::Hello { token: "right".into(), name: String::new(), role: () });
     close(Client::new(), &|client| client.send(&ping), RefusalCode::NotGreeted);
     close(Client::greeted(), &|client| client.send(&hello), RefusalCode::Malformed);
     close(Client::greeted(), &|client| client.event(EdgeEvent::Received(vec![1, 2, 3])), RefusalCode::Malformed);
@@ -283,10 +283,10 @@ fn weights_that_do_not_fit_are_refused() {
     let (plan, task, codec, model) = (work.plan().to_string(), *work.task(), work.plan().codec(), work.model().hash);
     client.send(&ToEdge::Deploy { deployment: 1, plan, task, model, codec });
     client.event(EdgeEvent::ModelMissing { deployment: 1 });
-    assert_eq!(client.said.remove(0), ToDevice::NeedWeights { model });
-    let piece = |offset, chunk: &[u8]| ToEdge::Weights { model, offset, total: 6, chunk: chunk.to_vec() };
+    assert_eq!(client.said.remove(0), ToDevice::Link(Answer::NeedWeights { model }));
+    let piece = |offset, chunk: &[u8]| ToEdge::Link(Call::Weights { model, offset, total: 6, chunk: chunk.to_vec() });
     client.send(&piece(0, &[1, 2, 3]));
-    assert_eq!(client.said.remove(0), ToDevice::WeightsProgress { model, received: 3, total: 6 });
+    assert_eq!(client.said.remove(0), ToDevice::Link(Answer::WeightsProgress { model, received: 3, total: 6 }));
     client.send(&piece(3, &[4, 5, 6]));
     client.said.clear();
     client.event(EdgeEvent::ModelRejected { model, why: "its hash is another".into() });

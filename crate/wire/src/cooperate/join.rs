@@ -4,7 +4,7 @@ use cleave_arch::cnn::{MAX_LAYERS, MAX_WORKERS, Partition, Reduce, Shares, Split
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::types::{LinkShape, ModelHash};
+use crate::types::{LinkShape, ModelHash, bad_tag};
 
 /// Most bytes of a worker's name.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -63,26 +63,14 @@ pub struct Join {
 }
 
 impl Join {
-    pub(super) fn write(&self, writer: &mut Writer) {
-        writer.u64(self.group);
-        writer.u16(self.worker);
-        writer.u16(self.names.len() as u16);
-        self.names.iter().for_each(|name| writer.text(name));
-        writer.text(&self.network);
-        writer.u16(self.partition.steps.len() as u16);
-        self.partition.steps.iter().for_each(|step| write_step(step, writer));
-        match &self.weights {
-            WeightSource::Seeded(seed) => {
-                writer.u8(0);
-                writer.u64(*seed);
-            }
-            WeightSource::File(hash) => {
-                writer.u8(1);
-                writer.raw(&hash.0);
-            }
-        }
-        writer.u32(self.uplink.setup_micros);
-        self.uplink.shape.write(writer);
+    pub(super) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
+        let writer = writer.u64(self.group).u16(self.worker).list(&self.names, |name, writer| _ = writer.text(name));
+        let writer = writer.text(&self.network).list(&self.partition.steps, write_step);
+        let writer = match &self.weights {
+            WeightSource::Seeded(seed) => writer.u8(0).u64(*seed),
+            WeightSource::File(hash) => writer.u8(1).raw(&hash.0),
+        };
+        self.uplink.shape.write(writer.u32(self.uplink.setup_micros))
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -128,24 +116,18 @@ fn read_names(reader: &mut Reader<'_>) -> Result<Vec<String>, WireError> {
 }
 
 fn write_step(step: &Step, writer: &mut Writer) {
-    match &step.split {
+    let writer = match &step.split {
         Split::Copies => writer.u8(0),
-        Split::Alone(worker) => {
-            writer.u8(1);
-            writer.u16(*worker as u16);
-        }
-        Split::Outputs(shares) => write_shares(2, shares, writer),
-        Split::Inputs(shares) => write_shares(3, shares, writer),
-        Split::Rows(shares) => write_shares(4, shares, writer),
-    }
+        Split::Alone(worker) => writer.u8(1).u16(*worker as u16),
+        Split::Outputs(shares) => write_shares(shares, writer.u8(2)),
+        Split::Inputs(shares) => write_shares(shares, writer.u8(3)),
+        Split::Rows(shares) => write_shares(shares, writer.u8(4)),
+    };
     match &step.reduce {
         Reduce::Direct => writer.u8(0),
-        Reduce::Root(worker) => {
-            writer.u8(1);
-            writer.u16(*worker as u16);
-        }
-        Reduce::Scatter(shares) => write_shares(2, shares, writer),
-    }
+        Reduce::Root(worker) => writer.u8(1).u16(*worker as u16),
+        Reduce::Scatter(shares) => write_shares(shares, writer.u8(2)),
+    };
 }
 
 fn read_step(reader: &mut Reader<'_>, workers: usize) -> Result<Step, WireError> {
@@ -169,10 +151,8 @@ fn read_step(reader: &mut Reader<'_>, workers: usize) -> Result<Step, WireError>
     Ok(Step { split, reduce })
 }
 
-fn write_shares(tag: u8, shares: &Shares, writer: &mut Writer) {
-    writer.u8(tag);
-    writer.u16(shares.units().len() as u16);
-    shares.units().iter().for_each(|units| writer.u32(u32::try_from(*units).unwrap_or(u32::MAX)));
+fn write_shares<'a>(shares: &Shares, writer: &'a mut Writer) -> &'a mut Writer {
+    writer.list(shares.units(), |units, writer| _ = writer.u32(u32::try_from(*units).unwrap_or(u32::MAX)))
 }
 
 fn read_shares(reader: &mut Reader<'_>, workers: usize) -> Result<Shares, WireError> {
@@ -184,8 +164,4 @@ fn read_shares(reader: &mut Reader<'_>, workers: usize) -> Result<Shares, WireEr
     let total = units.iter().map(|units| u64::from(*units)).sum();
     check_limit("all shares", total, MAX_UNITS as u64, "channels or rows")?;
     Ok(Shares::new(units.into_iter().map(|units| units as usize).collect()))
-}
-
-fn bad_tag(field: &'static str, found: u8, right: &'static str) -> WireError {
-    WireError::Value { field, found: found.into(), right }
 }

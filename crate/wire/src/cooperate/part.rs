@@ -4,6 +4,7 @@
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
 use crate::limits::Limits;
+use crate::types::bad_tag;
 
 /// What the values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,22 +40,14 @@ impl Part {
     /// Bytes of a part's message beside its values, with header.
     pub const OVERHEAD_BYTES: u64 = crate::header::HEADER_BYTES as u64 + 8 + 8 + 2 + 1 + 2 + 2;
 
-    pub(super) fn payload_bytes(&self) -> usize {
-        4 * self.values.len()
-    }
-
-    pub(super) fn write(&self, writer: &mut Writer) {
-        writer.u64(self.group);
-        writer.u64(self.run);
-        writer.u16(self.stage);
-        writer.u8(match self.phase {
+    pub(super) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
+        let phase = match self.phase {
             Phase::Gather => 0,
             Phase::Sum => 1,
             Phase::Answer => 2,
-        });
-        writer.u16(self.from);
-        writer.u16(self.to);
-        writer.floats(&self.values);
+        };
+        let writer = writer.u64(self.group).u64(self.run).u16(self.stage).u8(phase);
+        writer.u16(self.from).u16(self.to).floats(&self.values)
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, limits: &Limits) -> Result<Self, WireError> {
@@ -63,10 +56,7 @@ impl Part {
             0 => Phase::Gather,
             1 => Phase::Sum,
             2 => Phase::Answer,
-            found => {
-                let right = "0 (gather), 1 (sum) or 2 (answer)";
-                return Err(WireError::Value { field: "phase", found: found.into(), right });
-            }
+            found => return Err(bad_tag("phase", found, "0 (gather), 1 (sum) or 2 (answer)")),
         };
         let (from, to) = (reader.u16("from")?, reader.u16("to")?);
         let bytes = reader.tail("values");

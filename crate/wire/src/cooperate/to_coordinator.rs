@@ -5,9 +5,9 @@ use cleave_arch::cnn::MAX_WORKERS;
 use super::part::Part;
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::header::{self, PROTOCOL_VERSION};
 use crate::limits::Limits;
-use crate::types::{ModelHash, Refusal};
+use crate::link::{Answer, Extra, Kinds, message};
+use crate::types::bad_tag;
 
 /// Most spans of one report: 128 operators, of each a wait, a layer, another wait, a tail, and 16 sends after both.
 pub const MAX_SPANS: usize = 128 * (4 + 2 * 16);
@@ -84,34 +84,29 @@ pub struct Report {
     pub peak_bytes: u64,
 }
 
+/// Where a member is, told with every answer to a ping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The run that it is at; 0: none.
+    pub run: u64,
+    /// Workers whose parts it waits for, one bit for each; none while it computes or has nothing to do.
+    pub awaits: u16,
+}
+
+impl Extra for Standing {
+    fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
+        writer.u64(self.run).u16(self.awaits)
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self { run: reader.u64("run")?, awaits: reader.u16("awaits")? })
+    }
+}
+
 /// Against the direction in which the connection was opened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToCoordinator {
-    /// Answers `Hello`.
-    Welcome {
-        /// Program version, for people.
-        version: String,
-        /// What the member calls itself.
-        name: String,
-        /// Threads that compute.
-        threads: u16,
-        /// What it accepts.
-        limits: Limits,
-    },
-    /// The member does not hold this file of weights: send it.
-    NeedWeights {
-        /// SHA-256 of the file.
-        model: ModelHash,
-    },
-    /// Answers each piece of weights.
-    WeightsProgress {
-        /// Which file.
-        model: ModelHash,
-        /// Bytes that have arrived.
-        received: u64,
-        /// Bytes of the file.
-        total: u64,
-    },
+    /// What a link carries for every service.
+    Link(Answer<(), Standing>),
     /// Ready for its part.
     Joined {
         /// The group.
@@ -130,112 +125,29 @@ pub enum ToCoordinator {
     Part(Part),
     /// All of its part of a run is done.
     Report(Report),
-    /// Answers `Ping` at once.
-    Pong {
-        /// Number of the ping.
-        id: u32,
-        /// Its time, unchanged.
-        sent_micros: u64,
-        /// When it arrived, on the member's clock.
-        received_micros: u64,
-        /// When this was sent, on the member's clock.
-        answered_micros: u64,
-        /// The run that it is at; 0: none.
-        run: u64,
-        /// Workers whose parts it waits for, one bit for each; none while it computes or has nothing to do.
-        awaits: u16,
-    },
-    /// Something will not be done. The same kind and body as [`crate::ToDevice::Refused`], which never changes: so a
-    /// program of another version or of another use can be told, and tell, why.
-    Refused(Refusal),
 }
 
+/// Of welcome, need for weights, their progress, and pong.
+const KINDS: Kinds = [160, 161, 162, 167];
+
+message!(ToCoordinator, Answer<(), Standing>);
+
 impl ToCoordinator {
-    /// The message's bytes with header.
-    pub fn encode(&self) -> Vec<u8> {
-        self.encode_as(PROTOCOL_VERSION)
-    }
-
-    /// The message stamped with another version: only for `Refused`, so that an old program can read why.
-    pub fn encode_as(&self, version: u8) -> Vec<u8> {
-        let payload = if let Self::Part(part) = self { part.payload_bytes() } else { 0 };
-        header::encode(version, self.kind(), payload + 64, |writer| self.write(writer))
-    }
-
-    /// Reads one message.
-    ///
-    /// # Errors
-    /// Any [`WireError`]; bytes from outside never panic.
-    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
-        header::decode(bytes, limits, |kind, reader| Self::read(kind, reader, limits))
-    }
-
-    fn kind(&self) -> u8 {
+    fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         match self {
-            Self::Refused(_) => 136,
-            Self::Welcome { .. } => 160,
-            Self::NeedWeights { .. } => 161,
-            Self::WeightsProgress { .. } => 162,
-            Self::Joined { .. } => 163,
-            Self::Linked { .. } => 164,
-            Self::Part(_) => 165,
-            Self::Report(_) => 166,
-            Self::Pong { .. } => 167,
-        }
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        match self {
-            Self::Welcome { version, name, threads, limits } => {
-                writer.text(version);
-                writer.text(name);
-                writer.u16(*threads);
-                limits.write(writer);
-            }
-            Self::NeedWeights { model } => writer.raw(&model.0),
-            Self::WeightsProgress { model, received, total } => {
-                writer.raw(&model.0);
-                writer.u64(*received);
-                writer.u64(*total);
-            }
-            Self::Joined { group, weight_bytes } => {
-                writer.u64(*group);
-                writer.u64(*weight_bytes);
-            }
+            Self::Link(answer) => answer.write(KINDS, writer),
+            Self::Joined { group, weight_bytes } => writer.kind(163).u64(*group).u64(*weight_bytes),
             Self::Linked { group, missed } => {
-                writer.u64(*group);
-                writer.u16(missed.len() as u16);
-                for missed in missed {
-                    writer.u16(missed.worker);
-                    writer.text(&missed.why);
-                }
+                let one = |missed: &Missed, writer: &mut Writer| _ = writer.u16(missed.worker).text(&missed.why);
+                writer.kind(164).u64(*group).list(missed, one)
             }
-            Self::Part(part) => part.write(writer),
-            Self::Report(report) => write_report(report, writer),
-            Self::Pong { id, sent_micros, received_micros, answered_micros, run, awaits } => {
-                writer.u32(*id);
-                [sent_micros, received_micros, answered_micros, run].iter().for_each(|number| writer.u64(**number));
-                writer.u16(*awaits);
-            }
-            Self::Refused(refusal) => refusal.write(writer),
+            Self::Part(part) => part.write(writer.kind(165)),
+            Self::Report(report) => write_report(report, writer.kind(166)),
         }
     }
 
     fn read(kind: u8, reader: &mut Reader<'_>, limits: &Limits) -> Result<Self, WireError> {
         Ok(match kind {
-            136 => Self::Refused(Refusal::read(reader)?),
-            160 => Self::Welcome {
-                version: reader.text("version")?,
-                name: reader.text("name")?,
-                threads: reader.u16("threads")?,
-                limits: Limits::read(reader)?,
-            },
-            161 => Self::NeedWeights { model: ModelHash(reader.hash("model")?) },
-            162 => Self::WeightsProgress {
-                model: ModelHash(reader.hash("model")?),
-                received: reader.u64("received")?,
-                total: reader.u64("total")?,
-            },
             163 => Self::Joined { group: reader.u64("group")?, weight_bytes: reader.u64("weight bytes")? },
             164 => {
                 let (group, n) = (reader.u64("group")?, reader.u16("missed")?);
@@ -245,42 +157,26 @@ impl ToCoordinator {
             }
             165 => Self::Part(Part::read(reader, limits)?),
             166 => Self::Report(read_report(reader)?),
-            167 => Self::Pong {
-                id: reader.u32("ping id")?,
-                sent_micros: reader.u64("sent micros")?,
-                received_micros: reader.u64("received micros")?,
-                answered_micros: reader.u64("answered micros")?,
-                run: reader.u64("run")?,
-                awaits: reader.u16("awaits")?,
-            },
-            found => return Err(WireError::Kind { found, direction: "coordinator" }),
+            other => Self::Link(Answer::read(other, KINDS, "coordinator", reader)?),
         })
     }
 }
 
-fn write_report(report: &Report, writer: &mut Writer) {
-    writer.u64(report.group);
-    writer.u64(report.run);
-    writer.u64(report.peak_bytes);
+fn write_report<'a>(report: &Report, writer: &'a mut Writer) -> &'a mut Writer {
     let spans = &report.spans[..report.spans.len().min(MAX_SPANS)];
-    writer.u16(spans.len() as u16);
-    for span in spans {
-        writer.u16(span.stage);
-        let (tag, to, bytes) = match span.activity {
-            Activity::Compute => (0, 0, 0),
-            Activity::Finish => (1, 0, 0),
-            Activity::Wait => (2, 0, 0),
-            Activity::Send { to, bytes } => (3, to, bytes),
-            Activity::Relay { to, bytes } => (4, to, bytes),
-        };
-        writer.u8(tag);
-        if tag > 2 {
-            writer.u16(to);
-            writer.u32(bytes);
-        }
-        writer.u64(span.start_micros);
-        writer.u64(span.end_micros);
-    }
+    writer.u64(report.group).u64(report.run).u64(report.peak_bytes).list(spans, write_span)
+}
+
+fn write_span(span: &Span, writer: &mut Writer) {
+    let writer = writer.u16(span.stage);
+    let writer = match span.activity {
+        Activity::Compute => writer.u8(0),
+        Activity::Finish => writer.u8(1),
+        Activity::Wait => writer.u8(2),
+        Activity::Send { to, bytes } => writer.u8(3).u16(to).u32(bytes),
+        Activity::Relay { to, bytes } => writer.u8(4).u16(to).u32(bytes),
+    };
+    writer.u64(span.start_micros).u64(span.end_micros);
 }
 
 fn read_report(reader: &mut Reader<'_>) -> Result<Report, WireError> {
@@ -299,10 +195,7 @@ fn read_span(reader: &mut Reader<'_>) -> Result<Span, WireError> {
         2 => Activity::Wait,
         3 => Activity::Send { to: reader.u16("to")?, bytes: reader.u32("bytes")? },
         4 => Activity::Relay { to: reader.u16("to")?, bytes: reader.u32("bytes")? },
-        found => {
-            let right = "0 (compute), 1 (finish), 2 (wait), 3 (send) or 4 (relay)";
-            return Err(WireError::Value { field: "activity", found: found.into(), right });
-        }
+        found => return Err(bad_tag("activity", found, "0 (compute), 1 (finish), 2 (wait), 3 (send) or 4 (relay)")),
     };
     Ok(Span { stage, activity, start_micros: reader.u64("start")?, end_micros: reader.u64("end")? })
 }

@@ -98,12 +98,11 @@ fn write_array(array: &Array, codec: LinkCodec, tensor: usize, writer: &mut Writ
         Compression::None => (Packing::Raw, raw),
         Compression::Lz4 => planes::compress(raw, element.plane_bytes()),
     };
-    writer.u8(element.tag());
-    writer.u8(packing.tag());
-    writer.u8(array.shape.len() as u8);
-    array.shape.iter().for_each(|&dim| writer.u32(dim as u32));
-    writer.u32(stored.len() as u32);
-    writer.raw(&stored);
+    writer.u8(element.tag()).u8(packing.tag()).u8(array.shape.len() as u8);
+    for dim in &array.shape {
+        writer.u32(*dim as u32);
+    }
+    writer.u32(stored.len() as u32).raw(&stored);
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use cleave_arch::array::Array;
 use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
 use cleave_wire::{
-    LinkShape, ModelHash, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge, ValidationSet,
-    limits::Limits,
+    Answer, Call, LinkShape, ModelHash, Offer, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge,
+    ValidationSet, limits::Limits,
 };
 
 pub fn codec(codec: Codec, compression: Compression) -> LinkCodec {
@@ -28,7 +28,7 @@ pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
     let frame =
         |codec| ToEdge::Frame { id: 7, deployment: 2, segment: 1, deadline_millis: 500, tensors: tensors(codec) };
     vec![
-        ("hello", ToEdge::Hello { token: "s3cret".into(), name: "tab é".into() }),
+        ("hello", ToEdge::Link(Call::Hello { token: "s3cret".into(), name: "tab é".into(), role: () })),
         (
             "deploy",
             ToEdge::Deploy {
@@ -39,15 +39,15 @@ pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
                 codec: codec(Codec::I8, Compression::Lz4),
             },
         ),
-        ("weights", ToEdge::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] }),
+        ("weights", ToEdge::Link(Call::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] })),
         ("frame-f32", frame(codec(Codec::F32, Compression::None))),
         ("frame-f16", frame(codec(Codec::F16, Compression::None))),
         ("frame-i8", frame(codec(Codec::I8, Compression::None))),
         ("frame-f32-lz4", frame(codec(Codec::F32, Compression::Lz4))),
         ("cancel", ToEdge::Cancel { id: 7 }),
-        ("ping", ToEdge::Ping { id: 3, device_micros: 1_000_000 }),
+        ("ping", ToEdge::Link(Call::Ping { id: 3, sent_micros: 1_000_000 })),
         ("shape", ToEdge::Shape(LinkShape { bits_per_second: 40_000_000, delay_micros: 2000, jitter_micros: 300 })),
-        ("close", ToEdge::Close),
+        ("close", ToEdge::Link(Call::Close)),
         ("measure", ToEdge::Measure { id: 5, probe: "op 3 0 1024 64 20".parse().unwrap(), runs: 4 }),
         ("echo", ToEdge::Echo { id: 6, answer_bytes: 16_384, payload: vec![0, 0, 0] }),
         ("validation", ToEdge::Validation { offset: 65_536 }),
@@ -57,25 +57,36 @@ pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
 pub fn to_device() -> Vec<(&'static str, ToDevice)> {
     let timing = Timing { received_micros: 10, started_micros: 11, finished_micros: 12, sent_micros: 13 };
     let refusal = |subject, code| {
-        ToDevice::Refused(Refusal { subject, code, wrong: "token is wrong".into(), right: "use the URL".into() })
+        let (wrong, right) = ("token is wrong".into(), "use the URL".into());
+        ToDevice::Link(Answer::Refused(Refusal { subject, code, wrong, right }))
     };
-    let welcome = |validation| ToDevice::Welcome {
-        version: "0.1.0".into(),
-        name: "edge".into(),
-        threads: 2,
-        limits: Limits::DEFAULT,
-        credit: 4,
-        validation,
+    let welcome = |validation| {
+        ToDevice::Link(Answer::Welcome {
+            version: "0.1.0".into(),
+            name: "edge".into(),
+            threads: 2,
+            limits: Limits::DEFAULT,
+            offer: Offer { credit: 4, validation },
+        })
     };
     let set = ValidationSet { name: "ModelNet10".into(), clouds: 190, bytes: 1_290_460, digest: 0x3f2a_9c41 };
     vec![
         ("welcome", welcome(None)),
         ("welcome-validation", welcome(Some(set))),
-        ("need-weights", ToDevice::NeedWeights { model: hash() }),
-        ("weights-progress", ToDevice::WeightsProgress { model: hash(), received: 256, total: 260 }),
+        ("need-weights", ToDevice::Link(Answer::NeedWeights { model: hash() })),
+        ("weights-progress", ToDevice::Link(Answer::WeightsProgress { model: hash(), received: 256, total: 260 })),
         ("deployed", ToDevice::Deployed { deployment: 2 }),
         ("result", ToDevice::Result { id: 7, timing, tensors: tensors(codec(Codec::F32, Compression::None)) }),
-        ("pong", ToDevice::Pong { id: 3, device_micros: 1_000_000, received_micros: 20, sent_micros: 21 }),
+        (
+            "pong",
+            ToDevice::Link(Answer::Pong {
+                id: 3,
+                sent_micros: 1_000_000,
+                received_micros: 20,
+                answered_micros: 21,
+                state: (),
+            }),
+        ),
         ("credit", ToDevice::Credit { n: 1 }),
         ("refused-session", refusal(Subject::Session, RefusalCode::BadToken)),
         ("refused-frame", refusal(Subject::Frame(7), RefusalCode::BadTensors)),

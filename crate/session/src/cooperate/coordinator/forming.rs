@@ -188,7 +188,7 @@ impl Coordinator {
             }
             if !neighbours.is_empty() {
                 team.linking.insert(worker);
-                let link = ToMember::Link { group, neighbours };
+                let link = ToMember::Connect { group, neighbours };
                 fx.push(CoordinatorEffect::Send { place, bytes: link.encode() });
             }
         }

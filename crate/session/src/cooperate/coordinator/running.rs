@@ -6,7 +6,6 @@ use cleave_arch::cnn::COORDINATOR;
 use cleave_wire::Refusal;
 use cleave_wire::cooperate::{Activity, Part, Report, Span, ToMember};
 
-use super::peer::Peer;
 use super::{Coordinator, CoordinatorEffect, Effects, MAX_WAITING, Phase, Relaying};
 use crate::cooperate::error::RunError;
 use crate::cooperate::report::{self, RunReport, WorkerReport};
@@ -355,9 +354,8 @@ impl Coordinator {
         attempt.judging = Some([now, now + judging]);
         let interval = self.config.ping_interval;
         for (at, peer) in self.peers.iter_mut().enumerate() {
-            if let Some(up) = Peer::up_mut(peer) {
-                fx.push(CoordinatorEffect::Send { place: at + 1, bytes: up.ping(now, interval).encode() });
-            }
+            let ping = peer.ping(now, interval);
+            fx.extend(ping.map(|ping| CoordinatorEffect::Send { place: at + 1, bytes: ping.encode() }));
         }
     }
 }

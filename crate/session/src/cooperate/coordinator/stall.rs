@@ -26,7 +26,7 @@ impl Coordinator {
         let state = |(worker, place): (usize, &usize)| match self.peers.get(place.wrapping_sub(1)).map(|p| p.up()) {
             _ if !team.group().takes_part(worker) => State::Awaits(0),
             Some(Some(up)) if up.last_heard < asked => State::Silent,
-            Some(Some(up)) if up.run == attempt.serial => State::Awaits(up.awaits),
+            Some(Some(up)) if up.known.run == attempt.serial => State::Awaits(up.known.awaits),
             // It has done its part, or not had the first of what it needs.
             _ if attempt.reports.contains_key(&worker) => State::Awaits(0),
             _ => State::Awaits(team.group().first_awaited(worker)),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cleave_wire::Call;
 use cleave_wire::cooperate::{
-    Activity, Missed, Neighbour, Part, Report, Role, Span, ToCoordinator, ToMember, Uplink as Conditions,
+    Activity, Missed, Neighbour, Part, Report, Role, Span, Standing, ToCoordinator, ToMember, Uplink as Conditions,
 };
 
 use super::{Effects, Line, MemberEffect, close, write};
@@ -69,9 +70,8 @@ impl Joined {
         self.ready && part.group == self.group().id && usize::from(part.to) == self.group().worker
     }
 
-    /// The run that it is at, and whom it waits for.
-    pub(super) fn state(&self) -> (u64, u16) {
-        (self.walk.run().unwrap_or_default(), self.walk.awaits())
+    pub(super) fn standing(&self) -> Standing {
+        Standing { run: self.walk.run().unwrap_or_default(), awaits: self.walk.awaits() }
     }
 
     // ---- neighbours
@@ -89,7 +89,7 @@ impl Joined {
 
     pub(super) fn greet(&self, line: Line, fx: &mut Effects) {
         let role = Role::Peer { group: self.group().id, worker: self.group().worker as u16 };
-        let hello = ToMember::Hello { token: String::new(), name: self.name.clone(), role };
+        let hello = ToMember::Link(Call::Hello { token: String::new(), name: self.name.clone(), role });
         fx.push(MemberEffect::Send { line, bytes: hello.encode() });
     }
 

@@ -1,7 +1,7 @@
 //! The device's half: walks frames through their plan, over a link that may fail at any moment.
 //!
-//! Three parts: `link` is the connection (handshake, deployment, weights, credit, pings, coming back), `frames` the
-//! frames under way and their order, and this file joins them. After every event `settle` brings
+//! Three parts: `link` is the connection (deployment, credit, measurements and coming back, over the crate's `link`),
+//! `frames` the frames under way and their order, and this file joins them. After every event `settle` brings
 //! everything to where it should be *now*, so that no event needs to know what else it might set in motion.
 
 mod config;
@@ -9,7 +9,6 @@ mod download;
 mod frames;
 mod link;
 mod peer;
-mod upload;
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The edge's half: one connection's greeting, deployments, weights, frames and credit.
+//! The edge's half: one connection's deployments, frames and credit, over the crate's `link`.
 //!
-//! Everything that comes in is distrusted: versions, token, limits, plans, shapes, indexes and the number of frames are
-//! checked here, so that the engine behind it sees nothing that it could stumble over. What cannot be served is
-//! refused with what was wrong and what would be right; what breaks the protocol also ends the session.
+//! Everything that comes in is distrusted: plans, shapes, indexes and the number of frames are checked here, versions,
+//! token and limits by the link, so that the engine behind it sees nothing that it could stumble over. What cannot be
+//! served is refused with what was wrong and what would be right; what breaks the protocol also ends the session.
 
 mod config;
 mod deployments;
@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use cleave_arch::array::Array;
 use cleave_arch::{Plan, Probe, Segment, Task};
-use cleave_wire::{Header, Limits, LinkShape, ModelHash, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
+use cleave_wire::{Answer, Limits, LinkShape, ModelHash, RefusalCode, Subject, ToDevice, ToEdge};
 
+use crate::link::{Offload, Served, Serving};
 use crate::measure::{MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured};
+use crate::refusal::Wrong;
 use crate::time::Micros;
-pub use config::{EdgeConfig, OwnValidation, TokenCheck};
-use deployments::Deployments;
+pub use config::{EdgeConfig, OwnValidation};
+use deployments::{Deployment, Deployments};
 use jobs::{Arrived, Jobs};
 use outbox::Outbox;
 
@@ -158,48 +160,22 @@ pub enum EdgeEffect {
 #[derive(Debug)]
 pub struct EdgeSession {
     config: EdgeConfig,
-    phase: Phase,
+    link: Serving<Offload>,
     outbox: Outbox,
-    last_heard: Micros,
     deployments: Deployments,
     jobs: Jobs,
     /// The engine is measuring.
     measuring: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Greeting { until: Micros },
-    Open,
-    Closed,
-}
-
 pub(crate) type Effects = Vec<EdgeEffect>;
-
-/// A refusal for a subject that its caller names.
-pub(crate) struct Wrong {
-    pub(crate) code: RefusalCode,
-    pub(crate) wrong: String,
-    pub(crate) right: String,
-}
-
-impl Wrong {
-    pub(crate) fn new(code: RefusalCode, wrong: impl Into<String>, right: impl Into<String>) -> Self {
-        Self { code, wrong: wrong.into(), right: right.into() }
-    }
-
-    fn about(self, subject: Subject) -> Refusal {
-        Refusal { subject, code: self.code, wrong: self.wrong, right: self.right }
-    }
-}
 
 impl EdgeSession {
     /// A machine for a socket that was accepted at `now`.
     pub fn new(config: EdgeConfig, now: Micros) -> Self {
         Self {
-            phase: Phase::Greeting { until: now + config.handshake_timeout },
+            link: Serving::new(config.host(), now),
             outbox: Outbox::new(config.seed),
-            last_heard: now,
             deployments: Deployments::default(),
             jobs: Jobs::new(config.stopwatch),
             measuring: false,
@@ -210,25 +186,21 @@ impl EdgeSession {
     /// Takes one event at the moment `now` and says what is to be done. `now` must not run backwards.
     pub fn handle(&mut self, event: EdgeEvent, now: Micros) -> Vec<EdgeEffect> {
         let mut fx = Vec::new();
-        if self.phase != Phase::Closed {
+        if self.link.is_open() {
             self.apply(event, now, &mut fx);
-            self.check_time(now, &mut fx);
+            self.serve(|link| link.tick(now), now, &mut fx);
         }
         fx
     }
 
     /// When [`EdgeEvent::Tick`] must come at the latest if nothing else happens; `None`: never.
     pub fn next_wake(&self) -> Option<Micros> {
-        match self.phase {
-            Phase::Greeting { until } => Some(until),
-            Phase::Open => Some(self.last_heard + self.config.idle_timeout),
-            Phase::Closed => None,
-        }
+        self.link.next_wake()
     }
 
     /// True until the session has ended.
     pub fn is_open(&self) -> bool {
-        self.phase != Phase::Closed
+        self.link.is_open()
     }
 
     /// Compute effects that are not yet answered.
@@ -243,7 +215,7 @@ impl EdgeSession {
 
     fn apply(&mut self, event: EdgeEvent, now: Micros, fx: &mut Effects) {
         match event {
-            EdgeEvent::Received(bytes) => self.received(&bytes, now, fx),
+            EdgeEvent::Received(bytes) => self.serve(|link| link.received(&bytes, (), now), now, fx),
             EdgeEvent::ModelReady { deployment } => self.model_ready(deployment, now, fx),
             EdgeEvent::ModelMissing { deployment } => self.model_missing(deployment, now, fx),
             EdgeEvent::ModelInvalid { deployment, why } => {
@@ -263,101 +235,55 @@ impl EdgeSession {
                 self.computed(job, result, [started, finished], now, fx);
             }
             EdgeEvent::Measured { id, result } => self.measured(id, result, now, fx),
-            EdgeEvent::Closed => self.end("the device closed the connection", fx),
-            EdgeEvent::Shutdown => {
-                let wrong = Wrong::new(RefusalCode::ShuttingDown, "the edge is going away", "try again later");
-                self.refuse_session(wrong, now, fx);
-            }
+            EdgeEvent::Closed => self.serve(Serving::closed, now, fx),
+            EdgeEvent::Shutdown => self.serve(Serving::shut_down, now, fx),
             EdgeEvent::Tick => {}
         }
     }
 
-    fn check_time(&mut self, now: Micros, fx: &mut Effects) {
-        let (limit, since) = match self.phase {
-            Phase::Greeting { until } if now >= until => (self.config.handshake_timeout, "no greeting came"),
-            Phase::Open if now >= self.last_heard + self.config.idle_timeout => {
-                (self.config.idle_timeout, "nothing was heard")
-            }
-            _ => return,
-        };
-        let wrong = format!("{since} for {limit}");
-        self.refuse_session(Wrong::new(RefusalCode::TimedOut, wrong, "connect again"), now, fx);
-    }
-
     // ---- messages
 
-    fn received(&mut self, bytes: &[u8], now: Micros, fx: &mut Effects) {
-        self.last_heard = now;
-        match ToEdge::decode(bytes, &self.config.limits) {
-            Ok(message) => self.message(message, now, fx),
-            Err(error @ WireError::Version { .. }) => self.refuse_version(bytes, &error, now, fx),
-            Err(error) => {
-                let right = "send messages as this version of Cleave writes them, within the limits of the welcome";
-                self.refuse_session(Wrong::new(RefusalCode::Malformed, error.to_string(), right), now, fx);
+    /// Does what follows from an event at the link.
+    fn serve<F>(&mut self, event: F, now: Micros, fx: &mut Effects)
+    where
+        F: FnOnce(&mut Serving<Offload>) -> Vec<Served<ToEdge>>,
+    {
+        for served in event(&mut self.link) {
+            match served {
+                Served::Send(bytes) => self.push(bytes, now, fx),
+                Served::Store { model, bytes } => fx.push(EdgeEffect::StoreModel { model, bytes }),
+                Served::Message(message) => self.message(message, now, fx),
+                Served::Ended { why } => {
+                    fx.push(EdgeEffect::Close { why });
+                    self.jobs.cancel_all(fx);
+                    self.deployments.drop_all(fx);
+                }
             }
         }
     }
 
     fn message(&mut self, message: ToEdge, now: Micros, fx: &mut Effects) {
-        match (message, self.phase) {
-            (ToEdge::Close, _) => self.end("the device said goodbye", fx),
-            (ToEdge::Hello { token, .. }, Phase::Greeting { .. }) => self.greet(&token, now, fx),
-            (_, Phase::Greeting { .. }) => {
-                let wrong = Wrong::new(RefusalCode::NotGreeted, "something came before Hello", "greet first");
-                self.refuse_session(wrong, now, fx);
-            }
-            (ToEdge::Hello { .. }, _) => {
-                let wrong = Wrong::new(RefusalCode::Malformed, "Hello came twice", "greet once");
-                self.refuse_session(wrong, now, fx);
-            }
-            (ToEdge::Deploy { deployment, plan, task, model, codec }, _) => {
-                match self.deployments.ask(deployment, &plan, task, model, codec, &self.config, fx) {
+        match message {
+            ToEdge::Deploy { deployment, plan, task, model, codec } => {
+                let asked = Deployment::new(&plan, task, model, codec, self.config.max_peak_bytes);
+                match asked.and_then(|asked| self.deployments.ask(deployment, asked, fx)) {
                     Ok(true) => self.write(&ToDevice::Deployed { deployment }, now, fx),
                     Ok(false) => {}
-                    Err(wrong) => self.refuse(wrong.about(Subject::Deployment(deployment)), now, fx),
+                    Err(wrong) => self.refuse(wrong, Subject::Deployment(deployment), now, fx),
                 }
             }
-            (ToEdge::Weights { model, offset, total, chunk }, _) => {
-                match self.deployments.weights(model, offset, total, &chunk, fx) {
-                    Ok(Some(received)) => {
-                        self.write(&ToDevice::WeightsProgress { model, received, total }, now, fx);
-                    }
-                    Ok(None) => {}
-                    Err(wrong) => self.refuse_session(wrong, now, fx),
-                }
-            }
-            (ToEdge::Frame { id, deployment, segment, deadline_millis, tensors }, _) => {
+            ToEdge::Frame { id, deployment, segment, deadline_millis, tensors } => {
                 let deadline = now + Micros::from_millis(deadline_millis.into());
                 self.frame(Arrived { id, deployment, segment, deadline, tensors, now }, fx);
             }
-            (ToEdge::Cancel { id }, _) => self.jobs.cancel(id, fx),
-            (ToEdge::Ping { id, device_micros }, _) => {
-                let pong = ToDevice::Pong { id, device_micros, received_micros: now.0, sent_micros: now.0 };
-                self.write(&pong, now, fx);
-            }
-            (ToEdge::Shape(shape), _) => self.outbox.reshape(shape),
-            (ToEdge::Measure { id, probe, runs }, _) => self.measure(id, probe, runs, now, fx),
-            (ToEdge::Validation { offset }, _) => self.validation(offset, now, fx),
-            (ToEdge::Echo { id, answer_bytes, .. }, _) => self.echo(id, answer_bytes, now, fx),
+            ToEdge::Cancel { id } => self.jobs.cancel(id, fx),
+            ToEdge::Shape(shape) => self.outbox.reshape(shape),
+            ToEdge::Measure { id, probe, runs } => self.measure(id, probe, runs, now, fx),
+            ToEdge::Validation { offset } => self.validation(offset, now, fx),
+            ToEdge::Echo { id, answer_bytes, .. } => self.echo(id, answer_bytes, now, fx),
+            // Those the link has taken out.
+            ToEdge::Link(_) => {}
         }
-    }
-
-    fn greet(&mut self, token: &str, now: Micros, fx: &mut Effects) {
-        if !self.config.token.accepts(token) {
-            let right = "use the token of the URL that the edge printed when it started";
-            let wrong = Wrong::new(RefusalCode::BadToken, "the token is not this edge's", right);
-            return self.refuse_session(wrong, now, fx);
-        }
-        self.phase = Phase::Open;
-        let welcome = ToDevice::Welcome {
-            version: self.config.version.clone(),
-            name: self.config.name.clone(),
-            threads: self.config.threads,
-            limits: self.config.limits,
-            credit: self.config.credit,
-            validation: self.config.validation.as_ref().map(|own| own.set.clone()),
-        };
-        self.write(&welcome, now, fx);
     }
 
     // ---- models
@@ -370,15 +296,21 @@ impl EdgeSession {
 
     fn model_missing(&mut self, deployment: u32, now: Micros, fx: &mut Effects) {
         match self.deployments.missing(deployment) {
-            Ok(Some(model)) => self.write(&ToDevice::NeedWeights { model }, now, fx),
-            Ok(None) => {}
+            // It may be on its way already, for another deployment.
+            Ok(model) => self.need(model.filter(|model| self.link.receiving() != Some(*model)), now, fx),
             Err(why) => self.refuse_model(deployment, why, now, fx),
         }
     }
 
     fn go_on_with_weights(&mut self, whole: ModelHash, now: Micros, fx: &mut Effects) {
-        if let Some(model) = self.deployments.next_missing(whole) {
-            self.write(&ToDevice::NeedWeights { model }, now, fx);
+        if self.link.receiving().is_none() {
+            self.need(self.deployments.next_missing(whole), now, fx);
+        }
+    }
+
+    fn need(&mut self, model: Option<ModelHash>, now: Micros, fx: &mut Effects) {
+        if let Some(need) = model.map(|model| self.link.need_weights(model)) {
+            self.write(&need, now, fx);
         }
     }
 
@@ -386,7 +318,7 @@ impl EdgeSession {
         if self.deployments.remove(deployment) {
             let right = "deploy a model file whose hash and weights fit the plan";
             let wrong = Wrong::new(RefusalCode::ModelInvalid, why, right);
-            self.refuse(wrong.about(Subject::Deployment(deployment)), now, fx);
+            self.refuse(wrong, Subject::Deployment(deployment), now, fx);
         }
     }
 
@@ -401,7 +333,7 @@ impl EdgeSession {
         }
         let limits = self.config.limits;
         if let Err(wrong) = self.jobs.begin(arrived, &self.deployments, &limits, fx) {
-            self.refuse(wrong.about(Subject::Frame(id)), now, fx);
+            self.refuse(wrong, Subject::Frame(id), now, fx);
             self.write(&ToDevice::Credit { n: 1 }, now, fx);
         }
     }
@@ -418,7 +350,7 @@ impl EdgeSession {
         if !job.cancelled {
             match self.jobs.answer(&job, result, times, now, &self.config.limits) {
                 Ok((bytes, sent)) => self.push(bytes, sent, fx),
-                Err(wrong) => self.refuse(wrong.about(Subject::Frame(job.frame)), now, fx),
+                Err(wrong) => self.refuse(wrong, Subject::Frame(job.frame), now, fx),
             }
         }
         self.write(&ToDevice::Credit { n: 1 }, now, fx);
@@ -440,7 +372,7 @@ impl EdgeSession {
         };
         if let Some((wrong, right)) = wrong {
             let wrong = Wrong::new(RefusalCode::BadMeasurement, wrong, right);
-            return self.refuse(wrong.about(Subject::Measurement(id)), now, fx);
+            return self.refuse(wrong, Subject::Measurement(id), now, fx);
         }
         self.measuring = true;
         fx.push(EdgeEffect::Measure { id, probe, runs: runs.into() });
@@ -455,7 +387,7 @@ impl EdgeSession {
             }
             Err(why) => {
                 let wrong = Wrong::new(RefusalCode::ComputeFailed, why, "leave this measurement out");
-                self.refuse(wrong.about(Subject::Measurement(id)), now, fx);
+                self.refuse(wrong, Subject::Measurement(id), now, fx);
             }
         }
     }
@@ -486,29 +418,12 @@ impl EdgeSession {
 
     // ---- ending and sending
 
-    fn refuse_version(&mut self, bytes: &[u8], error: &WireError, now: Micros, fx: &mut Effects) {
-        let theirs = Header::read(bytes).map_or(cleave_wire::PROTOCOL_VERSION, |header| header.version);
-        let right = "reload the page, or update the older of the two programs";
-        let refusal = Wrong::new(RefusalCode::WrongVersion, error.to_string(), right).about(Subject::Session);
-        self.push(ToDevice::Refused(refusal).encode_as(theirs), now, fx);
-        self.end(&error.to_string(), fx);
-    }
-
     fn refuse_session(&mut self, wrong: Wrong, now: Micros, fx: &mut Effects) {
-        let why = wrong.wrong.clone();
-        self.refuse(wrong.about(Subject::Session), now, fx);
-        self.end(&why, fx);
+        self.serve(|link| link.refuse(wrong), now, fx);
     }
 
-    fn refuse(&mut self, refusal: Refusal, now: Micros, fx: &mut Effects) {
-        self.write(&ToDevice::Refused(refusal), now, fx);
-    }
-
-    fn end(&mut self, why: &str, fx: &mut Effects) {
-        self.phase = Phase::Closed;
-        fx.push(EdgeEffect::Close { why: why.to_owned() });
-        self.jobs.cancel_all(fx);
-        self.deployments.drop_all(fx);
+    fn refuse(&mut self, wrong: Wrong, subject: Subject, now: Micros, fx: &mut Effects) {
+        self.write(&ToDevice::Link(Answer::Refused(wrong.about(subject))), now, fx);
     }
 
     fn write(&mut self, message: &ToDevice, now: Micros, fx: &mut Effects) {
@@ -518,8 +433,9 @@ impl EdgeSession {
     fn push(&mut self, bytes: Vec<u8>, now: Micros, fx: &mut Effects) {
         if let Some(at) = self.outbox.send(bytes.len(), now) {
             fx.push(EdgeEffect::Send { bytes, at });
-        } else if self.phase != Phase::Closed {
-            self.end("the device asks for more than its shaped link can carry", fx);
+        } else if self.link.is_open() {
+            let why = "the device asks for more than its shaped link can carry".to_owned();
+            self.serve(|link| vec![link.end(why)], now, fx);
         }
     }
 }
