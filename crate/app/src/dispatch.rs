@@ -127,8 +127,15 @@ pub struct Dispatching {
 
 /// What is to be done.
 pub enum Wanted {
-    /// Send an echo of these bytes there and back.
-    Echo { id: u32, bytes: u32, answer_bytes: u32 },
+    /// Send an echo.
+    Echo {
+        /// Its number.
+        id: u32,
+        /// Bytes there.
+        bytes: u32,
+        /// Bytes back.
+        answer_bytes: u32,
+    },
     /// Run this from now on.
     Run(Arc<Network>, Plan),
 }

@@ -307,7 +307,8 @@ mod tests {
         assert_eq!((of(Work::Tail(0)), of(Work::Add).len()), (vec![None], 6), "what has no tail is asked once");
         assert_eq!((times.of(0), times.of(1), times.whole_ms(2)), (3.0, 3.0, 6.0));
         assert_eq!(times.add_ms_per_value, 3.0 / ADDED as f64);
-        let measured = times.measured(&network(), &[1.0, 2.5]);
+        let network = network();
+        let measured = times.measured(&network, &[1.0, 2.5]);
         let adding = |worker| cleave_partition::ComputeTimes::add_ms(&measured, worker, ADDED as u64);
         assert!((adding(0) - 3.0).abs() < 1e-9 && (adding(1) - 7.5).abs() < 1e-9);
     }

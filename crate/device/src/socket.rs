@@ -1,6 +1,6 @@
 //! A WebSocket to a native edge.
 
-use cleave_app::effect::SocketEvent;
+pub use cleave_app::effect::SocketEvent;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};

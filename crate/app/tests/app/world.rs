@@ -228,7 +228,7 @@ impl World {
             }
             Effect::Classify(number, batch) => {
                 let gnn = self.evaluated.as_ref().expect("something is being evaluated");
-                let logits = gnn.forward(batch.state(&Device::flex()).features).into_data();
+                let logits = gnn.forward(batch.state(&Device::flex()).features).unwrap().into_data();
                 let result = logits.try_into_vec::<f32>().map_err(|why| format!("{why:?}"));
                 let at = self.now + WORK;
                 self.later(at, Happening::Input(Input::Classified(number, result)));
@@ -331,7 +331,8 @@ fn load(network: &Network) -> Result<Gnn, String> {
 fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
     let segment = segment.unwrap_or_else(|| gnn.whole());
     let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
-    let values = gnn.run(&segment, state).download().now_or_never().ok_or("the CPU answers at once")?;
+    let state = gnn.run(&segment, state).map_err(|why| why.to_string())?;
+    let values = state.download().now_or_never().ok_or("the CPU answers at once")?;
     values.map_err(|why| why.to_string())
 }
 

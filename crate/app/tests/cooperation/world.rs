@@ -174,7 +174,7 @@ impl World {
         self.tell(Event::Closed { place, why: "connection reset".into() });
     }
 
-    pub fn phases(&self) -> Vec<cleave_contract::Phase> {
+    pub fn phases(&self) -> Vec<cleave_contract::LongWork> {
         let mut phases: Vec<_> = self
             .news
             .iter()

@@ -121,7 +121,7 @@ impl Evaluator {
         let Some(network) = network else { bail!("the processor's backend did not answer at once") };
         let (gnn, _) = network?;
         while let Some(batch) = evaluation.batch() {
-            let logits = gnn.answer(batch.state(&device)).into_data().try_into_vec::<f32>();
+            let logits = gnn.answer(batch.state(&device))?.into_data().try_into_vec::<f32>();
             evaluation.take(&logits.map_err(|why| anyhow::anyhow!("the logits cannot be read: {why:?}"))?)?;
         }
         evaluation.accuracy().context("the set has no samples")

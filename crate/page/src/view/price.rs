@@ -24,7 +24,7 @@ const DOT: f64 = 4.0;
 #[component]
 pub fn Prices() -> impl IntoView {
     let page = Page::of_here();
-    let source = page.part(|state| state.prices.as_ref().map(source_words).unwrap_or_default());
+    let source = page.part(|state| state.prices.as_ref().map(|prices| source_words(prices)).unwrap_or_default());
     view! {
         <section class="panel cost" aria-labelledby="cost-title">
             <div class="panel-head">
