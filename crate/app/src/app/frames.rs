@@ -31,8 +31,8 @@ pub(super) struct Frames {
     pub(super) single: SingleFrame,
     /// Until when it waits for what, as the page was told.
     pub(super) wait: Option<(Micros, EdgeWait)>,
-    /// The frame whose answer is to be compared with the unsplit one, and its input.
-    compare: Option<(u64, Vec<Array>)>,
+    /// Frames whose answers are to be compared with the unsplit ones, and their inputs.
+    compare: Vec<(u64, Vec<Array>)>,
     /// Frames submitted so far.
     submitted: u64,
 }
@@ -57,7 +57,7 @@ impl App {
                 let number = self.frames.submitted + 1;
                 self.frames.single.submitted(number);
                 let is_split = self.offload.is_split();
-                self.frames.compare = self.arrays().ok().filter(|_| is_split).map(|input| (number, input));
+                self.frames.compare.extend(self.arrays().ok().filter(|_| is_split).map(|input| (number, input)));
                 self.submit();
                 None
             }
@@ -160,7 +160,8 @@ impl App {
     pub(super) fn report(&mut self, report: FrameReport) {
         self.frames.single.ended(&report);
         // A frame that the device computed alone would be compared with itself.
-        if let Some((_, input)) = self.frames.compare.take_if(|(id, _)| *id == report.id)
+        let compared = self.frames.compare.iter().position(|(id, _)| *id == report.id);
+        if let Some((_, input)) = compared.map(|at| self.frames.compare.swap_remove(at))
             && report.outcome == Outcome::AsPlanned
         {
             let model = report.work.model().hash;

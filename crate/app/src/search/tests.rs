@@ -185,7 +185,7 @@ fn a_calibration_changes_filter_and_result() {
         let (plain, corrected) = (prices(profile(), 40.0), prices(calibrated(factor, 1.0), 40.0));
         let wish = contract::SearchWish {
             strategy: contract::Strategy::Random,
-            latency_millis: Some(if wider { 4.0 } else { 8.0 }),
+            latency_millis: Some(if wider { 3.0 } else { 8.0 }),
             energy_millijoules: None,
             device_megabytes: None,
             candidates: 8_000,

@@ -11,10 +11,10 @@ const SMALL: &str = "3 2 1 3 2 1 4,0 6 2 0 6 3 3";
 const OTHERS: [&str; 6] = [
     "3 2 4,0 6 0",
     "3 2 1 4,0 6 3 0",
-    "2 3 1 4,0 4 0 0",
-    "3 2 3 2 4,0 5 2 5 0",
+    "3 2 2 1 4,0 6 0 4 0",
+    "3 2 3 2 4,0 5 0 5 0",
     "3 2 1 3 2 1 4,0 5 2 0 5 3 3",
-    "2 4,5 0",
+    "3 2 1 4,0 8 3 0",
 ];
 
 fn cut(plan: &str, at: usize) -> String {
@@ -53,8 +53,7 @@ fn the_first_frame_and_one_after_every_change_is_split_as_planned() {
             assert!(frame.is_split() && frame.delta.is_some());
         }
         for text in OTHERS {
-            world.say(Intent::Network(text.into()));
-            world.until(|event| matches!(event, Event::Network(_)).then_some(()));
+            world.load(text);
             world.plan(&cut(text, 1));
             world.say(Intent::RunOnce);
             assert_split(&world.frame());
@@ -69,6 +68,7 @@ fn what_a_frame_waits_for_is_told_until_it_goes() {
     world.plan(&cut(SMALL, 3));
     world.say(Intent::RunOnce);
     let waits = |event: &Event| if let Event::Waiting(wait) = event { Some(*wait) } else { None };
+    assert_eq!(world.until(waits), Some(EdgeWait::Connection));
     assert_eq!(world.until(waits), Some(EdgeWait::Deployment));
     assert_eq!(world.until(waits), None);
     assert_split(&world.frame());

@@ -99,10 +99,17 @@ impl World {
 
     /// A network by text form and a shape, both there.
     pub fn hold(&mut self, network: &str) {
-        self.say(Intent::Network(network.into()));
-        self.until(|event| matches!(event, Event::Network(_)).then_some(()));
+        self.load(network);
         self.say(Intent::Generate { class: 2, seed: 3 });
         self.until(|event| matches!(event, Event::Cloud(_)).then_some(()));
+    }
+
+    pub fn load(&mut self, network: &str) {
+        self.say(Intent::Network(network.into()));
+        self.until(|event| match event {
+            Event::Failed { what, why } => panic!("{network}: {what:?}: {why}"),
+            event => matches!(event, Event::Network(_)).then_some(()),
+        });
     }
 
     pub fn plan(&mut self, plan: &str) {
