@@ -141,6 +141,25 @@ async function shared() {
   await step(`a search of ${text.length} characters found the same ${own.designs.length} designs; cut off: ${failed.why}`);
 }
 
+// One search, one price list and one partition plan, by a profile that frames have corrected: the server that this page
+// came from has the command line find them, too, and compares.
+async function compared() {
+  const json = await (await fetch('profile.json')).text();
+  say({ UseProfile: { json } });
+  await until((event) => (event.Profile?.calibrated > 0 ? event : null));
+  say({ Network: 'gnn10' });
+  const network = await until((event) => event.Network);
+  const { cuts } = await until((event) => event.Prices);
+  const limits = { latency_millis: 12, energy_millijoules: null, device_megabytes: null };
+  const wish = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 11, codec: 'f32', judge: 'Furniture' };
+  say({ Search: wish });
+  const { designs } = await until((event) => (event.Search?.running === false ? event.Search : null));
+  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_millis: 2, mbps: 100, delay_millis: 0, shared: false };
+  say({ Partition: partition });
+  const { plans, times } = await until((event) => event.Partitions);
+  await report('/compare', JSON.stringify({ plan: network.plan, cuts, wish, designs, partition, plans, times }));
+}
+
 // The dispatcher under a live stream whose link is stepped: every frame is answered, and what runs is told.
 async function dispatched() {
   say({ Shape: { ...LINK, mbps: 100 } });
@@ -217,6 +236,7 @@ try {
   await search();
   await judged();
   await shared();
+  await compared();
   await dispatched();
   await cooperated({ url, token });
   await refusedToken(url);

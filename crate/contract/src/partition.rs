@@ -35,6 +35,8 @@ pub struct Partitions {
     pub sweep: Vec<SetupPoint>,
     /// Where the operators' times come from, for people.
     pub source: String,
+    /// The times themselves, as `cleave partition --times` reads them.
+    pub times: String,
 }
 
 /// One operator of the network.

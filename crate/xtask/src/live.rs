@@ -1,6 +1,6 @@
 //! The gate's last stage: the built worker in a real browser, connected over a real WebSocket to a real edge. Every kind
 //! of cut is held against the unsplit answer; then the edge is killed in mid-stream and started again. At the end the page
-//! itself has its worker die, in a stream and in a search.
+//! itself has its worker die, in a stream and in a search. What the worker finds is held against what the command line does.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::browser::Browser;
+use crate::compare;
 use crate::gate::Count;
 use crate::metadata;
 use crate::serve::{self, Report};
@@ -23,7 +24,7 @@ pub const TOKEN: &str = "for-tests-alone";
 
 /// Runs the script of `www/live.js` to its end.
 pub fn run(shell: &Shell) -> Result<Count> {
-    let (page, reports) = serve::start(vec![shell.dist(), shell.root().join("www")])?;
+    let (page, reports) = serve::start(vec![shell.dist(), shell.root().join("www"), shell.root().join(compare::CASE)])?;
     let edge = Edge::on_free_port(shell, &format!("http://{page}"))?;
     let mut child = edge.start()?;
     let _browser =
@@ -45,6 +46,13 @@ pub fn run(shell: &Shell) -> Result<Count> {
                 break Ok(());
             }
             Ok(Report::Failure(why)) => break Err(why),
+            Ok(Report::Compare(found)) => match compare::with_command(shell, &found) {
+                Ok(same) => {
+                    println!("ok     {same}");
+                    passed += 1;
+                }
+                Err(why) => break Err(format!("{why:#}")),
+            },
             Err(why) => break Err(why.to_string()),
         }
     };

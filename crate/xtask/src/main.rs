@@ -5,6 +5,7 @@
 mod absence;
 mod bench;
 mod browser;
+mod compare;
 mod document;
 mod gate;
 mod live;

@@ -28,6 +28,8 @@ pub enum Report {
     Step(String),
     /// The body of POST /failure: why there will be no result.
     Failure(String),
+    /// The body of POST /compare: what the worker makes of what the command line is to be given, too.
+    Compare(String),
 }
 
 /// For one figure of a benchmark: a profile takes the longest.
@@ -39,6 +41,7 @@ pub fn next_figure(reports: &Receiver<Report>) -> Result<Option<Value>> {
         Report::Step(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?)),
         Report::Result(_) => Ok(None),
         Report::Failure(why) => bail!("the page said: {why}"),
+        Report::Compare(_) => bail!("a benchmark compares nothing with the command line"),
     }
 }
 
@@ -110,6 +113,7 @@ fn respond(request: &Request, roots: &[PathBuf], reports: &Sender<Report>) -> (&
         ("POST", "/result") => Report::Result(body()),
         ("POST", "/step") => Report::Step(body()),
         ("POST", "/failure") => Report::Failure(body()),
+        ("POST", "/compare") => Report::Compare(body()),
         ("GET", target) => return file(target, roots),
         _ => return ("405 Method Not Allowed", "text/plain", Vec::new()),
     };

@@ -23,6 +23,7 @@ pub fn partitions(wish: contract::PartitionWish, planned: &Planned) -> contract:
         plans: plans.iter().map(|(strategy, found)| plan(*strategy, network, found.as_ref())).collect(),
         sweep: sweep.iter().map(point).collect(),
         source: "operators measured in this tab; links as wished".into(),
+        times: times.to_json().to_string(),
     }
 }
 
