@@ -39,7 +39,7 @@ impl Visitor {
         self.say(Intent::Cooperate(wish));
         self.until(|event| match event {
             Event::Cooperated(cooperated) => Some(Ok((**cooperated).clone())),
-            Event::Failed { what, why, .. } => Some(Err(format!("{what}: {why}"))),
+            Event::Failed { what, why } => Some(Err(format!("{what:?}: {why}"))),
             _ => None,
         })
         .await
