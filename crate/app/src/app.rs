@@ -13,7 +13,7 @@ use crate::input::{self, Source};
 use crate::offload::{Offload, OffloadEffect};
 use crate::pricing::{Conditions, EdgeSite, Pricing};
 use cleave_contract::{self as contract, Cloud, Event, Failure, Intent, LongWork, Preference};
-use cleave_session::{DeviceEffect, DeviceEvent, LinkStatus, Micros, StopReason, Stopwatch};
+use cleave_session::{DeviceEffect, DeviceEvent, EngineError, LinkStatus, Micros, StopReason, Stopwatch};
 use frames::Frames;
 use measuring::Measuring;
 use networks::Networks;
@@ -206,7 +206,7 @@ impl App {
         self.effects.push(Effect::ChooseEngine(preference));
     }
 
-    fn engine_chosen(&mut self, preference: Preference, engine: Result<Engine, String>) {
+    fn engine_chosen(&mut self, preference: Preference, engine: Result<Engine, EngineError>) {
         if preference != self.preference {
             return; // the person has changed their mind since
         }

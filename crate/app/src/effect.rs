@@ -7,9 +7,10 @@ use cleave_arch::array::Array;
 use cleave_arch::{Architecture, Probe, Segment};
 use cleave_contract::{EngineTime, Event, Intent, Preference};
 use cleave_model::{SupernetWeights, Weights};
-use cleave_session::{FrameReport, Measured, Micros};
+use cleave_session::{EngineError, FrameReport, Measured, Micros};
 use std::rc::Rc;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// What has happened.
 pub enum Input {
@@ -25,17 +26,17 @@ pub enum Input {
     /// The answer to [`Effect::Compute`].
     Computed(Done),
     /// The answer to [`Effect::ChooseEngine`]: every network that is held runs on it from now on, or why it cannot.
-    Engine(Preference, Result<Engine, String>),
+    Engine(Preference, Result<Engine, EngineError>),
     /// The answer to [`Effect::Fetch`].
-    Fetched(File, Result<Vec<u8>, String>),
+    Fetched(File, Result<Vec<u8>, FetchError>),
     /// The answer to [`Effect::Prepare`].
-    Prepared(Ticket, Arc<Network>, Result<(), String>),
+    Prepared(Ticket, Arc<Network>, Result<(), EngineError>),
     /// The answer to [`Effect::Probe`]; `None`: this engine cannot run it.
     Probed(u32, Option<Measured>),
     /// The answer to [`Effect::Derive`]: the weights with their statistics.
-    Derived(Purpose, Result<Weights, String>),
+    Derived(Purpose, Result<Weights, EngineError>),
     /// The answer to [`Effect::Classify`]: logits, flat `[n, classes]`.
-    Classified(u32, Result<Vec<f32>, String>),
+    Classified(u32, Result<Vec<f32>, EngineError>),
     /// The answer to [`Effect::Continue`].
     Continue,
     /// Something may be due.
@@ -75,6 +76,18 @@ pub enum File {
     Predictor,
     /// The supernet.
     Supernet,
+}
+
+/// Why a file does not come. Where files are is the shell's, so it is a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct FetchError(String);
+
+impl FetchError {
+    /// The shell's word.
+    pub fn new(why: impl ToString) -> Self {
+        Self(why.to_string())
+    }
 }
 
 /// What a network is prepared for.
@@ -201,17 +214,17 @@ pub enum Done {
         /// Number of the job.
         job: u64,
         /// Values behind the segment, or what the engine said.
-        result: Result<Vec<Array>, String>,
+        result: Result<Vec<Array>, EngineError>,
     },
     /// Of the simulated edge.
     Edge(EdgeJobDone),
     /// The unsplit answer for a frame.
-    Unsplit(Box<FrameReport>, Result<Vec<Array>, String>),
+    Unsplit(Box<FrameReport>, Result<Vec<Array>, EngineError>),
 }
 
 impl Owner {
     /// What is told when the work is done; `span`: when the engine began and ended.
-    pub fn done(self, result: Result<Vec<Array>, String>, span: (Micros, Micros)) -> Done {
+    pub fn done(self, result: Result<Vec<Array>, EngineError>, span: (Micros, Micros)) -> Done {
         match self {
             Self::Device { job } => Done::Device { job, result },
             Self::Edge { connection, job } => Done::Edge(EdgeJobDone { connection, job, result, span }),

@@ -3,7 +3,7 @@
 
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Micros, Stopwatch, TokenCheck};
+use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Micros, Stopwatch, TokenCheck};
 use cleave_wire::ModelHash;
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +30,7 @@ pub struct EdgeJobDone {
     /// Its number.
     pub job: u64,
     /// Values behind the segment, or why there are none.
-    pub result: Result<Vec<Array>, String>,
+    pub result: Result<Vec<Array>, EngineError>,
     /// When the engine began and ended.
     pub span: (Micros, Micros),
 }
@@ -130,7 +130,7 @@ impl SimulatedEdge {
                     }
                     // It has no engine of its own: the device's table is its table.
                     EdgeEffect::Measure { id, .. } => {
-                        let why = "the edge half runs in this tab, on the device's engine".into();
+                        let why = EngineError::new("the edge half runs in this tab, on the device's engine");
                         events.push(EdgeEvent::Measured { id, result: Err(why) });
                     }
                     EdgeEffect::Close { why } => self.closed = Some(why),

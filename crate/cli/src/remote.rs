@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cleave_arch::{Array, Probe};
-use cleave_session::{Echo, FrameReport, LinkStatus, Measured, Work};
+use cleave_session::{Echo, FrameReport, LinkStatus, MeasureError, Measured, Work};
 use cleave_wire::LinkShape;
 use tokio::sync::mpsc;
 
@@ -224,9 +224,9 @@ impl Remote {
     }
 }
 
-fn received<T>(answered: &Receiver<Result<T, String>>, limit: Duration) -> Result<T> {
+fn received<T>(answered: &Receiver<Result<T, MeasureError>>, limit: Duration) -> Result<T> {
     match answered.recv_timeout(limit) {
-        Ok(answer) => answer.map_err(|why| anyhow!(why)),
+        Ok(answer) => Ok(answer?),
         Err(RecvTimeoutError::Timeout) => bail!("the edge did not answer within {limit:.0?}"),
         Err(RecvTimeoutError::Disconnected) => bail!("the session has ended"),
     }

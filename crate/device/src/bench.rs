@@ -97,7 +97,8 @@ async fn forward(
         return image(name, &network, [runs, warm], &device, adapter).await;
     }
     let network = open(name, base_url).await?;
-    let times = measure_forward(&load(&network, &device)?, warm, runs.max(1), plain).await?;
+    let times =
+        measure_forward(&load(&network, &device).map_err(|why| why.to_string())?, warm, runs.max(1), plain).await?;
     Ok(json!({
         "network": name,
         "plain": plain,
@@ -149,7 +150,7 @@ async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<V
     let plan: Plan = plan.parse().map_err(|why| text(&why))?;
     let counter = PeakAlloc;
     let before = counter.current_usage();
-    let gnn = load(&network, &Device::flex())?;
+    let gnn = load(&network, &Device::flex()).map_err(|why| why.to_string())?;
     let held = counter.current_usage() - before;
     let mut most = held;
     for segment in plan.segments().into_iter().filter(|segment| segment.tier == Tier::Device) {

@@ -13,7 +13,7 @@ use cleave_app::effect::{self, Job, Owner};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
 use cleave_model::Gnn;
-use cleave_session::Micros;
+use cleave_session::{EngineError, Micros};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -59,7 +59,7 @@ impl Jobs {
             let started = now_micros();
             let result = match gnn {
                 Some(gnn) => compute(&gnn, segment, &input).await,
-                None => Err("the network was replaced".into()),
+                None => Err(EngineError::new("the network was replaced")),
             };
             let ended = now_micros();
             is_running.set(false);
@@ -74,9 +74,9 @@ impl Jobs {
     }
 }
 
-async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
+async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
     let segment = segment.unwrap_or_else(|| gnn.whole());
-    let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
-    let state = gnn.run(&segment, state).map_err(|why| why.to_string())?;
-    gpu::read_back(state.download()).await.map_err(|why| why.to_string())
+    let state = gnn.upload(input, segment.ops.start).map_err(EngineError::new)?;
+    let state = gnn.run(&segment, state).map_err(EngineError::new)?;
+    gpu::read_back(state.download()).await.map_err(EngineError::new)
 }

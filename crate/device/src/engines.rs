@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use cleave_app::network::Network;
 use cleave_model::Gnn;
+use cleave_session::EngineError;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -24,7 +25,7 @@ impl Engines {
     }
 
     /// Gets a network ready; those that nobody holds any more are forgotten.
-    pub fn prepare(&mut self, network: &Arc<Network>) -> Result<(), String> {
+    pub fn prepare(&mut self, network: &Arc<Network>) -> Result<(), EngineError> {
         self.ready.retain(|(held, _)| held.strong_count() > 0);
         let gnn = load(network, &self.device)?;
         self.ready.push((Arc::downgrade(network), Rc::new(gnn)));
@@ -38,7 +39,7 @@ impl Engines {
     }
 
     /// The same networks on another engine; this one stays if any of them does not go there.
-    pub fn switch(&mut self, device: Device) -> Result<(), String> {
+    pub fn switch(&mut self, device: Device) -> Result<(), EngineError> {
         let mut other = Self::on(device);
         for network in self.ready.iter().filter_map(|(held, _)| held.upgrade()) {
             other.prepare(&network)?;
@@ -49,7 +50,7 @@ impl Engines {
 }
 
 /// A network on an engine.
-pub fn load(network: &Network, device: &Device) -> Result<Gnn, String> {
+pub fn load(network: &Network, device: &Device) -> Result<Gnn, EngineError> {
     let card = &network.card;
-    Gnn::new(card.plan.architecture(), &card.task, &network.weights, device).map_err(|why| why.to_string())
+    Gnn::new(card.plan.architecture(), &card.task, &network.weights, device).map_err(EngineError::new)
 }

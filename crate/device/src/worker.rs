@@ -20,14 +20,14 @@ use crate::probing::Cancelled;
 use crate::socket::Socket;
 use burn::tensor::Device;
 use cleave_app::App;
-use cleave_app::effect::{self, Effect, Engine, Purpose, SocketEvent};
+use cleave_app::effect::{self, Effect, Engine, FetchError, Purpose, SocketEvent};
 use cleave_app::evaluation::Batch;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{OnShow, Planned};
 use cleave_arch::Probe;
 use cleave_contract::{Backend, Event, Failure, Intent, PartitionWish, Preference};
 use cleave_model::Gnn;
-use cleave_session::{Measured, Micros, measure_codec};
+use cleave_session::{EngineError, Measured, Micros, measure_codec};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -186,7 +186,7 @@ impl Worker {
             Effect::SlowDown(times) => self.jobs.slow_down(times),
             Effect::Fetch(file, path) => {
                 let url = format!("{}{path}", self.base_url);
-                self.later(async move { effect::Input::Fetched(file, fetch(&url).await) });
+                self.later(async move { effect::Input::Fetched(file, fetch(&url).await.map_err(FetchError::new)) });
             }
             Effect::Probe { id, probe, runs } => {
                 let device = self.engines.device().clone();
@@ -201,7 +201,7 @@ impl Worker {
                 self.later(async move {
                     let state = calibration.state(&device);
                     let derived = supernet.network(&architecture, state, &device).await;
-                    let result = derived.map_err(|why| why.to_string()).map(|(gnn, weights)| {
+                    let result = derived.map_err(EngineError::new).map(|(gnn, weights)| {
                         if matches!(purpose, Purpose::Evaluation(_)) {
                             *evaluated.borrow_mut() = Some(Rc::new(gnn));
                         }
@@ -287,11 +287,15 @@ fn engine_of(choice: &Choice) -> Engine {
 }
 
 /// Logits, flat `[n, classes]`.
-async fn classify(gnn: Option<Rc<Gnn>>, batch: Batch, device: &Device) -> Result<Vec<f32>, String> {
-    let gnn = gnn.ok_or("nothing is being evaluated")?;
-    let logits = gnn.forward(batch.state(device).features).map_err(|why| why.to_string())?;
+async fn classify(gnn: Option<Rc<Gnn>>, batch: Batch, device: &Device) -> Result<Vec<f32>, EngineError> {
+    let gnn = gnn.ok_or_else(|| EngineError::new("nothing is being evaluated"))?;
+    let logits = gnn.forward(batch.state(device).features).map_err(EngineError::new)?;
     let logits = gpu::read_back(logits.into_data_async()).await;
-    logits.map_err(|why| format!("{why:?}"))?.try_into_vec::<f32>().map_err(|why| format!("{why:?}"))
+    logits.map_err(unreadable)?.try_into_vec::<f32>().map_err(unreadable)
+}
+
+fn unreadable(why: impl std::fmt::Debug) -> EngineError {
+    EngineError::new(format!("{why:?}"))
 }
 
 /// Times a probe on an engine of this tab; `None`: nobody runs it here.

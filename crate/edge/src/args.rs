@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use cleave_edge::{Bounds, Config, EdgeError, Token, read_validation};
 use cleave_wire::{Limits, LinkShape};
+use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
 /// Serves the Cleave page and computes the offloaded part of its networks.
@@ -81,30 +82,45 @@ impl Args {
     }
 }
 
+/// What an argument should have been.
+#[derive(Debug, Error)]
+enum ArgError {
+    #[error("a number such as {0} is expected")]
+    Number(u32),
+    #[error("0.001 to 1000000 Mbps can be imposed; leave the option out for no limit")]
+    Rate,
+    #[error("0 to {MOST_DELAY_MS} ms can be imposed")]
+    Delay,
+    #[error("scheme, host and port are expected, such as http://localhost:8080")]
+    Origin,
+}
+
+/// Longest delay that can be imposed, milliseconds.
+const MOST_DELAY_MS: u32 = LinkShape::MAX_DELAY_MICROS / 1000;
+
 /// Megabits per second as bits per second.
-fn rate(text: &str) -> Result<u64, String> {
-    let mbps: f64 = text.parse().map_err(|_| "a number such as 40 is expected".to_owned())?;
+fn rate(text: &str) -> Result<u64, ArgError> {
+    let mbps: f64 = text.parse().map_err(|_| ArgError::Number(40))?;
     if !(0.001..=1_000_000.0).contains(&mbps) {
-        return Err("0.001 to 1000000 Mbps can be imposed; leave the option out for no limit".into());
+        return Err(ArgError::Rate);
     }
     Ok((mbps * 1e6).round() as u64)
 }
 
 /// Milliseconds as microseconds.
-fn delay(text: &str) -> Result<u32, String> {
-    let most = f64::from(LinkShape::MAX_DELAY_MICROS) / 1000.0;
-    let millis: f64 = text.parse().map_err(|_| "a number such as 5 is expected".to_owned())?;
-    if !(0.0..=most).contains(&millis) {
-        return Err(format!("0 to {most} ms can be imposed"));
+fn delay(text: &str) -> Result<u32, ArgError> {
+    let millis: f64 = text.parse().map_err(|_| ArgError::Number(5))?;
+    if !(0.0..=f64::from(MOST_DELAY_MS)).contains(&millis) {
+        return Err(ArgError::Delay);
     }
     Ok((millis * 1000.0).round() as u32)
 }
 
-fn origin(text: &str) -> Result<String, String> {
+fn origin(text: &str) -> Result<String, ArgError> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match host.map(|host| host.trim_end_matches('/')) {
         Some(host) if !host.is_empty() && !host.contains('/') => Ok(text.to_owned()),
-        _ => Err("scheme, host and port are expected, such as http://localhost:8080".into()),
+        _ => Err(ArgError::Origin),
     }
 }
 
@@ -112,8 +128,8 @@ fn origin(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Args, String> {
-        Args::try_parse_from(line.split(' ')).map_err(|why| why.to_string())
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
     }
 
     #[test]
@@ -149,7 +165,7 @@ mod tests {
             ("cleave-edge --allow-origin localhost", "such as http://localhost:8080"),
             ("cleave-edge --log loud", "--log"),
         ] {
-            let why = parse(line).unwrap_err();
+            let why = parse(line).unwrap_err().to_string();
             assert!(why.contains(says), "{line}: {why}");
         }
         assert!(parse("cleave-edge --token a#b").unwrap().config().is_err());

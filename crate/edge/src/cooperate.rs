@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::ws::{Message, WebSocket};
+use cleave_session::EngineError;
 use cleave_session::cooperate::{EngineCall, Line, Member, MemberEffect, MemberEvent, greeting, no_such_group};
 use cleave_wire::ModelHash;
 use cleave_wire::cooperate::Role;
@@ -66,8 +67,8 @@ pub(crate) async fn run(socket: WebSocket, edge: Arc<Edge>, closing: Closing) {
         Ok(Message::Binary(bytes)) => Some(Ok(Vec::from(bytes))),
         Ok(Message::Text(text)) => Some(Ok(text.as_bytes().to_vec())),
         Ok(Message::Ping(_) | Message::Pong(_)) => None,
-        Ok(Message::Close(_)) => Some(Err("the other side closed the connection".to_owned())),
-        Err(why) => Some(Err(why.to_string())),
+        Ok(Message::Close(_)) => Some(Err(line::LineError::ClosedThere)),
+        Err(why) => Some(Err(line::LineError::from(why))),
     }));
     let Ok(Some(Ok(first))) = timeout(edge.bounds.handshake, stream.next()).await else { return };
     let (connection, outgoing) = Connection::pair();
@@ -196,7 +197,7 @@ impl Driver {
                 None
             }
             MemberEffect::Engine(call) => {
-                let why = self.compute(call).err()?;
+                let why = self.compute(call).err()?.to_string();
                 tracing::error!(why, "the engine");
                 Some(MemberEvent::Closed { line: Line::Coordinator, why })
             }
@@ -220,15 +221,15 @@ impl Driver {
     }
 
     /// The engine is started when there is something to do for it.
-    fn compute(&mut self, call: EngineCall) -> Result<(), String> {
+    fn compute(&mut self, call: EngineCall) -> Result<(), EngineError> {
         if self.engine.is_none() {
             let (models, events) = (self.edge.models.clone(), self.events.clone());
             let files: Files = Box::new(move |model| models.file(model));
             // A member that has ended needs no answer.
             let tell = move |event| drop(events.blocking_send(Happening::Event(MemberEvent::Engine(event))));
-            self.engine = Some(Engine::start(files, Handle::current(), tell).map_err(|why| why.to_string())?);
+            self.engine = Some(Engine::start(files, Handle::current(), tell).map_err(EngineError::new)?);
         }
-        self.engine.as_ref().map_or(Ok(()), |engine| engine.call(call).map_err(|why| why.to_string()))
+        self.engine.as_ref().map_or(Ok(()), |engine| engine.call(call).map_err(EngineError::new))
     }
 
     /// Hashing hundreds of megabytes takes a while: beside all else.
@@ -237,7 +238,7 @@ impl Driver {
         tokio::task::spawn_blocking(move || {
             let event = match models.store(model, bytes) {
                 Ok(()) => MemberEvent::WeightsStored { model },
-                Err(why) => MemberEvent::WeightsRejected { model, why },
+                Err(wrong) => MemberEvent::WeightsRejected { model, why: wrong.to_string() },
             };
             drop(events.blocking_send(Happening::Event(event)));
         });

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use cleave_arch::{Array, Segment};
 use cleave_model::Gnn;
 use cleave_session::cooperate::{Member, MemberConfig};
-use cleave_session::{EdgeConfig, EdgeSession, Micros, TokenCheck};
+use cleave_session::{EdgeConfig, EdgeSession, EngineError, Micros, TokenCheck};
 use cleave_wire::LinkShape;
 use tokio::runtime::Handle;
 
@@ -91,8 +91,13 @@ fn session_config(config: &Config) -> EdgeConfig {
 }
 
 /// Runs one segment on an executor thread; `runtime` only drives the read-back.
-pub(crate) fn compute(gnn: &Gnn, segment: &Segment, inputs: &[Array], runtime: &Handle) -> Result<Vec<Array>, String> {
-    let state = gnn.upload(inputs, segment.ops.start).map_err(|why| why.to_string())?;
-    let state = gnn.run(segment, state).map_err(|why| why.to_string())?;
-    runtime.block_on(state.download()).map_err(|why| why.to_string())
+pub(crate) fn compute(
+    gnn: &Gnn,
+    segment: &Segment,
+    inputs: &[Array],
+    runtime: &Handle,
+) -> Result<Vec<Array>, EngineError> {
+    let state = gnn.upload(inputs, segment.ops.start).map_err(EngineError::new)?;
+    let state = gnn.run(segment, state).map_err(EngineError::new)?;
+    runtime.block_on(state.download()).map_err(EngineError::new)
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cleave_session::Micros;
+use thiserror::Error;
 
 use crate::clock;
 use crate::error::EdgeError;
@@ -20,13 +21,18 @@ pub(crate) struct Executor {
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) struct Done<T> {
-    /// The result, or what went wrong.
-    pub(crate) outcome: Result<T, String>,
+    /// What the job gave.
+    pub(crate) outcome: Result<T, Panicked>,
     /// A thread took it.
     pub(crate) started: Micros,
     /// The thread was done with it.
     pub(crate) finished: Micros,
 }
+
+/// A job that panicked, with what it said.
+#[derive(Debug, Error)]
+#[error("computing panicked: {0}")]
+pub(crate) struct Panicked(String);
 
 /// The queue has no room. Clients' credits together are bounded, so this guards rather than regulates.
 #[derive(Debug)]
@@ -48,12 +54,12 @@ impl Executor {
     /// Queues `job`; `done` hears of its end, on the executor's thread.
     pub(crate) fn submit<T: 'static>(
         &self,
-        job: impl FnOnce() -> Result<T, String> + Send + 'static,
+        job: impl FnOnce() -> T + Send + 'static,
         done: impl FnOnce(Done<T>) + Send + 'static,
     ) -> Result<(), Full> {
         let task = move || {
             let started = clock::now();
-            let outcome = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(panic_text(&*payload)));
+            let outcome = caught(job);
             done(Done { outcome, started, finished: clock::now() });
         };
         self.queue.try_send(Box::new(task)).map_err(|_| Full)
@@ -71,10 +77,12 @@ fn work(tasks: &Mutex<Receiver<Task>>) {
     }
 }
 
-/// What a panic said.
-pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
-    format!("computing panicked: {}", text.unwrap_or("no reason given"))
+/// Runs a job whose panic ends nothing but itself.
+pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        Panicked(text.unwrap_or("no reason given").to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -90,10 +98,11 @@ mod tests {
         let executor = Executor::start(1, 4).unwrap();
         let (tell, told) = channel();
         let tell_first = tell.clone();
-        let panics = || -> Result<u32, String> { panic!("seven is {}", 8) };
+        let panics = || -> u32 { panic!("seven is {}", 8) };
         executor.submit(panics, move |done| tell_first.send(done).unwrap()).unwrap();
-        executor.submit(|| Ok(7), move |done| tell.send(done).unwrap()).unwrap();
-        assert_eq!(told.recv_timeout(PATIENCE).unwrap().outcome.unwrap_err(), "computing panicked: seven is 8");
+        executor.submit(|| 7, move |done| tell.send(done).unwrap()).unwrap();
+        let first = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(first.outcome.unwrap_err().to_string(), "computing panicked: seven is 8");
         let second = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!(second.outcome.unwrap(), 7);
         assert!(second.finished >= second.started);
@@ -105,18 +114,18 @@ mod tests {
         let (release, wait) = channel::<()>();
         let (tell, told) = channel();
         let tell_second = tell.clone();
-        let hold = move || wait.recv_timeout(PATIENCE).map_err(|why| why.to_string());
+        let hold = move || wait.recv_timeout(PATIENCE);
         executor.submit(hold, move |_| tell.send("first").unwrap()).unwrap();
         let start = Instant::now();
         // The worker takes the first job in its own time; until then the queue is full.
-        while let Err(Full) = executor.submit(|| Ok(()), {
+        while let Err(Full) = executor.submit(|| (), {
             let tell = tell_second.clone();
             move |_| tell.send("second").unwrap()
         }) {
             assert!(start.elapsed() < PATIENCE);
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(executor.submit(|| Ok(()), |_| ()).is_err());
+        assert!(executor.submit(|| (), |_| ()).is_err());
         release.send(()).unwrap();
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "first");
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "second");

@@ -9,6 +9,7 @@ use cleave_arch::{Architecture, Task};
 use cleave_model::{Gnn, Weights};
 use cleave_wire::ModelHash;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 /// The cache of one edge.
 pub(crate) struct Models {
@@ -24,6 +25,15 @@ pub(crate) enum Lookup {
     Missing,
     /// Its file is not one of this network.
     Invalid(String),
+}
+
+/// Another file than the one that was announced.
+#[derive(Debug, Error)]
+#[error("the {bytes} bytes sent have the hash {found}, not {claimed}")]
+pub(crate) struct WrongHash {
+    bytes: usize,
+    found: ModelHash,
+    claimed: ModelHash,
 }
 
 /// f32.
@@ -70,11 +80,11 @@ impl Models {
     /// Keeps a file that arrived.
     ///
     /// # Errors
-    /// What is wrong if the bytes are not those of the hash.
-    pub(crate) fn store(&self, model: ModelHash, bytes: Vec<u8>) -> Result<(), String> {
+    /// [`WrongHash`]: the bytes are not those of the hash.
+    pub(crate) fn store(&self, model: ModelHash, bytes: Vec<u8>) -> Result<(), WrongHash> {
         let found = ModelHash(Sha256::digest(&bytes).into());
         if found != model {
-            return Err(format!("the {} bytes sent have the hash {found}, not {model}", bytes.len()));
+            return Err(WrongHash { bytes: bytes.len(), found, claimed: model });
         }
         let size = bytes.len() as u64;
         self.lock().put(Key::File(model), Held::File(bytes.into()), size);
@@ -152,7 +162,7 @@ mod tests {
         let (hash, bytes, plan, task) = file(1);
         let network = |plan: &Plan| models.network(hash, plan.architecture(), &task);
         assert!(matches!(network(&plan), Lookup::Missing));
-        assert!(models.store(ModelHash([0; 32]), bytes.clone()).unwrap_err().contains(&hash.to_string()));
+        assert!(models.store(ModelHash([0; 32]), bytes.clone()).unwrap_err().to_string().contains(&hash.to_string()));
         models.store(hash, bytes).unwrap();
         let (Lookup::Ready(first), Lookup::Ready(second)) = (network(&plan), network(&plan)) else {
             panic!("not loaded")

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use cleave_arch::{Array, Plan, Probe, Segment, Task};
 use cleave_model::Gnn;
-use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros};
+use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, EngineError, Measured, Micros};
 use cleave_wire::{ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
@@ -18,9 +18,9 @@ use tokio::time::{sleep_until, timeout};
 use crate::clock;
 use crate::closing::Closing;
 use crate::edge::{Edge, MAX_LOADING, compute};
-use crate::executor::Done;
+use crate::executor::{Done, Panicked};
 use crate::measure::measure;
-use crate::models::Lookup;
+use crate::models::{Lookup, WrongHash};
 use crate::outbox::Outbox;
 
 /// Runs a session to its end.
@@ -48,9 +48,9 @@ pub(crate) async fn run(socket: WebSocket, edge: Arc<Edge>, mut closing: Closing
 /// What the executor tells a session.
 enum Report {
     Loaded { deployment: u32, lookup: Lookup },
-    Stored { model: ModelHash, stored: Result<(), String> },
-    Computed { job: u64, done: Done<Vec<Array>> },
-    Measured { id: u32, result: Result<Measured, String> },
+    Stored { model: ModelHash, outcome: Result<Result<(), WrongHash>, Panicked> },
+    Computed { job: u64, done: Done<Result<Vec<Array>, EngineError>> },
+    Measured { id: u32, result: Result<Measured, EngineError> },
 }
 
 struct Driver {
@@ -104,14 +104,16 @@ impl Driver {
         let event = match report {
             Report::Computed { job, done } => {
                 self.unwanted.remove(&job);
-                EdgeEvent::Computed { job, result: done.outcome, started: done.started, finished: done.finished }
+                let Done { outcome, started, finished } = done;
+                EdgeEvent::Computed { job, result: answered(outcome), started, finished }
             }
             Report::Measured { id, result } => EdgeEvent::Measured { id, result },
-            Report::Stored { model, stored } => {
+            Report::Stored { model, outcome } => {
                 self.loading -= 1;
-                match stored {
-                    Ok(()) => EdgeEvent::ModelStored { model },
-                    Err(why) => EdgeEvent::ModelRejected { model, why },
+                match outcome {
+                    Ok(Ok(())) => EdgeEvent::ModelStored { model },
+                    Ok(Err(wrong)) => EdgeEvent::ModelRejected { model, why: wrong.to_string() },
+                    Err(panicked) => EdgeEvent::ModelRejected { model, why: panicked.to_string() },
                 }
             }
             Report::Loaded { deployment, lookup } => {
@@ -173,9 +175,9 @@ impl Driver {
 
     fn load(&mut self, deployment: u32, model: ModelHash, plan: Arc<Plan>, task: Task) -> Option<EdgeEvent> {
         let (models, reports) = (self.edge.models.clone(), self.reports.clone());
-        let job = move || Ok(models.network(model, plan.architecture(), &task));
+        let job = move || models.network(model, plan.architecture(), &task);
         let done = move |done: Done<Lookup>| {
-            let lookup = done.outcome.unwrap_or_else(Lookup::Invalid);
+            let lookup = done.outcome.unwrap_or_else(|panicked| Lookup::Invalid(panicked.to_string()));
             tell(&reports, Report::Loaded { deployment, lookup });
         };
         match self.edge.executor.submit(job, done) {
@@ -188,7 +190,7 @@ impl Driver {
     fn store(&mut self, model: ModelHash, bytes: Vec<u8>) -> Option<EdgeEvent> {
         let (models, reports) = (self.edge.models.clone(), self.reports.clone());
         let job = move || models.store(model, bytes);
-        let done = move |done: Done<()>| tell(&reports, Report::Stored { model, stored: done.outcome });
+        let done = move |done: Done<_>| tell(&reports, Report::Stored { model, outcome: done.outcome });
         match self.edge.executor.submit(job, done) {
             Ok(()) => self.loading += 1,
             Err(_) => return Some(EdgeEvent::ModelRejected { model, why: BUSY.into() }),
@@ -206,7 +208,7 @@ impl Driver {
     ) -> Option<EdgeEvent> {
         let refused = |why: &str| {
             let now = clock::now();
-            Some(EdgeEvent::Computed { job, result: Err(why.into()), started: now, finished: now })
+            Some(EdgeEvent::Computed { job, result: Err(EngineError::new(why)), started: now, finished: now })
         };
         let Some(gnn) = self.deployments.get(&deployment).cloned() else {
             return refused("its network is not loaded");
@@ -214,8 +216,10 @@ impl Driver {
         let unwanted = Arc::new(AtomicBool::new(false));
         let (is_unwanted, reports, runtime) = (unwanted.clone(), self.reports.clone(), Handle::current());
         let run = move || match () {
-            () if is_unwanted.load(Ordering::Relaxed) => Err("nobody wants its result any more".into()),
-            () if clock::now() > deadline => Err("its deadline passed before an executor thread was free".into()),
+            () if is_unwanted.load(Ordering::Relaxed) => Err(EngineError::new("nobody wants its result any more")),
+            () if clock::now() > deadline => {
+                Err(EngineError::new("its deadline passed before an executor thread was free"))
+            }
             () => compute(&gnn, &segment, &tensors, &runtime),
         };
         let done = move |done| tell(&reports, Report::Computed { job, done });
@@ -230,9 +234,9 @@ impl Driver {
     fn measure(&mut self, id: u32, probe: Probe, runs: usize) -> Option<EdgeEvent> {
         let (reports, runtime, edge) = (self.reports.clone(), Handle::current(), self.edge.clone());
         let run = move || runtime.block_on(measure(probe, runs, edge.models.device()));
-        let done = move |done: Done<Measured>| tell(&reports, Report::Measured { id, result: done.outcome });
+        let done = move |done: Done<_>| tell(&reports, Report::Measured { id, result: answered(done.outcome) });
         let is_full = self.edge.executor.submit(run, done).is_err();
-        is_full.then(|| EdgeEvent::Measured { id, result: Err(BUSY.into()) })
+        is_full.then(|| EdgeEvent::Measured { id, result: Err(EngineError::new(BUSY)) })
     }
 
     /// Sends what is left. What the client still sends is read and dropped meanwhile: a socket that is closed with
@@ -247,6 +251,11 @@ impl Driver {
 }
 
 const BUSY: &str = "the executor's queue is full";
+
+/// That a job panicked is the engine's word, too.
+fn answered<T>(outcome: Result<Result<T, EngineError>, Panicked>) -> Result<T, EngineError> {
+    outcome.unwrap_or_else(|panicked| Err(EngineError::new(panicked)))
+}
 
 /// On an executor thread. A session that has ended needs no report.
 fn tell(reports: &Sender<Report>, report: Report) {

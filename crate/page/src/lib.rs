@@ -12,6 +12,7 @@ pub mod export;
 pub mod format;
 pub mod front;
 pub mod inspect;
+pub mod needed;
 pub mod partition;
 pub mod pipeline;
 pub mod price;

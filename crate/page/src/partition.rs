@@ -11,6 +11,7 @@ pub mod sweep;
 use crate::format;
 use crate::price::error;
 use cleave_contract::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
+use thiserror::Error;
 
 /// Names of the strategies with their words, in the order of tables and legends.
 pub const STRATEGIES: [(&str, &str); 5] = [
@@ -65,6 +66,11 @@ pub struct Figure {
     pub against: String,
 }
 
+/// Why a strategy has no plan, in the planner's words.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NoPlan(String);
+
 /// A strategy in the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -75,7 +81,7 @@ pub struct Row {
     /// Whether none is faster.
     pub is_fastest: bool,
     /// Time, messages, bytes, peak memory of the worst worker and energy; or why there is no plan.
-    pub figures: Result<[Figure; 5], String>,
+    pub figures: Result<[Figure; 5], NoPlan>,
 }
 
 /// Weights and all else of the worker that needs most.
@@ -96,10 +102,10 @@ pub fn rows(partitions: &Partitions) -> Vec<Row> {
         strategy: plan.strategy.clone(),
         of: "",
         is_fastest: fastest == Some(&plan.strategy),
-        figures: plan
-            .failed
-            .clone()
-            .map_or_else(|| Ok(figures(plan, base.filter(|base| base.strategy != plan.strategy))), Err),
+        figures: match &plan.failed {
+            Some(why) => Err(NoPlan(why.clone())),
+            None => Ok(figures(plan, base.filter(|base| base.strategy != plan.strategy))),
+        },
     };
     partitions.plans.iter().map(row).collect()
 }
@@ -231,7 +237,7 @@ pub(crate) mod tests {
     fn every_figure_is_held_against_coedge_and_the_fastest_is_named() {
         let rows = rows(&partitions(vec![failed("output-channel"), plan("coedge", 20.0), plan("mixed", 15.0)]));
         assert_eq!(rows.iter().map(|row| row.is_fastest).collect::<Vec<_>>(), [false, false, true]);
-        assert_eq!(rows[0].figures, Err("too little memory".into()), "0 ms of no plan are not the fastest");
+        assert_eq!(rows[0].figures, Err(NoPlan("too little memory".into())), "0 ms of no plan are not the fastest");
         let [time, messages, _, memory, joules] = rows[2].figures.clone().unwrap();
         assert_eq!((time.value.as_str(), time.against.as_str()), ("15.00 ms", "-25 %"));
         assert_eq!((messages.value.as_str(), messages.against.as_str()), ("4", "+0 %"));

@@ -4,6 +4,7 @@
 //! and its default used: an old or mistyped link still opens. The edge's token never gets into the query: it arrives in the
 //! fragment and is dropped from sight at once.
 
+use crate::needed::Needed;
 use crate::partition::STRATEGIES;
 use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
 use crate::partition::member::address;
@@ -12,11 +13,11 @@ use cleave_contract::{
     Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference,
 };
 
-/// How one part of the state is written; `Err` of `parse` says what would be right.
+/// How one part of the state is written and read.
 struct Property {
     key: &'static str,
     print: fn(&Settings) -> String,
-    parse: fn(&mut Settings, &str) -> Result<(), String>,
+    parse: fn(&mut Settings, &str) -> Result<(), Needed>,
 }
 
 const PROPERTIES: [Property; 21] = [
@@ -36,7 +37,10 @@ const PROPERTIES: [Property; 21] = [
     Property {
         key: "codec",
         print: |s| s.codec.to_string(),
-        parse: |s, text| text.parse().map(|codec| s.codec = codec).map_err(|e| format!("{e}")),
+        parse: |s, text| {
+            s.codec = text.parse()?;
+            Ok(())
+        },
     },
     Property { key: "class", print: |s| CLASSES[s.class].to_owned(), parse: parse_class },
     Property {
@@ -74,7 +78,7 @@ const PROPERTIES: [Property; 21] = [
         key: "share.net",
         print: |s| s.partition.network.clone(),
         parse: |s, text| {
-            cleave_arch::cnn::zoo::network(text).map_err(|why| why.to_string())?;
+            cleave_arch::cnn::zoo::network(text)?;
             s.partition.network = text.trim().to_owned();
             Ok(())
         },
@@ -190,20 +194,20 @@ fn print_cuts(cuts: &Cuts) -> String {
     }
 }
 
-fn parse_cuts(text: &str) -> Result<Cuts, String> {
+fn parse_cuts(text: &str) -> Result<Cuts, Needed> {
     if text == "none" {
         return Ok(Cuts::At(Vec::new()));
     }
     let at: Result<Vec<usize>, _> = text.split('-').map(str::parse).collect();
     match at {
         Ok(at) if at.len() <= 2 && at.is_sorted() => Ok(Cuts::At(at)),
-        _ => Err("write one position, two as “3-9”, or “none”".into()),
+        _ => Err(Needed::Cuts),
     }
 }
 
-fn parse_class(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_class(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let class = CLASSES.iter().position(|name| *name == text);
-    settings.class = class.ok_or_else(|| format!("the shapes are {}", CLASSES.join(", ")))?;
+    settings.class = class.ok_or(Needed::Class)?;
     Ok(())
 }
 
@@ -215,36 +219,36 @@ fn engine(preference: Preference) -> &'static str {
     }
 }
 
-fn parse_engine(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_engine(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let known = [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)];
     let found = known.into_iter().find(|preference| engine(*preference) == text);
-    settings.preference = found.ok_or("the engines are auto, wasm and webgpu")?;
+    settings.preference = found.ok_or(Needed::Engine)?;
     Ok(())
 }
 
-fn whole(text: &str, least: u64, most: u64) -> Result<u64, String> {
+fn whole(text: &str, least: u64, most: u64) -> Result<u64, Needed> {
     let number = text.parse().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
+    number.ok_or(Needed::Whole { least, most })
 }
 
-pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, Needed> {
     let number = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or_else(|| format!("a number from {least} to {most} is needed"))
+    number.ok_or(Needed::Number { least, most })
 }
 
-pub(crate) fn positive(text: &str, most: f64) -> Result<f64, String> {
+pub(crate) fn positive(text: &str, most: f64) -> Result<f64, Needed> {
     let number = number(text, 0.0, most).ok().filter(|n| *n > 0.0);
-    number.ok_or_else(|| format!("a number above 0 and up to {most} is needed"))
+    number.ok_or(Needed::Positive { most })
 }
 
 fn print_slower(slower: &[f64]) -> String {
     slower.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn parse_slower(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_slower(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let slower = text.split(',').map(|text| positive(text, MOST_SLOWER)).collect::<Result<Vec<_>, _>>()?;
     if !(MIN_WORKERS..=MAX_PARTITION_WORKERS).contains(&slower.len()) {
-        return Err(format!("{MIN_WORKERS} to {MAX_PARTITION_WORKERS} workers are needed, a number for each"));
+        return Err(Needed::Workers);
     }
     settings.partition.slower = slower;
     Ok(())
@@ -254,18 +258,18 @@ fn medium(shared: bool) -> &'static str {
     if shared { "shared" } else { "own" }
 }
 
-fn parse_medium(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_medium(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let known = [false, true].into_iter().find(|shared| medium(*shared) == text);
-    settings.partition.shared = known.ok_or("the media are own and shared")?;
+    settings.partition.shared = known.ok_or(Needed::Medium)?;
     Ok(())
 }
 
 /// Of every worker but the first, in order; what follows the last edge is left out.
-fn parse_places(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_places(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let place = |text: &str| if text.trim().is_empty() { Ok(String::new()) } else { address(text) };
     let places = text.split(',').map(place).collect::<Result<Vec<_>, _>>()?;
     if places.len() >= MAX_PARTITION_WORKERS {
-        return Err(format!("there are at most {} workers beside this tab", MAX_PARTITION_WORKERS - 1));
+        return Err(Needed::Places);
     }
     let n = places.iter().rposition(|place| !place.is_empty()).map_or(0, |last| last + 1);
     settings.places = places[..n].to_vec();
@@ -276,17 +280,16 @@ fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-fn parse_check(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_check(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let known = [false, true].into_iter().find(|on| switch(*on) == text);
-    settings.check = known.ok_or("on or off is needed")?;
+    settings.check = known.ok_or(Needed::Switch)?;
     Ok(())
 }
 
-fn parse_pair(settings: &mut Settings, text: &str) -> Result<(), String> {
+fn parse_pair(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let place = |text: &str| STRATEGIES.iter().position(|(name, _)| *name == text);
     let pair = text.split_once(',').and_then(|(one, other)| Some([place(one)?, place(other)?]));
-    let known = || STRATEGIES.map(|(name, _)| name).join(", ");
-    settings.pair = pair.ok_or_else(|| format!("two of {} with a comma between are needed", known()))?;
+    settings.pair = pair.ok_or(Needed::Pair)?;
     Ok(())
 }
 

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use cleave_arch::cnn::{Network, Partition, Region, Schedule};
 pub use cleave_wire::cooperate::{Activity, Span, Uplink, WeightSource};
 
+use crate::error::EngineError;
 use crate::time::Micros;
 use crate::work::Model;
 
@@ -161,7 +162,7 @@ pub enum EngineEvent {
         /// Its number.
         job: u64,
         /// Values for every region of its cut, or what the engine said.
-        result: Result<Vec<Vec<f32>>, String>,
+        result: Result<Vec<Vec<f32>>, EngineError>,
         /// When the engine began with it, on the clock of `now`.
         started: Micros,
         /// When it ended.

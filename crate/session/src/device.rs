@@ -17,6 +17,7 @@ use cleave_arch::{Probe, Segment, Tier};
 use cleave_wire::{LinkShape, Subject, ToEdge, ValidationSet};
 
 use crate::clock::ClockEstimate;
+use crate::error::{EngineError, MeasureError};
 use crate::ledger::{FrameError, FrameReport, LocalReason};
 use crate::measure::{Echo, Measured};
 use crate::time::Micros;
@@ -72,7 +73,7 @@ pub enum DeviceEvent {
         /// Its number.
         job: u64,
         /// Values behind its segment, or what the engine said.
-        result: Result<Vec<Array>, String>,
+        result: Result<Vec<Array>, EngineError>,
     },
     /// Frames submitted from now on run this. Those under way keep theirs.
     Replan(Arc<Work>),
@@ -153,14 +154,14 @@ pub enum DeviceEffect {
         /// The caller's number.
         id: u32,
         /// Times, or why there are none.
-        result: Result<Measured, String>,
+        result: Result<Measured, MeasureError>,
     },
     /// An echo has come back; exactly one for each [`DeviceEvent::Echo`].
     Echoed {
         /// The caller's number.
         id: u32,
         /// Moments, or why there are none.
-        result: Result<Echo, String>,
+        result: Result<Echo, MeasureError>,
     },
     /// More of the edge's validation set is here, or it will not come.
     Validation(Fetched),
@@ -414,7 +415,7 @@ impl DeviceSession {
             let sent = packed.and_then(|message| self.link.send_frame(message, now, fx));
             match sent {
                 Ok(sent) => self.frames.handed_over(order, sent),
-                Err(why) => self.frames.recall(order, LocalReason::CannotSend { why }),
+                Err(error) => self.frames.recall(order, LocalReason::CannotSend { why: error.to_string() }),
             }
         }
     }

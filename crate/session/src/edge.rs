@@ -15,6 +15,7 @@ use cleave_arch::array::Array;
 use cleave_arch::{Plan, Probe, Segment, Task};
 use cleave_wire::{Answer, Limits, LinkShape, ModelHash, RefusalCode, Subject, ToDevice, ToEdge};
 
+use crate::error::EngineError;
 use crate::link::{Offload, Served, Serving};
 use crate::measure::{MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured};
 use crate::refusal::Wrong;
@@ -68,7 +69,7 @@ pub enum EdgeEvent {
         /// Its number.
         job: u64,
         /// Values behind its segment, or what the engine said.
-        result: Result<Vec<Array>, String>,
+        result: Result<Vec<Array>, EngineError>,
         /// When the engine began with it, on the clock of `now`.
         started: Micros,
         /// When it ended.
@@ -79,7 +80,7 @@ pub enum EdgeEvent {
         /// Its number.
         id: u32,
         /// Times, or what the engine said.
-        result: Result<Measured, String>,
+        result: Result<Measured, EngineError>,
     },
     /// The socket is closed.
     Closed,
@@ -298,7 +299,7 @@ impl EdgeSession {
         match self.deployments.missing(deployment) {
             // It may be on its way already, for another deployment.
             Ok(model) => self.need(model.filter(|model| self.link.receiving() != Some(*model)), now, fx),
-            Err(why) => self.refuse_model(deployment, why, now, fx),
+            Err(error) => self.refuse_model(deployment, error.to_string(), now, fx),
         }
     }
 
@@ -341,7 +342,7 @@ impl EdgeSession {
     fn computed(
         &mut self,
         job: u64,
-        result: Result<Vec<Array>, String>,
+        result: Result<Vec<Array>, EngineError>,
         times: [Micros; 2],
         now: Micros,
         fx: &mut Effects,
@@ -378,7 +379,7 @@ impl EdgeSession {
         fx.push(EdgeEffect::Measure { id, probe, runs: runs.into() });
     }
 
-    fn measured(&mut self, id: u32, result: Result<Measured, String>, now: Micros, fx: &mut Effects) {
+    fn measured(&mut self, id: u32, result: Result<Measured, EngineError>, now: Micros, fx: &mut Effects) {
         self.measuring = false;
         match result {
             Ok(Measured { ms, bytes }) => {
@@ -386,7 +387,7 @@ impl EdgeSession {
                 self.write(&ToDevice::Measured { id, bytes, nanos }, now, fx);
             }
             Err(why) => {
-                let wrong = Wrong::new(RefusalCode::ComputeFailed, why, "leave this measurement out");
+                let wrong = Wrong::new(RefusalCode::ComputeFailed, why.to_string(), "leave this measurement out");
                 self.refuse(wrong, Subject::Measurement(id), now, fx);
             }
         }

@@ -1,13 +1,14 @@
 //! The dispatcher's place in the application: the zoo is loaded, evidence goes to it, and what it decides is run.
 
 use super::App;
+use super::networks::{LoadError, read_network};
 use crate::dispatch::{Dispatching, Wanted};
-use crate::effect::{Effect, File, Ticket};
+use crate::effect::{Effect, FetchError, File, Ticket};
 use crate::network::Network;
 use crate::pricing::Conditions;
 use cleave_arch::{LinkCodec, Plan};
 use cleave_contract::{self as contract, Event, Failure, LongWork, Target};
-use cleave_session::{DeviceEvent, LinkStatus, Work};
+use cleave_session::{DeviceEvent, EngineError, LinkStatus, Work};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -37,6 +38,10 @@ impl Zoo {
     }
 }
 
+fn read_index(file: Result<Vec<u8>, FetchError>) -> Result<Vec<Entry>, LoadError> {
+    serde_json::from_slice(&file?).map_err(|error| LoadError::Index { path: INDEX, error })
+}
+
 impl App {
     /// Begins to dispatch for a target, or ends it; what runs goes on running.
     pub(super) fn dispatch(&mut self, target: Option<Target>) {
@@ -53,10 +58,8 @@ impl App {
         }
     }
 
-    pub(super) fn index_fetched(&mut self, file: Result<Vec<u8>, String>) {
-        let read =
-            |bytes: Vec<u8>| serde_json::from_slice::<Vec<Entry>>(&bytes).map_err(|why| format!("{INDEX}: {why}"));
-        match file.and_then(read) {
+    pub(super) fn index_fetched(&mut self, file: Result<Vec<u8>, FetchError>) {
+        match read_index(file) {
             Ok(entries) => {
                 self.zoo.networks = vec![None; entries.len()];
                 for (place, Entry { name }) in entries.into_iter().enumerate() {
@@ -68,18 +71,18 @@ impl App {
         }
     }
 
-    pub(super) fn zoo_fetched(&mut self, place: usize, file: Result<Vec<u8>, String>) {
-        match file.and_then(|bytes| Network::parse(bytes).map_err(|why| why.to_string())) {
+    pub(super) fn zoo_fetched(&mut self, place: usize, file: Result<Vec<u8>, FetchError>) {
+        match read_network(file) {
             Ok(network) => self.effects.push(Effect::Prepare(Ticket::Zoo(place), Arc::new(network))),
             Err(why) => self.zoo_failed(why),
         }
     }
 
-    pub(super) fn zoo_prepared(&mut self, place: usize, network: Arc<Network>, result: Result<(), String>) {
+    pub(super) fn zoo_prepared(&mut self, place: usize, network: Arc<Network>, result: Result<(), EngineError>) {
         let Some(free) = self.zoo.networks.get_mut(place) else { return };
         match result {
             Ok(()) => *free = Some(network),
-            Err(why) => return self.zoo_failed(why),
+            Err(why) => return self.zoo_failed(why.into()),
         }
         if self.zoo.is_whole() {
             self.zoo.is_loading = false;
@@ -92,7 +95,7 @@ impl App {
     }
 
     /// Once: what still comes of this attempt finds no place.
-    fn zoo_failed(&mut self, why: String) {
+    fn zoo_failed(&mut self, why: LoadError) {
         if std::mem::take(&mut self.zoo.is_loading) {
             self.zoo.networks.clear();
             self.progress(LongWork::LoadZoo, 1, 1);

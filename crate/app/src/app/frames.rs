@@ -12,7 +12,7 @@ use cleave_arch::array::Array;
 use cleave_arch::tolerance::distance;
 use cleave_arch::{Segment, Task};
 use cleave_contract::{self as contract, Backend, EdgeWait, Event, Failure};
-use cleave_session::{DeviceEvent, FrameReport, Micros, Outcome, Work};
+use cleave_session::{DeviceEvent, EngineError, FrameReport, Micros, Outcome, Work};
 use cleave_wire::ModelHash;
 use std::sync::Arc;
 use thiserror::Error;
@@ -128,7 +128,7 @@ impl App {
             Some(network) => self.effects.push(Effect::Compute(Job { owner, network, segment, input })),
             None => {
                 let now = (self.now, self.now);
-                self.computed(owner.done(Err("the network was replaced".into()), now));
+                self.computed(owner.done(Err(EngineError::new("the network was replaced")), now));
             }
         }
     }

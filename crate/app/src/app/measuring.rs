@@ -2,13 +2,13 @@
 
 use super::App;
 use crate::calibration::CalibrationRun;
-use crate::effect::{Effect, File, Ticket};
+use crate::effect::{Effect, FetchError, File, Ticket};
 use crate::pricing::{Predictor, measured_stages};
 use crate::profiling::{Asked, Profiling};
 use cleave_arch::Task;
 use cleave_contract::{self as contract, Backend, Event, Failure, LongWork};
 use cleave_cost::{Profile, Table};
-use cleave_session::{Echo, FrameReport, Measured, Outcome};
+use cleave_session::{Echo, FrameReport, MeasureError, Measured, Outcome};
 
 /// The learned predictor's file.
 pub(super) const PREDICTOR: &str = "model/predictor/gin.safetensors";
@@ -48,7 +48,7 @@ impl App {
         self.tell_prices();
     }
 
-    pub(super) fn fetched(&mut self, file: File, bytes: Result<Vec<u8>, String>) {
+    pub(super) fn fetched(&mut self, file: File, bytes: Result<Vec<u8>, FetchError>) {
         match file {
             File::Network(Ticket::Current(number)) => self.network_fetched(number, bytes),
             File::Network(Ticket::Zoo(place)) => self.zoo_fetched(place, bytes),
@@ -59,7 +59,7 @@ impl App {
     }
 
     /// The predictor comes when it comes; until then, and without it, the table predicts.
-    fn learn(&mut self, file: Result<Vec<u8>, String>) {
+    fn learn(&mut self, file: Result<Vec<u8>, FetchError>) {
         // A page that ships none predicts by the table.
         match file.map(|bytes| Predictor::from_safetensors(&bytes)) {
             Ok(Ok(predictor)) => {
@@ -139,7 +139,7 @@ impl App {
         }
     }
 
-    pub(super) fn measured(&mut self, id: u32, result: Result<Measured, String>) {
+    pub(super) fn measured(&mut self, id: u32, result: Result<Measured, MeasureError>) {
         if self.measuring.expecting(id).is_none() {
             return;
         }
@@ -149,7 +149,7 @@ impl App {
         }
     }
 
-    pub(super) fn echoed(&mut self, id: u32, result: Result<Echo, String>) {
+    pub(super) fn echoed(&mut self, id: u32, result: Result<Echo, MeasureError>) {
         if let Some(dispatching) = &mut self.dispatching {
             dispatching.echoed(id, result.as_ref().ok());
         }

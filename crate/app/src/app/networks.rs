@@ -1,10 +1,12 @@
 //! The network that is held and its plan: asked for by name or as a file, read, got ready on the engine, and run with cuts.
 
 use super::App;
-use crate::effect::{Effect, File, Ticket};
-use crate::network::{Named, Network};
+use crate::effect::{Effect, FetchError, File, Ticket};
+use crate::network::{Named, Network, NetworkError};
 use cleave_arch::{ArchError, Architecture, LinkCodec, Plan};
 use cleave_contract::{self as contract, Event, Failure, LongWork};
+use cleave_model::ModelError;
+use cleave_session::EngineError;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -17,6 +19,26 @@ pub(super) struct Networks {
     earlier: Vec<Arc<Network>>,
     /// Number of the latest request: an earlier one that ends later is stale.
     request: u32,
+}
+
+/// Why what was to be loaded is not there.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("{path}: {error}")]
+    Index { path: &'static str, error: serde_json::Error },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Weights(#[from] ModelError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Reads the network of a file that was fetched.
+pub(super) fn read_network(file: Result<Vec<u8>, FetchError>) -> Result<Network, LoadError> {
+    Ok(Network::parse(file?)?)
 }
 
 /// Why a plan cannot be used.
@@ -76,17 +98,17 @@ impl App {
         self.fail(Failure::Network, why);
     }
 
-    pub(super) fn network_fetched(&mut self, number: u32, file: Result<Vec<u8>, String>) {
+    pub(super) fn network_fetched(&mut self, number: u32, file: Result<Vec<u8>, FetchError>) {
         if number != self.networks.request {
             return;
         }
-        match file.and_then(|bytes| Network::parse(bytes).map_err(|why| why.to_string())) {
+        match read_network(file) {
             Ok(network) => self.prepare_network(number, Arc::new(network)),
             Err(why) => self.not_loaded(why),
         }
     }
 
-    pub(super) fn prepared(&mut self, number: u32, network: Arc<Network>, result: Result<(), String>) {
+    pub(super) fn prepared(&mut self, number: u32, network: Arc<Network>, result: Result<(), EngineError>) {
         if number != self.networks.request {
             return;
         }

@@ -2,7 +2,8 @@
 //! alternate with evaluations on the engine.
 
 use super::App;
-use crate::effect::{Effect, File, Purpose};
+use super::networks::LoadError;
+use crate::effect::{Effect, FetchError, File, Purpose};
 use crate::evaluation::{self, Evaluation, EvaluationError, EvaluationSet};
 use crate::network::Network;
 use crate::search::{Request, SearchRun, SharedSearch, Turn};
@@ -10,7 +11,7 @@ use cleave_arch::{LinkCodec, Plan, Task};
 use cleave_contract::{self as contract, Event, Failure, LongWork};
 use cleave_model::{Card, Storage, SupernetWeights, Weights};
 use cleave_search::{FURNITURE, Search};
-use cleave_session::{DeviceEvent, Fetched};
+use cleave_session::{DeviceEvent, DownloadError, EngineError, Fetched};
 use std::rc::Rc;
 use std::sync::Arc;
 use thiserror::Error;
@@ -79,7 +80,18 @@ enum NoSet {
     #[error("no edge with clouds that judge is connected")]
     NoEdge,
     #[error("{0}")]
+    Lost(#[from] DownloadError),
+    #[error("{0}")]
     Unusable(#[from] EvaluationError),
+}
+
+fn read_supernet(file: Result<Vec<u8>, FetchError>) -> Result<SupernetWeights, LoadError> {
+    Ok(SupernetWeights::from_safetensors(&file?)?)
+}
+
+/// The network of weights that were taken out of the supernet.
+fn designed(weights: Result<Weights, EngineError>, card: &Card) -> Result<Network, LoadError> {
+    Ok(Network::parse(weights?.to_safetensors(card, Storage::F32)?)?)
 }
 
 enum Found {
@@ -112,11 +124,10 @@ impl App {
         }
     }
 
-    pub(super) fn supernet_came(&mut self, file: Result<Vec<u8>, String>) {
+    pub(super) fn supernet_came(&mut self, file: Result<Vec<u8>, FetchError>) {
         self.progress(LongWork::LoadSupernet, 1, 1);
-        let read = |bytes: Vec<u8>| SupernetWeights::from_safetensors(&bytes).map_err(|why| why.to_string());
         let then = self.searching.asked.take();
-        match file.and_then(read) {
+        match read_supernet(file) {
             Ok(whole) => {
                 let sized = Rc::new(evaluation::sized(&whole, evaluation::POINTS));
                 self.searching.supernet = Some(Supernet { whole: Rc::new(whole), sized });
@@ -197,9 +208,9 @@ impl App {
         let read = match fetched {
             Fetched::Part { .. } => return,
             Fetched::Whole(set, body) => {
-                EvaluationSet::of_edge(set.to_string(), &body, evaluation::POINTS).map_err(|why| why.to_string())
+                EvaluationSet::of_edge(set.to_string(), &body, evaluation::POINTS).map_err(NoSet::from)
             }
-            Fetched::Failed(why) => Err(why),
+            Fetched::Failed(why) => Err(why.into()),
         };
         let waiting = self.searching.waiting.take();
         match (read, waiting) {
@@ -283,7 +294,7 @@ impl App {
         }
     }
 
-    pub(super) fn derived(&mut self, purpose: Purpose, result: Result<Weights, String>) {
+    pub(super) fn derived(&mut self, purpose: Purpose, result: Result<Weights, EngineError>) {
         match (purpose, result) {
             (Purpose::Deployment(number), result) => self.design_derived(number, result),
             (Purpose::Evaluation(number), _) if number != self.searching.number => {}
@@ -306,17 +317,18 @@ impl App {
         }
     }
 
-    pub(super) fn classified(&mut self, number: u32, result: Result<Vec<f32>, String>) {
+    pub(super) fn classified(&mut self, number: u32, result: Result<Vec<f32>, EngineError>) {
         let Some(evaluation) = self.searching.evaluation.as_mut().filter(|_| number == self.searching.number) else {
             return;
         };
-        match result.and_then(|logits| evaluation.take(&logits).map_err(|why| why.to_string())) {
-            Ok(()) => self.classify(),
+        match result.map(|logits| evaluation.take(&logits)) {
+            Ok(Ok(())) => self.classify(),
+            Ok(Err(why)) => self.search_failed(why),
             Err(why) => self.search_failed(why),
         }
     }
 
-    fn search_failed(&mut self, why: String) {
+    fn search_failed(&mut self, why: impl ToString) {
         self.end_search();
         self.fail(Failure::SearchStopped, why);
     }
@@ -403,14 +415,12 @@ impl App {
         self.effects.push(Effect::Derive { purpose, supernet: whole, architecture, calibration });
     }
 
-    fn design_derived(&mut self, number: u32, result: Result<Weights, String>) {
+    fn design_derived(&mut self, number: u32, result: Result<Weights, EngineError>) {
         let Some((_, plan)) = self.searching.deploying.take_if(|(of, _)| *of == number) else { return };
         let Some(Supernet { whole, .. }) = self.searching.supernet.clone() else { return };
         let (name, classes) = (format!("searched {plan}"), whole.classes.clone());
         let card = Card { name, plan, task: whole.task, classes, accuracy: None };
-        let file = |weights: Weights| weights.to_safetensors(&card, Storage::F32).map_err(|why| why.to_string());
-        let network = result.and_then(file).and_then(|bytes| Network::parse(bytes).map_err(|why| why.to_string()));
-        match network {
+        match designed(result, &card) {
             Ok(network) => self.prepare_network(number, Arc::new(network)),
             Err(why) => self.not_loaded(why),
         }

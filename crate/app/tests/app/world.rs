@@ -3,13 +3,15 @@
 
 use burn::tensor::Device;
 use cleave_app::App;
-use cleave_app::effect::{Effect, Engine, Input, Job, SocketEvent};
+use cleave_app::effect::{Effect, Engine, FetchError, Input, Job, SocketEvent};
 use cleave_app::network::{Named, Network};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
 use cleave_contract::{Backend, EdgeAddress, Event, Failure, Frame, Intent, Link, Preference};
 use cleave_model::Gnn;
-use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, Measured, Micros, TokenCheck, unmeasured};
+use cleave_session::{
+    EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Measured, Micros, TokenCheck, unmeasured,
+};
 use cleave_wire::ModelHash;
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -213,7 +215,7 @@ impl World {
             }
             Effect::SlowDown(times) => self.slowdown = times,
             Effect::Fetch(file, path) => {
-                let bytes = self.files.get(&path).cloned().ok_or_else(|| format!("{path} is missing"));
+                let bytes = self.files.get(&path).cloned().ok_or_else(|| FetchError::new(format!("{path} is missing")));
                 let at = self.now + Micros(100);
                 self.later(at, Happening::Input(Input::Fetched(file, bytes)));
             }
@@ -225,8 +227,8 @@ impl World {
             Effect::Derive { purpose, supernet, architecture, calibration } => {
                 let device = Device::flex();
                 let derived = supernet.network(&architecture, calibration.state(&device), &device).now_or_never();
-                let result = derived.ok_or("the CPU answers at once".to_owned()).and_then(|derived| {
-                    let (gnn, weights) = derived.map_err(|why| why.to_string())?;
+                let result = derived.ok_or(EngineError::new("the CPU answers at once")).and_then(|derived| {
+                    let (gnn, weights) = derived.map_err(EngineError::new)?;
                     self.evaluated = Some(gnn);
                     Ok(weights)
                 });
@@ -236,7 +238,7 @@ impl World {
             Effect::Classify(number, batch) => {
                 let gnn = self.evaluated.as_ref().expect("something is being evaluated");
                 let logits = gnn.forward(batch.state(&Device::flex()).features).unwrap().into_data();
-                let result = logits.try_into_vec::<f32>().map_err(|why| format!("{why:?}"));
+                let result = logits.try_into_vec::<f32>().map_err(|why| EngineError::new(format!("{why:?}")));
                 let at = self.now + WORK;
                 self.later(at, Happening::Input(Input::Classified(number, result)));
             }
@@ -252,7 +254,7 @@ impl World {
         let is_device = matches!(owner, cleave_app::effect::Owner::Device { .. });
         let result = match self.ready.get(&network.hash) {
             Some(gnn) => run(gnn, segment, &input),
-            None => Err("it is not ready".into()),
+            None => Err(EngineError::new("it is not ready")),
         };
         let ended = self.now + self.took(is_device);
         let done = owner.done(result, (self.now, ended));
@@ -329,18 +331,18 @@ impl World {
     }
 }
 
-fn load(network: &Network) -> Result<Gnn, String> {
+fn load(network: &Network) -> Result<Gnn, EngineError> {
     let card = &network.card;
     let gnn = Gnn::new(card.plan.architecture(), &card.task, &network.weights, &Device::flex());
-    gnn.map_err(|why| why.to_string())
+    gnn.map_err(EngineError::new)
 }
 
-fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, String> {
+fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
     let segment = segment.unwrap_or_else(|| gnn.whole());
-    let state = gnn.upload(input, segment.ops.start).map_err(|why| why.to_string())?;
-    let state = gnn.run(&segment, state).map_err(|why| why.to_string())?;
-    let values = state.download().now_or_never().ok_or("the CPU answers at once")?;
-    values.map_err(|why| why.to_string())
+    let state = gnn.upload(input, segment.ops.start).map_err(EngineError::new)?;
+    let state = gnn.run(&segment, state).map_err(EngineError::new)?;
+    let values = state.download().now_or_never().ok_or(EngineError::new("the CPU answers at once"))?;
+    values.map_err(EngineError::new)
 }
 
 /// A network with random weights as a shipped file.

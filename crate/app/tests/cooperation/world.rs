@@ -19,7 +19,7 @@ use cleave_session::cooperate::{
     EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, Weights,
     greeting,
 };
-use cleave_session::{Micros, TokenCheck};
+use cleave_session::{EngineError, Micros, TokenCheck};
 
 pub const NETWORK: &str =
     "2x12x12: conv 6 k3 p1, relu, maxpool 2, conv 8 k3 p1, relu, maxpool 2, flatten, linear 12, relu, linear 4";
@@ -316,12 +316,12 @@ impl World {
                 if kept.is_empty() {
                     engine.forget();
                 }
-                let result = at_once(engine.make(stage, received, &cut)).map_err(|why| why.to_string());
+                let result = at_once(engine.make(stage, received, &cut)).map_err(EngineError::new);
                 Some(own.computed(now, job, result, slowness * macs as f64 / MACS_PER_MICRO))
             }
             EngineCall::Finish { job, stage, received, cut, .. } => {
                 let (engine, ..) = own.engine.as_mut()?;
-                let result = at_once(engine.finish(stage, received, &cut)).map_err(|why| why.to_string());
+                let result = at_once(engine.finish(stage, received, &cut)).map_err(EngineError::new);
                 Some(own.computed(now, job, result, slowness))
             }
         }
@@ -333,7 +333,7 @@ impl Own {
         &mut self,
         now: Micros,
         job: u64,
-        result: Result<Vec<Vec<f32>>, String>,
+        result: Result<Vec<Vec<f32>>, EngineError>,
         micros: f64,
     ) -> (Micros, EngineEvent) {
         let started = now.max(self.free_at);

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::{Context, Result};
 use cleave_arch::{Array, Segment};
+use cleave_session::EngineError;
 use tokio::sync::mpsc;
 
 use super::driver::Happening;
@@ -30,8 +31,9 @@ pub(super) fn start(happened: mpsc::Sender<Happening>) -> Result<SyncSender<Job>
 
 fn work(queue: &Receiver<Job>, happened: &mpsc::Sender<Happening>) {
     for Job { job, engine, segment, input } in queue {
-        let run = || engine.segment(&segment, &input).map_err(|why| format!("{why:#}"));
-        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("computing panicked".into()));
+        let run = || engine.segment(&segment, &input).map_err(|why| EngineError::new(format!("{why:#}")));
+        let result =
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(EngineError::new("computing panicked")));
         if happened.blocking_send(Happening::Computed { job, result }).is_err() {
             return;
         }

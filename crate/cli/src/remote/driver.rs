@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use cleave_arch::{Array, Probe};
 use cleave_session::{
-    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, FrameReport, Measured, Micros, Work,
+    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EngineError, FrameReport, MeasureError, Measured,
+    Micros, Work,
 };
 use cleave_wire::LinkShape;
 use tokio::runtime::{Builder, Runtime};
@@ -26,8 +27,8 @@ pub(super) enum Command {
     Deploy { work: Arc<Work>, engine: Arc<Engine>, deployment: u64 },
     Submit { id: u64, cloud: Array },
     Shape(LinkShape),
-    Measure { probe: Probe, runs: u16, answer: SyncSender<Result<Measured, String>> },
-    Echo { bytes: u32, answer_bytes: u32, answer: SyncSender<Result<Echo, String>> },
+    Measure { probe: Probe, runs: u16, answer: SyncSender<Result<Measured, MeasureError>> },
+    Echo { bytes: u32, answer_bytes: u32, answer: SyncSender<Result<Echo, MeasureError>> },
     End,
 }
 
@@ -36,7 +37,7 @@ pub(super) enum Happening {
     Opened { connection: u32 },
     Closed { connection: u32, why: String, denied: bool },
     Received { connection: u32, bytes: Vec<u8> },
-    Computed { job: u64, result: Result<Vec<Array>, String> },
+    Computed { job: u64, result: Result<Vec<Array>, EngineError> },
 }
 
 /// Messages waiting to leave: the frames under way, and weights, of which the session has few pieces out at once.
@@ -124,6 +125,10 @@ fn instant(moment: Micros) -> Instant {
     epoch() + Duration::from_micros(moment.0)
 }
 
+fn failed(job: u64, why: &str) -> DeviceEvent {
+    DeviceEvent::Computed { job, result: Err(EngineError::new(why)) }
+}
+
 /// A session with everything that carries out its effects.
 struct Running {
     session: DeviceSession,
@@ -138,8 +143,8 @@ struct Running {
     deployment: u64,
     /// Number of the latest measurement or echo, and who waits for which.
     asked: u32,
-    measuring: HashMap<u32, SyncSender<Result<Measured, String>>>,
-    echoing: HashMap<u32, SyncSender<Result<Echo, String>>>,
+    measuring: HashMap<u32, SyncSender<Result<Measured, MeasureError>>>,
+    echoing: HashMap<u32, SyncSender<Result<Echo, MeasureError>>>,
 }
 
 impl Running {
@@ -233,10 +238,10 @@ impl Running {
             DeviceEffect::Compute { job, work, segment, input, .. } => {
                 let engine = self.engines.iter().find(|(known, _)| Arc::ptr_eq(known, &work)).map(|(_, engine)| engine);
                 let Some(engine) = engine.cloned() else {
-                    return Some(DeviceEvent::Computed { job, result: Err("its engine is gone".into()) });
+                    return Some(failed(job, "its engine is gone"));
                 };
                 if self.jobs.try_send(Job { job, engine, segment, input }).is_err() {
-                    return Some(DeviceEvent::Computed { job, result: Err("the engine's thread has ended".into()) });
+                    return Some(failed(job, "the engine's thread has ended"));
                 }
             }
             // The handle may be gone already; then nobody wants it.

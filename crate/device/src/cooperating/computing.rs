@@ -7,8 +7,8 @@ use cleave_arch::cnn::{Network, Schedule};
 use cleave_contract::Backend;
 use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
-use cleave_session::Micros;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
+use cleave_session::{EngineError, Micros};
 use peak_alloc::PeakAlloc;
 use std::sync::Arc;
 
@@ -66,17 +66,17 @@ impl Computing {
                         if kept.is_empty() {
                             member.forget();
                         }
-                        member.make(stage, received, &cut).await.map_err(|why| why.to_string())
+                        member.make(stage, received, &cut).await.map_err(EngineError::new)
                     }
-                    None => Err(NOTHING.to_owned()),
+                    None => Err(EngineError::new(NOTHING)),
                 };
                 self.computed(job, result, started)
             }
             EngineCall::Finish { job, stage, received, cut, .. } => {
                 let started = Micros(now_micros());
                 let result = match &mut self.member {
-                    Some(member) => member.finish(stage, received, &cut).await.map_err(|why| why.to_string()),
-                    None => Err(NOTHING.to_owned()),
+                    Some(member) => member.finish(stage, received, &cut).await.map_err(EngineError::new),
+                    None => Err(EngineError::new(NOTHING)),
                 };
                 self.computed(job, result, started)
             }
@@ -104,7 +104,7 @@ impl Computing {
         Ok(schedule.memory(network)[worker].weights)
     }
 
-    fn computed(&self, job: u64, result: Result<Vec<Vec<f32>>, String>, started: Micros) -> EngineEvent {
+    fn computed(&self, job: u64, result: Result<Vec<Vec<f32>>, EngineError>, started: Micros) -> EngineEvent {
         let peak_bytes = match self.backend {
             Backend::Wasm => PeakAlloc.peak_usage().saturating_sub(self.empty_bytes) as u64,
             // What a GPU holds is not counted.

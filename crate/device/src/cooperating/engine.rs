@@ -11,8 +11,8 @@ use crate::mailbox::Mailbox;
 use burn::tensor::Device;
 use cleave_arch::cnn::{Region, Schedule};
 use cleave_contract::Backend;
-use cleave_session::Micros;
 use cleave_session::cooperate::{EngineCall, EngineEvent, Uplink};
+use cleave_session::{EngineError, Micros};
 use cleave_wire::Limits;
 use cleave_wire::cooperate::{Join, ToMember};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array};
@@ -282,7 +282,7 @@ fn said(message: &JsValue) -> Result<Said, JsValue> {
         Answer::WeightsMissing { group } => Said::Event(EngineEvent::WeightsMissing { group }),
         Answer::Computed { job, failed, times: [started, finished], peak_bytes } => {
             let (started, finished) = (own(started), own(finished));
-            let result = failed.map_or(Ok(values), Err);
+            let result = failed.map_or(Ok(values), |why| Err(EngineError::new(why)));
             Said::Event(EngineEvent::Computed { job, result, started, finished, peak_bytes })
         }
     })
@@ -333,7 +333,8 @@ fn tell(event: EngineEvent) {
         EngineEvent::LoadFailed { group, why } => answer(&Answer::LoadFailed { group, why }, Vec::new()),
         EngineEvent::WeightsMissing { group } => answer(&Answer::WeightsMissing { group }, Vec::new()),
         EngineEvent::Computed { job, result, started, finished, peak_bytes } => {
-            let (values, failed) = result.map_or_else(|why| (Vec::new(), Some(why)), |values| (values, None));
+            let (values, failed) =
+                result.map_or_else(|why| (Vec::new(), Some(why.to_string())), |values| (values, None));
             let times = [wall(started), wall(finished)];
             answer(&Answer::Computed { job, failed, times, peak_bytes }, values);
         }

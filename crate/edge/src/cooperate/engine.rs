@@ -1,7 +1,6 @@
 //! What computes for one worker: a thread of its own that takes calls in order, with one rayon thread, so that workers
 //! that share a machine take no more of it than is theirs. More of them than the machine has cores share these.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -11,6 +10,7 @@ use cleave_arch::cnn::{Network, Schedule};
 use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
 use cleave_model::kernel::matmul;
+use cleave_session::EngineError;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
 use cleave_wire::ModelHash;
 use rayon::ThreadPoolBuilder;
@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 use crate::clock;
-use crate::executor::panic_text;
+use crate::executor::caught;
 
 /// Calls that may wait: a run has a few under way.
 const CALLS: usize = 256;
@@ -76,7 +76,7 @@ fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: imp
                         EngineEvent::Loaded { group, weight_bytes }
                     }
                     Ok(None) => EngineEvent::WeightsMissing { group },
-                    Err(why) => EngineEvent::LoadFailed { group, why },
+                    Err(error) => EngineEvent::LoadFailed { group, why: error.to_string() },
                 });
             }
             EngineCall::Make { job, stage, kept, received, cut, .. } => {
@@ -85,13 +85,13 @@ fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: imp
                     if kept.is_empty() {
                         member.forget();
                     }
-                    runtime.block_on(member.make(stage, received, &cut)).map_err(|why| why.to_string())
+                    runtime.block_on(member.make(stage, received, &cut)).map_err(EngineError::new)
                 }));
             }
             EngineCall::Finish { job, stage, received, cut, .. } => {
                 let bytes = bytes(received.iter());
                 tell(compute(job, &mut member, &mut memory, bytes, |member| {
-                    runtime.block_on(member.finish(stage, received, &cut)).map_err(|why| why.to_string())
+                    runtime.block_on(member.finish(stage, received, &cut)).map_err(EngineError::new)
                 }));
             }
             EngineCall::Forget { .. } => {
@@ -117,16 +117,17 @@ struct Memory {
 }
 
 impl Memory {
-    fn count<T>(&mut self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-        let mut result = Err("nothing was done".to_owned());
-        let info = measure(|| result = caught(work));
+    fn count<T>(&mut self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+        let mut result = Err(EngineError::new("nothing was done"));
+        // A panic is an error of this call alone.
+        let info = measure(|| result = caught(work).unwrap_or_else(|panicked| Err(EngineError::new(panicked))));
         self.peak = self.peak.max(self.held + info.bytes_max as i64);
         self.held += info.bytes_current;
         result
     }
 
     /// What reading weights takes beside them is over when they are there.
-    fn loaded<T>(&mut self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    fn loaded<T>(&mut self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
         let result = self.count(work);
         self.peak = self.held;
         result
@@ -136,8 +137,8 @@ impl Memory {
     fn computed(
         &mut self,
         received: i64,
-        work: impl FnOnce() -> Result<Vec<Vec<f32>>, String>,
-    ) -> Result<Vec<Vec<f32>>, String> {
+        work: impl FnOnce() -> Result<Vec<Vec<f32>>, EngineError>,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         self.held += received;
         let result = self.count(work);
         self.held -= bytes(result.iter().flatten());
@@ -152,17 +153,17 @@ fn load(
     worker: usize,
     weights: WeightSource,
     files: &Files,
-) -> Result<Option<(Member, u64)>, String> {
-    let wrong = |why: cleave_model::ModelError| why.to_string();
+) -> Result<Option<(Member, u64)>, EngineError> {
     let weights = match weights {
         WeightSource::Seeded(seed) => CnnWeights::Seeded(seed),
         WeightSource::File(model) => {
             let Some(bytes) = files(model) else { return Ok(None) };
-            let weights = Weights::from_safetensors(&bytes).map_err(wrong)?;
-            CnnWeights::stored(network, weights).map_err(wrong)?
+            let weights = Weights::from_safetensors(&bytes).map_err(EngineError::new)?;
+            CnnWeights::stored(network, weights).map_err(EngineError::new)?
         }
     };
-    let member = Member::new(network.clone(), schedule.clone(), worker, &weights, &Device::flex()).map_err(wrong)?;
+    let member =
+        Member::new(network.clone(), schedule.clone(), worker, &weights, &Device::flex()).map_err(EngineError::new)?;
     Ok(Some((member, schedule.memory(network)[worker].weights)))
 }
 
@@ -171,16 +172,11 @@ fn compute(
     member: &mut Option<Member>,
     memory: &mut Memory,
     received: i64,
-    work: impl FnOnce(&mut Member) -> Result<Vec<Vec<f32>>, String>,
+    work: impl FnOnce(&mut Member) -> Result<Vec<Vec<f32>>, EngineError>,
 ) -> EngineEvent {
     let started = clock::now();
-    let member = member.as_mut().ok_or_else(|| "no weights are loaded".to_owned());
+    let member = member.as_mut().ok_or_else(|| EngineError::new("no weights are loaded"));
     let result = member.and_then(|member| memory.computed(received, || work(member)));
     let peak_bytes = u64::try_from(memory.peak).unwrap_or_default();
     EngineEvent::Computed { job, result, started, finished: clock::now(), peak_bytes }
-}
-
-/// A panic is an error of this call alone.
-fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panic_text(&*payload)))
 }

@@ -32,6 +32,28 @@ pub struct Connection(Sender<Vec<u8>>);
 #[error("the other side takes less than is sent, or is gone")]
 pub struct Overrun;
 
+/// Why a connection is not there, or not any more.
+#[derive(Debug, Error)]
+pub(super) enum LineError {
+    #[error("\"{0}\" is no address; an address is ws://HOST:PORT")]
+    Address(String),
+    #[error("nobody answers")]
+    NoAnswer,
+    /// An HTTP status, with what the server says.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Opened(Box<Error>),
+    #[error(transparent)]
+    Accepted(#[from] axum::Error),
+    #[error("the other side closed the connection")]
+    ClosedThere,
+    #[error("this side closed the connection")]
+    ClosedHere,
+    #[error("the connection ended")]
+    Ended,
+}
+
 impl Connection {
     pub(super) fn pair() -> (Self, Receiver<Vec<u8>>) {
         let (sender, outgoing) = channel(OUTGOING);
@@ -65,10 +87,10 @@ pub fn connect<Event: Send + 'static>(
     let uri = uri(address);
     tokio::spawn(async move {
         let open = async { open(uri?).await };
-        let socket = match timeout(OPENING, open).await.unwrap_or_else(|_| Err("nobody answers".to_owned())) {
+        let socket = match timeout(OPENING, open).await.unwrap_or(Err(LineError::NoAnswer)) {
             Ok(socket) => socket,
             // Nobody listens any more if the machine has ended.
-            Err(why) => return drop(events.send(closed(why)).await),
+            Err(why) => return drop(events.send(closed(why.to_string())).await),
         };
         if events.send(opened).await.is_err() {
             return;
@@ -80,18 +102,17 @@ pub fn connect<Event: Send + 'static>(
 }
 
 /// Only plain WebSockets, and no path of the other's choice.
-fn uri(address: &str) -> Result<Uri, String> {
-    let right = "an address is ws://HOST:PORT";
+fn uri(address: &str) -> Result<Uri, LineError> {
     let authority = address.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/'));
     let authority = authority.filter(|rest| !rest.contains(['/', '@', '?', '#']) && address.len() <= MAX_ADDRESS_BYTES);
     let uri = authority.and_then(|authority| format!("ws://{authority}/cooperate").parse::<Uri>().ok());
-    uri.filter(|uri| uri.port_u16().is_some()).ok_or_else(|| format!("\"{address}\" is no address; {right}"))
+    uri.filter(|uri| uri.port_u16().is_some()).ok_or_else(|| LineError::Address(address.to_owned()))
 }
 
 type Out = std::pin::Pin<Box<dyn Sink<Vec<u8>, Error = Error> + Send>>;
-type In = std::pin::Pin<Box<dyn Stream<Item = Result<Vec<u8>, String>> + Send>>;
+type In = std::pin::Pin<Box<dyn Stream<Item = Result<Vec<u8>, LineError>> + Send>>;
 
-async fn open(uri: Uri) -> Result<(Out, In), String> {
+async fn open(uri: Uri) -> Result<(Out, In), LineError> {
     let most = Limits::MAX_FRAME_BYTES as usize;
     let config = WebSocketConfig::default()
         .max_message_size(Some(most))
@@ -101,17 +122,17 @@ async fn open(uri: Uri) -> Result<(Out, In), String> {
     let (socket, _) = connect_async_with_config(uri, Some(config), true).await.map_err(|why| match why {
         Error::Http(response) => {
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            format!("{} {}", response.status(), body.trim()).trim().to_owned()
+            LineError::Refused(format!("{} {}", response.status(), body.trim()).trim().to_owned())
         }
-        why => why.to_string(),
+        why => LineError::Opened(Box::new(why)),
     })?;
     let (sink, stream) = socket.split();
     let sink = sink.with(async |bytes: Vec<u8>| Ok(Message::Binary(bytes.into())));
     let stream = stream.filter_map(async |message| match message {
         Ok(Message::Binary(bytes)) => Some(Ok(Vec::from(bytes))),
-        Ok(Message::Close(_)) => Some(Err("the other side closed the connection".to_owned())),
+        Ok(Message::Close(_)) => Some(Err(LineError::ClosedThere)),
         Ok(_) => None,
-        Err(why) => Some(Err(why.to_string())),
+        Err(why) => Some(Err(LineError::Opened(Box::new(why)))),
     });
     Ok((Box::pin(sink), Box::pin(stream)))
 }
@@ -119,7 +140,7 @@ async fn open(uri: Uri) -> Result<(Out, In), String> {
 /// Serves a connection until either side ends it.
 pub(super) async fn serve<Event>(
     sink: impl Sink<Vec<u8>>,
-    stream: impl Stream<Item = Result<Vec<u8>, String>>,
+    stream: impl Stream<Item = Result<Vec<u8>, LineError>>,
     mut outgoing: Receiver<Vec<u8>>,
     events: &Sender<Event>,
     received: impl Fn(Vec<u8>) -> Event,
@@ -135,7 +156,7 @@ pub(super) async fn serve<Event>(
                 Err(why) => return why,
             }
         }
-        "the connection ended".to_owned()
+        LineError::Ended
     });
     let write = async {
         while let Some(bytes) = outgoing.recv().await {
@@ -147,11 +168,11 @@ pub(super) async fn serve<Event>(
     };
     let why = tokio::select! {
         why = &mut read => why,
-        () = write => timeout(FAREWELL, read).await.unwrap_or_else(|_| "this side closed the connection".to_owned()),
+        () = write => timeout(FAREWELL, read).await.unwrap_or(LineError::ClosedHere),
     };
     // So that the connection is known to be closed when this is told.
     drop(outgoing);
-    let _ended = events.send(closed(why)).await.is_err();
+    let _ended = events.send(closed(why.to_string())).await.is_err();
 }
 
 #[cfg(test)]
@@ -164,7 +185,7 @@ mod tests {
         assert_eq!(uri("ws://edge:8787/").unwrap().to_string(), "ws://edge:8787/cooperate");
         let long = format!("ws://{}:1", "a".repeat(300));
         for wrong in ["", "http://edge:1", "ws://edge", "ws://edge:1/else", "ws://user@edge:1", "wss://edge:1", &long] {
-            assert!(uri(wrong).unwrap_err().contains("ws://HOST:PORT"), "{wrong}");
+            assert!(uri(wrong).unwrap_err().to_string().contains("ws://HOST:PORT"), "{wrong}");
         }
     }
 }

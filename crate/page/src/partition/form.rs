@@ -1,6 +1,7 @@
 //! The form as it is typed, and the wishes that it makes once every field of it is right: to plan, and to run.
 
 use super::member::Member;
+use crate::needed::Needed;
 use crate::url::{number, positive};
 use cleave_arch::cnn::zoo::network;
 use cleave_contract::{MAX_PARTITION_WORKERS, MemberWish, PartitionWish};
@@ -125,9 +126,9 @@ impl Form {
     /// Every field that is wrong, and what would be right.
     pub fn wish(&self) -> Result<PartitionWish, Wrong> {
         let mut wrong = Vec::new();
-        let mut read = |field, result: Result<f64, String>| {
+        let mut read = |field, result: Result<f64, Needed>| {
             result.unwrap_or_else(|right| {
-                wrong.push((field, sentence(&right)));
+                wrong.push((field, sentence(&right.to_string())));
                 0.0
             })
         };
@@ -173,7 +174,7 @@ impl Form {
 
     fn wrong_places(&self) -> impl Iterator<Item = (Field, String)> {
         let places = self.members.iter().enumerate();
-        places.filter_map(|(i, member)| Some((Field::Address(i + 1), sentence(&member.place().err()?))))
+        places.filter_map(|(i, member)| Some((Field::Address(i + 1), sentence(&member.place().err()?.to_string()))))
     }
 
     /// What a plan does not need and a run does.

@@ -1,5 +1,6 @@
 //! The workers beside this tab as they are typed: another one of this browser, or a native edge with its address and token.
 
+use crate::needed::Needed;
 use cleave_contract::{EdgeAddress, MemberWish};
 
 /// Where a native edge is looked for until another address is typed.
@@ -25,8 +26,8 @@ impl Member {
     /// Its address as it is right; empty for a worker of this browser.
     ///
     /// # Errors
-    /// What would be right.
-    pub fn place(&self) -> Result<String, String> {
+    /// [`Needed::Address`].
+    pub fn place(&self) -> Result<String, Needed> {
         if self.is_edge { address(&self.at) } else { Ok(String::new()) }
     }
 
@@ -62,8 +63,8 @@ pub fn place_of(url: &str) -> Option<String> {
 /// An address as it was typed, without a slash at its end.
 ///
 /// # Errors
-/// What would be right.
-pub fn address(text: &str) -> Result<String, String> {
+/// [`Needed::Address`].
+pub fn address(text: &str) -> Result<String, Needed> {
     let text = text.trim().trim_end_matches('/');
     let parts = text.strip_prefix("ws://").and_then(|rest| rest.rsplit_once(':'));
     let is_host = |host: &str| {
@@ -73,7 +74,7 @@ pub fn address(text: &str) -> Result<String, String> {
     };
     let is_port = |port: &str| port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
     let is_right = parts.is_some_and(|(host, port)| is_host(host) && is_port(port));
-    is_right.then(|| text.to_owned()).ok_or_else(|| "an address ws://HOST:PORT without a path is needed".into())
+    is_right.then(|| text.to_owned()).ok_or(Needed::Address)
 }
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
         let wrong = ["", "edge:1", "ws://edge", "ws://edge:0", "ws://edge:+1", "ws://edge:99999", "ws://edge:1/ws"];
         for wrong in wrong.into_iter().chain(["wss://edge:1", "ws://:1", "ws://a,b:1", "ws://me@edge:1", "ws://a:b:1"])
         {
-            assert!(address(wrong).unwrap_err().contains("ws://HOST:PORT"), "{wrong}");
+            assert!(address(wrong).unwrap_err().to_string().contains("ws://HOST:PORT"), "{wrong}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::control::choices;
 use super::pipeline::Pipeline;
 use crate::format;
 use crate::state::{Act, DGCNN, State};
-use cleave_arch::{Codec, Compression, LinkCodec, Plan};
+use cleave_arch::{ArchError, Codec, Compression, LinkCodec, Plan};
 use leptos::prelude::*;
 
 /// The choice that opens the text entry.
@@ -77,8 +77,8 @@ fn Chooser() -> impl IntoView {
 }
 
 /// What is right about a text form, or what is wrong with it.
-fn judge(text: &str) -> Result<String, String> {
-    let plan: Plan = text.trim().parse().map_err(|why: cleave_arch::ArchError| why.to_string())?;
+fn judge(text: &str) -> Result<String, ArchError> {
+    let plan: Plan = text.trim().parse()?;
     let (n_ops, n_cuts) = (plan.architecture().ops().len(), plan.cuts().len());
     let cuts = ["no cut", "1 cut", "2 cuts"][n_cuts.min(2)];
     Ok(format!("Valid: {n_ops} operations, {cuts}."))
@@ -98,7 +98,7 @@ fn TextForm(writing: RwSignal<bool>) -> impl IntoView {
             page.act(Act::Choose(text.get_untracked().trim().to_owned()));
         }
     };
-    let words = move || judged.get().unwrap_or_else(|why| why);
+    let words = move || judged.get().unwrap_or_else(|why| why.to_string());
     view! {
         <form class="text-form" on:submit=submit>
             <label>"Operation ids, a comma, function ids"

@@ -96,7 +96,7 @@ fn row(row: Row) -> impl IntoView {
     };
     let figures = match row.figures {
         Ok(figures) => figures.map(figure).to_vec().into_any(),
-        Err(why) => view! { <td class="failed" colspan="5">"no plan: " {why}</td> }.into_any(),
+        Err(why) => view! { <td class="failed" colspan="5">"no plan: " {why.to_string()}</td> }.into_any(),
     };
     let mark = row.is_fastest.then(|| view! { " " <span class="fastest">"fastest"</span> });
     let of = if row.of.is_empty() { String::new() } else { format!(", {}", row.of) };

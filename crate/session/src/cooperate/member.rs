@@ -442,8 +442,9 @@ impl Member {
                 let run = joined.walk.run().unwrap_or_default();
                 match joined.walk.computed(Computed { job, result, times: [started, finished], peak_bytes }, now) {
                     Ok(acts) => self.act(acts, now, fx),
-                    Err(why) => {
-                        let wrong = Wrong::new(RefusalCode::ComputeFailed, why, "give this part to another worker");
+                    Err(error) => {
+                        let right = "give this part to another worker";
+                        let wrong = Wrong::new(RefusalCode::ComputeFailed, error.to_string(), right);
                         self.refuse_run(run, wrong, fx);
                     }
                 }

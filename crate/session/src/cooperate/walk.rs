@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cleave_arch::cnn::{COORDINATOR, Region, Shape};
 use cleave_wire::RefusalCode;
 use cleave_wire::cooperate::{Activity, Part, Span};
+use thiserror::Error;
 
 use super::EngineCall;
 use super::group::Group;
+use crate::error::EngineError;
 use crate::refusal::Wrong;
 use crate::time::Micros;
 
@@ -43,9 +45,20 @@ pub(super) struct Ended {
 /// A result of the engine.
 pub(super) struct Computed {
     pub(super) job: u64,
-    pub(super) result: Result<Vec<Vec<f32>>, String>,
+    pub(super) result: Result<Vec<Vec<f32>>, EngineError>,
     pub(super) times: [Micros; 2],
     pub(super) peak_bytes: u64,
+}
+
+/// Where this worker's own engine failed.
+#[derive(Debug, Error)]
+pub(super) enum StepError {
+    #[error("operator {operator}: {error}")]
+    Engine { operator: usize, error: EngineError },
+    #[error("operator {operator}: the engine has answered out of turn")]
+    OutOfTurn { operator: usize },
+    #[error("operator {operator}: the engine gave {found:?} values where {wanted:?} are needed")]
+    Values { operator: usize, found: Vec<u64>, wanted: Vec<u64> },
 }
 
 #[derive(Debug)]
@@ -161,19 +174,19 @@ impl Walk {
         Ok(acts)
     }
 
-    /// The engine has answered. The error says what it failed at.
-    pub(super) fn computed(&mut self, computed: Computed, now: Micros) -> Result<Vec<Act>, String> {
+    /// The engine has answered.
+    pub(super) fn computed(&mut self, computed: Computed, now: Micros) -> Result<Vec<Act>, StepError> {
         let mut acts = Vec::new();
         let Some(run) = &mut self.run else { return Ok(acts) };
         let of = |asked: &Asked| asked.job == computed.job;
         let Some(Asked { phase, cut, sends, .. }) = run.asked.pop_front_if(|asked| of(asked)) else {
             return match run.asked.iter().find(|asked| of(asked)) {
-                Some(asked) => Err(format!("operator {}: the engine has answered out of turn", asked.phase / 2)),
+                Some(asked) => Err(StepError::OutOfTurn { operator: asked.phase / 2 }),
                 None => Ok(acts),
             };
         };
         let stage = phase / 2;
-        let mut values = computed.result.map_err(|why| format!("operator {stage}: {why}"))?;
+        let mut values = computed.result.map_err(|error| StepError::Engine { operator: stage, error })?;
         check_cut(&self.group, phase, &cut, &values)?;
         run.peak_bytes = run.peak_bytes.max(computed.peak_bytes);
         let [start_micros, end_micros] = computed.times.map(|at| at.0);
@@ -301,14 +314,14 @@ fn distinct<'a>(wanted: impl Iterator<Item = (usize, &'a Region)>) -> (Vec<Regio
 }
 
 /// An engine that gives something else than it was asked for is named, not believed.
-fn check_cut(group: &Group, phase: usize, cut: &[Region], values: &[Vec<f32>]) -> Result<(), String> {
+fn check_cut(group: &Group, phase: usize, cut: &[Region], values: &[Vec<f32>]) -> Result<(), StepError> {
     let Some(operator) = group.network.operators().get(phase / 2) else { return Ok(()) };
     let shape = if phase.is_multiple_of(2) { operator.made } else { operator.output };
     let wanted: Vec<u64> = cut.iter().map(|region| region.shape(shape.width).values()).collect();
     let found: Vec<u64> = values.iter().map(|values| values.len() as u64).collect();
     match wanted == found {
         true => Ok(()),
-        false => Err(format!("operator {}: the engine gave {found:?} values where {wanted:?} are needed", phase / 2)),
+        false => Err(StepError::Values { operator: phase / 2, found, wanted }),
     }
 }
 

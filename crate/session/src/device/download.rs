@@ -3,6 +3,8 @@
 
 use cleave_wire::{Limits, ToEdge, ValidationSet};
 
+use crate::error::DownloadError;
+
 /// How the edge's validation set comes: parts, then all of it or the reason why not.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetched {
@@ -16,7 +18,7 @@ pub enum Fetched {
     /// The whole body.
     Whole(ValidationSet, Vec<u8>),
     /// It does not come.
-    Failed(String),
+    Failed(DownloadError),
 }
 
 #[derive(Debug)]
@@ -27,13 +29,10 @@ pub(super) struct Download {
 
 impl Download {
     /// Begins to fetch what an edge has.
-    pub(super) fn new(set: Option<&ValidationSet>) -> Result<Self, String> {
-        let set = set.ok_or("this edge has no clouds that judge")?.clone();
-        let most = Limits::MAX_VALIDATION_BYTES;
+    pub(super) fn new(set: Option<&ValidationSet>) -> Result<Self, DownloadError> {
+        let set = set.ok_or(DownloadError::NoClouds)?.clone();
         match set.bytes {
-            bytes if bytes > most => {
-                Err(format!("the clouds of this edge have {bytes} bytes, at most {most} are taken"))
-            }
+            bytes if bytes > Limits::MAX_VALIDATION_BYTES => Err(DownloadError::TooLarge { bytes }),
             _ => Ok(Self { set, body: Vec::new() }),
         }
     }
@@ -48,9 +47,7 @@ impl Download {
         let (bytes, total) = (self.body.len() + piece.len(), self.set.bytes as usize);
         if offset as usize != self.body.len() || piece.is_empty() || bytes > total {
             let (here, found) = (self.body.len(), piece.len());
-            return Fetched::Failed(format!(
-                "the edge sent {found} bytes from byte {offset} on, where byte {here} of {total} was asked for"
-            ));
+            return Fetched::Failed(DownloadError::Unasked { found, offset, here, total });
         }
         self.body.extend_from_slice(piece);
         match bytes == total {
@@ -79,11 +76,14 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_ends_it_with_words() {
-        assert!(Download::new(None).unwrap_err().contains("no clouds"));
-        assert!(Download::new(Some(&set(u32::MAX))).unwrap_err().contains("at most 16777216"));
+        assert!(Download::new(None).unwrap_err().to_string().contains("no clouds"));
+        assert!(Download::new(Some(&set(u32::MAX))).unwrap_err().to_string().contains("at most 16777216"));
         for (offset, piece) in [(1, &[1][..]), (0, &[]), (0, &[0; 6])] {
             let taken = Download::new(Some(&set(5))).unwrap().take(offset, piece);
-            assert!(matches!(&taken, Fetched::Failed(why) if why.contains("byte 0 of 5 was asked for")), "{taken:?}");
+            assert!(
+                matches!(&taken, Fetched::Failed(why) if why.to_string().contains("byte 0 of 5 was asked for")),
+                "{taken:?}"
+            );
         }
     }
 }

@@ -7,8 +7,9 @@ use cleave_arch::array::Array;
 use cleave_arch::{Segment, Tier};
 use cleave_wire::{Limits, Packed, Timing, ToEdge};
 
-use super::link::{Outgoing, Sent};
+use super::link::{Outgoing, SendError, Sent};
 use super::{Deployment, DeviceEffect, Effects, UnderWay};
+use crate::error::EngineError;
 use crate::ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span, edge_visit};
 use crate::tensors::{Expected, check};
 use crate::time::{Micros, Stopwatch, measured};
@@ -179,7 +180,13 @@ impl Frames {
         fx.push(DeviceEffect::Compute { job, frame: frame.id, work, segment, input });
     }
 
-    pub(super) fn computed(&mut self, job: u64, result: Result<Vec<Array>, String>, now: Micros, fx: &mut Effects) {
+    pub(super) fn computed(
+        &mut self,
+        job: u64,
+        result: Result<Vec<Array>, EngineError>,
+        now: Micros,
+        fx: &mut Effects,
+    ) {
         let Some(running) = self.running.take_if(|running| running.job == job) else { return };
         let took = now - running.started;
         if result.is_ok() {
@@ -190,7 +197,10 @@ impl Frames {
         frame.spans.push(Span { lane: Lane::Device, start: running.started, end: now });
         let (_, first, end) = running.cost;
         match result {
-            Err(why) => self.fail(running.order, FrameError::Compute { first, end, why }, now, fx),
+            Err(error) => {
+                let error = FrameError::Compute { first, end, why: error.to_string() };
+                self.fail(running.order, error, now, fx);
+            }
             Ok(values) if frame.local.is_some() => self.finish(running.order, values, now, fx),
             Ok(values) => {
                 let next = frame.segment + 1;
@@ -215,10 +225,9 @@ impl Frames {
     }
 
     /// The message of a frame that waits for credit.
-    pub(super) fn pack(&self, order: u64, now: Micros) -> Result<Outgoing, String> {
-        let gone = || "it does not wait for the edge".to_owned();
-        let frame = self.get(order).ok_or_else(gone)?;
-        let Stage::Uplink { input } = &frame.stage else { return Err(gone()) };
+    pub(super) fn pack(&self, order: u64, now: Micros) -> Result<Outgoing, SendError> {
+        let frame = self.get(order).ok_or(SendError::NotWaiting)?;
+        let Stage::Uplink { input } = &frame.stage else { return Err(SendError::NotWaiting) };
         let codec = frame.deployment.work.plan().codec();
         let (packed, encode) = measured(self.stopwatch, || Packed::pack(input, codec));
         let message = ToEdge::Frame {
@@ -226,7 +235,7 @@ impl Frames {
             deployment: frame.deployment.id,
             segment: frame.segment as u8,
             deadline_millis: u32::try_from((frame.deadline - now).0 / 1000).unwrap_or(u32::MAX),
-            tensors: packed.map_err(|error| error.to_string())?,
+            tensors: packed?,
         };
         Ok(Outgoing { message, encode })
     }

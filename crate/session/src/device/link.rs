@@ -14,6 +14,7 @@ use super::peer::{Deployed, Known, Up};
 use super::{Deployment, DeviceConfig, DeviceEffect, Effects};
 use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
+use crate::error::{DownloadError, MeasureError};
 use crate::ledger::LocalReason;
 use crate::link::{Calling, Heard, Offload};
 use crate::measure::{Echo, Measured};
@@ -109,8 +110,18 @@ pub(super) struct Sent {
     pub(super) encode: Micros,
 }
 
-/// Why what only an edge gives does not come.
-const NO_EDGE: &str = "no edge is connected";
+/// Why a frame's message does not leave.
+#[derive(Debug, Error)]
+pub(super) enum SendError {
+    #[error("it does not wait for the edge")]
+    NotWaiting,
+    #[error(transparent)]
+    Values(#[from] WireError),
+    #[error("the link is down")]
+    LinkDown,
+    #[error("its message has {bytes} bytes, the edge takes at most {most}")]
+    TooLarge { bytes: usize, most: u32 },
+}
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -279,7 +290,7 @@ impl Link {
         match refusal.subject {
             Subject::Frame(_) => return Some(News::FrameRefused(refusal)),
             Subject::Deployment(id) => self.set_deployed(id, Deployed::Refused(refusal), fx),
-            Subject::Measurement(id) => self.measured(id, Err(refusal.to_string()), fx),
+            Subject::Measurement(id) => self.measured(id, Err(MeasureError::Refused(refusal)), fx),
             Subject::Session => match refusal.code {
                 RefusalCode::BadToken | RefusalCode::WrongVersion => self.stop(StopReason::Refused(refusal), fx),
                 _ => self.lose(refusal.to_string(), now, fx),
@@ -360,7 +371,7 @@ impl Link {
         }
     }
 
-    fn measured(&mut self, id: u32, result: Result<Measured, String>, fx: &mut Effects) {
+    fn measured(&mut self, id: u32, result: Result<Measured, MeasureError>, fx: &mut Effects) {
         if let Some(at) = self.measuring.iter().position(|awaited| *awaited == id) {
             self.measuring.remove(at);
             fx.push(DeviceEffect::Measured { id, result });
@@ -377,7 +388,7 @@ impl Link {
         if self.fetching.is_some() {
             return;
         }
-        match self.up().map_or(Err(NO_EDGE.to_owned()), |up| Download::new(up.known.validation.as_ref())) {
+        match self.up().map_or(Err(DownloadError::NoEdge), |up| Download::new(up.known.validation.as_ref())) {
             Ok(download) => {
                 self.write(&download.ask(), now, fx);
                 self.fetching = Some(download);
@@ -402,11 +413,11 @@ impl Link {
         if self.up().is_some() {
             return;
         }
-        let measured = |id| DeviceEffect::Measured { id, result: Err(NO_EDGE.to_owned()) };
-        let echoed = |(id, _)| DeviceEffect::Echoed { id, result: Err(NO_EDGE.to_owned()) };
+        let measured = |id| DeviceEffect::Measured { id, result: Err(MeasureError::NoEdge) };
+        let echoed = |(id, _)| DeviceEffect::Echoed { id, result: Err(MeasureError::NoEdge) };
         fx.extend(self.measuring.drain(..).map(measured));
         fx.extend(self.echoing.drain(..).map(echoed));
-        let failed = |_| DeviceEffect::Validation(Fetched::Failed(NO_EDGE.to_owned()));
+        let failed = |_| DeviceEffect::Validation(Fetched::Failed(DownloadError::NoEdge));
         fx.extend(self.fetching.take().map(failed));
     }
 
@@ -433,14 +444,13 @@ impl Link {
         self.up().is_some_and(|up| up.known.credit > 0)
     }
 
-    /// Spends one credit. An error says why the edge would not take the message.
-    pub(super) fn send_frame(&mut self, frame: Outgoing, now: Micros, fx: &mut Effects) -> Result<Sent, String> {
+    /// Spends one credit.
+    pub(super) fn send_frame(&mut self, frame: Outgoing, now: Micros, fx: &mut Effects) -> Result<Sent, SendError> {
         let stopwatch = self.config.stopwatch;
-        let Some(up) = self.up_mut() else { return Err("the link is down".to_owned()) };
+        let Some(up) = self.up_mut() else { return Err(SendError::LinkDown) };
         let (bytes, writing) = crate::time::measured(stopwatch, || frame.message.encode());
         if bytes.len() as u64 > u64::from(up.limits.max_frame_bytes) {
-            let (is, limit) = (bytes.len(), up.limits.max_frame_bytes);
-            return Err(format!("its message has {is} bytes, the edge takes at most {limit}"));
+            return Err(SendError::TooLarge { bytes: bytes.len(), most: up.limits.max_frame_bytes });
         }
         up.known.credit = up.known.credit.saturating_sub(1);
         let encode = frame.encode + writing;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cleave_arch::{LinkCodec, Plan, Segment, Task, Trace};
 use cleave_wire::{ModelHash, RefusalCode};
+use thiserror::Error;
 
 use super::{EdgeEffect, Effects, MAX_DEPLOYMENTS};
 use crate::refusal::Wrong;
@@ -20,6 +21,11 @@ pub(super) struct Deployment {
     /// Grows with every asking: the least makes room.
     asked: u64,
 }
+
+/// The weights came, and are missing all the same.
+#[derive(Debug, Error)]
+#[error("the model file could not be kept on the edge")]
+pub(super) struct NotKept;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -68,11 +74,11 @@ impl Deployments {
         deployment.map(|deployment| deployment.state = State::Ready).is_some()
     }
 
-    /// The model of a deployment that waits for it from now on. The error is for people.
-    pub(super) fn missing(&mut self, id: u32) -> Result<Option<ModelHash>, String> {
+    /// The model of a deployment that waits for it from now on.
+    pub(super) fn missing(&mut self, id: u32) -> Result<Option<ModelHash>, NotKept> {
         let Some(deployment) = self.all.get_mut(&id) else { return Ok(None) };
         if deployment.state == State::AskedAgain {
-            return Err("the model file could not be kept on the edge".to_owned());
+            return Err(NotKept);
         }
         deployment.state = State::Waiting;
         Ok(Some(deployment.model))

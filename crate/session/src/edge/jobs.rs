@@ -8,6 +8,7 @@ use cleave_wire::{Limits, Packed, RefusalCode, Timing, ToDevice};
 
 use super::deployments::{Deployment, Deployments};
 use super::{EdgeEffect, Effects};
+use crate::error::EngineError;
 use crate::refusal::Wrong;
 use crate::tensors::{Expected, check, check_finite};
 use crate::time::{Micros, Stopwatch, measured};
@@ -82,7 +83,7 @@ impl Jobs {
     pub(super) fn answer(
         &self,
         job: &Job,
-        result: Result<Vec<Array>, String>,
+        result: Result<Vec<Array>, EngineError>,
         [started, finished]: [Micros; 2],
         now: Micros,
         limits: &Limits,
@@ -92,7 +93,7 @@ impl Jobs {
             return Err(Wrong::new(RefusalCode::DeadlinePassed, wrong, "allow more time, or use a faster edge"));
         }
         let failed = |why: String| Wrong::new(RefusalCode::ComputeFailed, why, "run this segment on the device");
-        let values = result.map_err(failed)?;
+        let values = result.map_err(|error| failed(error.to_string()))?;
         let (packed, encode) = measured(self.stopwatch, || Packed::pack(&values, job.codec));
         let tensors = packed.map_err(|error| failed(error.to_string()))?;
         let sent = now + encode;

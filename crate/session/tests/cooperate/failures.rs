@@ -1,8 +1,8 @@
 //! Whatever becomes of members and connections, and whenever: every run is answered, and rightly.
 
 use cleave_arch::SplitMix64;
-use cleave_session::Micros;
 use cleave_session::cooperate::{CoordinatorEvent, EngineEvent, MemberError, RunError};
+use cleave_session::{EngineError, Micros};
 
 use crate::sim::{Fate, Settings, World};
 use crate::toy;
@@ -146,7 +146,7 @@ fn the_coordinators_own_engine_may_fail_or_stall() {
     world.own_engine_stalls = true;
     world.submit(1);
     world.run_for(Micros(1));
-    let (job, result, [started, finished]) = (1, Err("out of memory".to_owned()), [world.now; 2]);
+    let (job, result, [started, finished]) = (1, Err(EngineError::new("out of memory")), [world.now; 2]);
     world.tell(CoordinatorEvent::Engine(EngineEvent::Computed { job, result, started, finished, peak_bytes: 0 }));
     let why = RunError::Engine { why: "operator 0: out of memory".to_owned() };
     assert_eq!(world.failed, [(1, why)]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cleave_arch::array::Array;
 use cleave_session::{
     DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
-    Fetched, FrameReport, Lane, LinkStatus, Measured, Micros, Outcome, TokenCheck, Work,
+    EngineError, Fetched, FrameReport, Lane, LinkStatus, MeasureError, Measured, Micros, Outcome, TokenCheck, Work,
 };
 use cleave_wire::ModelHash;
 
@@ -45,7 +45,7 @@ enum Happening {
     AtEdge { connection: u32, bytes: Vec<u8> },
     AtDevice { connection: u32, bytes: Vec<u8> },
     DeviceComputed { job: u64, output: Vec<Array> },
-    EdgeComputed { connection: u32, job: u64, output: Result<Vec<Array>, String>, times: [Micros; 2] },
+    EdgeComputed { connection: u32, job: u64, output: Result<Vec<Array>, EngineError>, times: [Micros; 2] },
     ModelStored { connection: u32, model: ModelHash },
     EdgeMeasured { connection: u32, id: u32, runs: usize },
     Submit { frame: u64, deadline: Micros },
@@ -89,8 +89,8 @@ pub struct World {
     /// Models that the edge was sent, in order.
     pub stored: Vec<ModelHash>,
     pub most_edge_jobs: usize,
-    pub measured: Vec<(u32, Result<Measured, String>)>,
-    pub echoed: Vec<(u32, Result<Echo, String>)>,
+    pub measured: Vec<(u32, Result<Measured, MeasureError>)>,
+    pub echoed: Vec<(u32, Result<Echo, MeasureError>)>,
     pub fetched: Vec<Fetched>,
     settings: Settings,
     happenings: BTreeMap<(Micros, u64), Happening>,

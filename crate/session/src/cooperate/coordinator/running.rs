@@ -126,7 +126,7 @@ impl Coordinator {
                         self.progress(now);
                         self.act(acts, now, fx);
                     }
-                    Err(why) => self.fail(0, RunError::Engine { why }, fx),
+                    Err(error) => self.fail(0, RunError::Engine { why: error.to_string() }, fx),
                 }
             }
         }
