@@ -1,13 +1,8 @@
-// Drives the shipped worker as the page does, for pages that test or measure it, and reports to the server that they came
-// from: /step for something reached, /result for the end, /failure for another one.
+// Drives the shipped worker as the page does, for pages that test or measure it.
 
-export const wanted = new URLSearchParams(location.hash.slice(1));
+import { report } from './report.js';
 
-export async function report(path, text) {
-  document.getElementById('log').textContent += `${text}\n`;
-  await fetch(path, { method: 'POST', body: text });
-}
-export const step = (text) => report('/step', text);
+export { report, step, wanted } from './report.js';
 
 // An event is an object with one field, its variant; serde may also write a Map.
 const plain = (value) => (value instanceof Map ? Object.fromEntries([...value].map(([k, v]) => [k, plain(v)])) : value);
@@ -29,6 +24,9 @@ export async function until(wanted) {
     await new Promise((resolve) => { wake = resolve; });
   }
 }
+
+// Nobody waits for what has come in so far.
+export function forget() { queue.length = 0; }
 
 // Starts the engine; the worker's first message is its own module, compiled.
 export async function start(edge, link) {

@@ -2,8 +2,9 @@
 // against what they promise, and the dispatcher against fixed choices. What it does stands in the address; each figure is
 // reported as it is measured.
 
+import { measured } from './measured.js';
 import {
-  UNSHAPED, frame, load, measure, operations, planned, profile, report, say, start, step, stopStream, until, wanted,
+  UNSHAPED, forget, frame, load, measure, operations, planned, profile, report, say, start, step, stopStream, until, wanted,
 } from './driver.js';
 
 const RUNS = Number(wanted.get('runs'));
@@ -12,11 +13,11 @@ const link = (mbps) => ({ ...UNSHAPED, mbps });
 const tell = (figure) => step(JSON.stringify(figure));
 const median = (rows) => rows[0].map((_, at) => rows.map((row) => row[at]).sort((a, b) => a - b)[Math.floor(rows.length / 2)]);
 
+// In a worker of its own, while the device's stands idle.
 async function ask(request) {
-  say(request);
-  const answer = await until((event) => event.Bench ?? (event.Failed ? { failed: event.Failed.why } : null));
-  if (answer.failed) throw new Error(answer.failed);
-  return JSON.parse(answer.json);
+  const figures = JSON.parse(await measured(request));
+  forget();
+  return figures;
 }
 
 // The plan of these operations with a communicate before each of the cuts.
@@ -31,8 +32,8 @@ const total = (price) => ['device', 'up', 'edge', 'down', 'other'].reduce((sum, 
 // Every network on the device, on the edge, and cut where it is predicted to be fastest.
 async function table(index, powers) {
   const textbook = { name: 'dgcnn10', plain: true };
-  const { median_ms: alone } = await ask({ Bench: { ...textbook, backend: 'Wasm', runs: 3, warm: 1 } });
-  const plain = SLOW * alone; // a benchmark runs beside the device that is slowed
+  const { median_ms: alone } = await ask({ Forward: { ...textbook, backend: 'Wasm', runs: 3, warm: 1 } });
+  const plain = SLOW * alone; // that worker is not slowed
   for (const { name, accuracy } of index) {
     const network = await load(name);
     const whole = planOf(network, []);

@@ -71,8 +71,6 @@ pub enum Failure {
     Partition,
     /// A partition was not run over workers.
     Cooperation,
-    /// A measurement for the benchmark page.
-    Bench,
 }
 
 /// Long work, whose progress is told.

@@ -6,7 +6,7 @@ use crate::gpu;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
 use cleave_contract::{Backend, EngineTime, Preference};
-use cleave_model::{Gnn, Weights};
+use cleave_model::{Gnn, ModelError, Weights};
 use js_sys::{Function, Promise, Reflect};
 use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -132,7 +132,7 @@ async fn probe(device: &Device) -> Result<f64, String> {
     let task = Task { n_points: 256, in_channels: 3, k: 10, n_classes: 10, graph: GraphSource::Sampled };
     let weights = Weights::random(&architecture, &task, 1);
     let gnn = Gnn::new(&architecture, &task, &weights, device).map_err(|why| why.to_string())?;
-    measure_forward(&gnn, 1, 3, false).await.map(|times| times[times.len() / 2])
+    measure_forward(&gnn, 1, 3, Gnn::forward).await.map(|times| times[times.len() / 2])
 }
 
 fn probe_architecture() -> Result<Architecture, String> {
@@ -141,22 +141,26 @@ fn probe_architecture() -> Result<Architecture, String> {
 }
 
 /// Milliseconds of `runs` forward passes on a seeded cloud, ascending, after `warm` unmeasured ones.
-/// Each waits for its logits. `plain`: without fused kernels.
-pub async fn measure_forward(gnn: &Gnn, warm: usize, runs: usize, plain: bool) -> Result<Vec<f64>, String> {
+/// Each waits for its logits.
+pub async fn measure_forward(
+    gnn: &Gnn,
+    warm: usize,
+    runs: usize,
+    forward: impl Fn(&Gnn, Tensor<3>) -> Result<Tensor<2>, ModelError>,
+) -> Result<Vec<f64>, String> {
     let task = gnn.task();
     let mut rng = SplitMix64::new(7);
     let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
     let points = TensorData::new(points, [1, task.n_points, task.in_channels]);
     let points = Tensor::<3>::from_data(points, gnn.device());
-    let forward = || {
-        let points = points.clone();
+    let answer = || {
+        let logits = forward(gnn, points.clone());
         async move {
-            let logits = if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
             let logits = logits.map_err(|why| why.to_string())?;
             logits.into_data_async().await.map_err(|why| format!("{why:?}"))
         }
     };
-    timed(warm, runs, forward).await
+    timed(warm, runs, answer).await
 }
 
 /// Milliseconds of `runs` answers, ascending, after `warm` unmeasured ones.

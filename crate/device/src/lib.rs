@@ -4,14 +4,13 @@
 //! One loop takes one [`Input`](worker::Input) after another from one mailbox; everything that the
 //! browser calls back (messages, the socket, timers, finished work) only puts an input there.
 
-pub mod bench;
 pub mod browser;
 pub mod compute;
 pub mod cooperating;
 mod death;
 pub mod engine;
-mod engines;
-mod gpu;
+pub mod engines;
+pub mod gpu;
 pub mod mailbox;
 mod outbox;
 pub mod port;

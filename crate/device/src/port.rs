@@ -1,7 +1,6 @@
 //! The way to the page: intents in, events out, as structured clones. Points travel as typed arrays,
 //! transferred instead of copied.
 
-use crate::bench::BenchRequest;
 use crate::browser::scope;
 use crate::mailbox::Mailbox;
 use crate::worker::Input;
@@ -33,15 +32,10 @@ impl Page {
     }
 }
 
-/// Listens for intents (and, from the benchmark page, for requests to measure).
+/// Listens for intents.
 pub fn listen(mailbox: Mailbox<Input>) {
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        let data = event.data();
-        if let Ok(request) = serde_wasm_bindgen::from_value::<BenchRequest>(data.clone()) {
-            mailbox.put(Input::Bench(request));
-            return;
-        }
-        match serde_wasm_bindgen::from_value::<Intent>(data) {
+        match serde_wasm_bindgen::from_value::<Intent>(event.data()) {
             Ok(intent) => mailbox.put(Input::Intent(intent)),
             Err(why) => post(Event::Failed { what: Failure::Message, why: why.to_string() }),
         }
@@ -66,13 +60,6 @@ pub fn post(event: Event) {
     }
     // The page is gone if this fails, and with it this worker.
     let _ = scope().post_message_with_transfer(&message, &transfer);
-}
-
-/// Sends what no event describes, to the benchmark page.
-pub fn post_value(value: &impl Serialize) {
-    if let Ok(message) = value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()) {
-        let _ = scope().post_message(&message);
-    }
 }
 
 fn without_points(mut event: Event) -> (Event, Vec<Vec<f32>>) {

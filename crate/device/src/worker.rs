@@ -5,7 +5,6 @@ mod choosing;
 mod cooperating;
 mod partitioning;
 
-use crate::bench::{self, BenchRequest};
 use crate::browser::{fetch, now_micros, now_millis, turn};
 use crate::compute::Jobs;
 use crate::cooperating::{Cooperating, Site};
@@ -25,7 +24,7 @@ use cleave_app::evaluation::Batch;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{OnShow, Planned};
 use cleave_arch::Probe;
-use cleave_contract::{Backend, Event, Failure, Intent, PartitionWish, Preference};
+use cleave_contract::{Backend, Event, Intent, PartitionWish, Preference};
 use cleave_model::Gnn;
 use cleave_session::{EngineError, Measured, Micros, measure_codec};
 use std::cell::RefCell;
@@ -36,8 +35,6 @@ use std::rc::Rc;
 pub enum Input {
     /// The page wants something.
     Intent(Intent),
-    /// The benchmark page wants a measurement.
-    Bench(BenchRequest),
     /// An engine has been chosen for this preference.
     Chosen(Preference, Box<(Option<Gpu>, Choice)>),
     /// WebGPU is lost.
@@ -120,7 +117,6 @@ impl Worker {
     async fn handle(&mut self, input: Input) {
         match input {
             Input::Intent(intent) => self.intend(intent),
-            Input::Bench(request) => self.bench(request).await,
             Input::Chosen(preference, chosen) => self.chosen(preference, *chosen),
             Input::LostGpu(why) => self.lose_gpu(why),
             Input::App(input) => self.tell_app(input),
@@ -262,17 +258,6 @@ impl Worker {
             while let Some(bytes) = outbox.due() {
                 socket.send(&bytes);
             }
-        }
-    }
-
-    async fn bench(&mut self, request: BenchRequest) {
-        if self.gpu.is_none() && request.needs_gpu() {
-            self.gpu = Some(engine::open().await);
-        }
-        let gpu = self.gpu.clone().unwrap_or_else(|| Err("WebGPU was not looked for".into()));
-        match bench::run(&request, &gpu, &self.base_url).await {
-            Ok(answer) => port::post_value(&answer),
-            Err(why) => self.page.fail(Failure::Bench, &why),
         }
     }
 }

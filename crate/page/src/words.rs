@@ -84,7 +84,6 @@ fn fixed(failure: &Failure) -> (&'static str, &'static str) {
              is kept.",
         ),
         Failure::Cooperation => ("The network could not be run over the workers", WORKERS),
-        Failure::Bench => ("The measurement failed", "Choose the other engine or another network."),
     }
 }
 

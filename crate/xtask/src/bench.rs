@@ -1,7 +1,7 @@
-//! Measurements for people to read and compare; nothing here is asserted. `browser` runs a network inside the
-//! shipped worker in headless Chromium; `native` and `loopback` are the `cleave` command's own.
+//! Measurements for people to read and compare; nothing here is asserted. `browser` runs a network in a
+//! worker of headless Chromium; `native` and `loopback` are the `cleave` command's own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::predict;
 use crate::search;
 use crate::serve::{self, Report};
 use crate::shell::{Shell, run as run_command};
-use crate::stages::{build_native, build_page};
+use crate::stages::{bench_worker, build_bench_worker, build_native, build_page};
 use crate::tools::{self, say};
 
 /// `cargo xtask bench`
@@ -51,12 +51,9 @@ struct PageOptions {
     /// Give up after so many seconds.
     #[arg(long, default_value_t = 600)]
     timeout: u64,
-    /// Measure dist/ as it is.
+    /// Measure what is built already.
     #[arg(long)]
     no_build: bool,
-    /// The built page.
-    #[arg(long, value_name = "DIR")]
-    dist: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,6 +94,9 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         say("building the page and the commands");
         build_page(shell)?;
         build_native(shell)?;
+        if options.what == Some(What::Search) {
+            build_bench_worker(shell)?;
+        }
     }
     match options.what {
         Some(What::Images) => command(shell, options, &["images"]),
@@ -117,25 +117,24 @@ fn browser(shell: &Shell, options: &Options) -> Result<()> {
     let page = &options.page;
     tools::chromium(shell)?;
     if !page.no_build {
-        say("building the page (about 9 min the first time)");
-        build_page(shell)?;
+        say("building the worker that measures (about 9 min the first time)");
+        build_bench_worker(shell)?;
     }
-    let dist = page.dist.clone().unwrap_or_else(|| shell.dist());
-    require_worker(&dist)?;
+    let roots = vec![bench_worker(shell)?, shell.root().join("www")];
     let both = [Backend::Wasm, Backend::WebGpu];
     for backend in both.into_iter().filter(|backend| page.backend.is_none_or(|only| only == *backend)) {
-        measure(shell, options, &dist, &fragment(page, backend))
+        measure(shell, options, &roots, &fragment(page, backend))
             .with_context(|| format!("no measurement of {} on {backend:?}", page.name))?;
     }
     if page.backend != Some(Backend::WebGpu) {
-        measure(shell, options, &dist, "#candidates=200000").context("no measurement of a search's throughput")?;
+        measure(shell, options, &roots, "#candidates=200000").context("no measurement of a search's throughput")?;
     }
     Ok(())
 }
 
 /// Opens the benchmark's page for one measurement and prints what it reports.
-fn measure(shell: &Shell, options: &Options, dist: &Path, fragment: &str) -> Result<()> {
-    let (address, reports) = serve::start(vec![dist.to_path_buf(), shell.root().join("www")])?;
+fn measure(shell: &Shell, options: &Options, roots: &[PathBuf], fragment: &str) -> Result<()> {
+    let (address, reports) = serve::start(roots.to_vec())?;
     let url = format!("http://{address}/bench.html{fragment}");
     let result = wait(&mut Browser::open(shell, &url)?, &reports, Duration::from_secs(options.page.timeout))?;
     print(&result, options.json)
@@ -149,14 +148,6 @@ fn fragment(page: &PageOptions, backend: Backend) -> String {
     };
     let (runs, warm) = (page.runs.unwrap_or(runs), page.warm.unwrap_or(warm));
     format!("#name={}&backend={backend:?}&runs={runs}&warm={warm}", page.name)
-}
-
-/// The page of the benchmark starts the worker as the real page does: by these two files.
-fn require_worker(dist: &Path) -> Result<()> {
-    match ["worker.js", "device_bg.wasm"].into_iter().find(|name| !dist.join(name).is_file()) {
-        Some(missing) => bail!("{} holds no {missing}; leave --no-build out", dist.display()),
-        None => Ok(()),
-    }
 }
 
 fn wait(browser: &mut Browser, reports: &Receiver<Report>, limit: Duration) -> Result<String> {
@@ -191,15 +182,8 @@ mod tests {
 
     #[test]
     fn the_page_is_told_everything_in_its_address() {
-        let page = PageOptions {
-            name: "dgcnn".into(),
-            backend: None,
-            runs: None,
-            warm: Some(2),
-            timeout: 1,
-            no_build: true,
-            dist: None,
-        };
+        let page =
+            PageOptions { name: "dgcnn".into(), backend: None, runs: None, warm: Some(2), timeout: 1, no_build: true };
         let wasm = fragment(&page, Backend::Wasm);
         assert_eq!(wasm, "#name=dgcnn&backend=Wasm&runs=10&warm=2");
         assert!(fragment(&page, Backend::WebGpu).contains("backend=WebGpu&runs=1&warm=2"));

@@ -8,6 +8,7 @@ use crate::browser::Browser;
 use crate::live::{Edge, TOKEN};
 use crate::serve;
 use crate::shell::Shell;
+use crate::stages::bench_worker;
 use crate::tools::{self, say};
 
 /// The network that searched ones are held against.
@@ -42,7 +43,7 @@ pub struct SearchOptions {
 /// Measures and prints.
 pub fn run(shell: &Shell, options: &SearchOptions, as_json: bool) -> Result<()> {
     tools::chromium(shell)?;
-    let (page, reports) = serve::start(vec![shell.dist(), shell.root().join("www")])?;
+    let (page, reports) = serve::start(vec![shell.dist(), bench_worker(shell)?, shell.root().join("www")])?;
     let edge = Edge::on_free_port(shell, &format!("http://{page}"))?;
     let _running = edge.start()?;
     say("measuring in the browser: a minute for the profile, then some minutes");

@@ -1,6 +1,7 @@
 //! The gate: which stages there are and what each runs. `cargo xtask test` runs them all, `check` the quick ones.
 //! Everything is built with the release profile, so that no stage builds burn a second time for another profile.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -10,6 +11,7 @@ use crate::browser;
 use crate::document::Platform;
 use crate::gate::{self, Count, Stage, count_tests};
 use crate::live;
+use crate::metadata;
 use crate::rules;
 use crate::shell::{Shell, run};
 use crate::size;
@@ -48,6 +50,11 @@ const STAGES: [Stage; 10] = [
 /// web-sys, and would build burn a second time.
 const BROWSER_SUITES: [&str; 5] =
     ["--package=cleave-device", "--package=cleave-model", "--features", "cleave-model/wgpu", "--no-fail-fast"];
+
+/// Below the target folder.
+const BENCH_FOLDER: &str = "bench-worker";
+/// As `www/bench-worker.js` imports it.
+const BENCH_MODULE: &str = "bench-module";
 
 const CHECK: [&str; 5] = ["fmt", "rules", "deny", "clippy", "clippy-wasm"];
 
@@ -181,6 +188,28 @@ pub fn build_native(shell: &Shell) -> Result<()> {
     run(native_workspace(shell, "build --release")?.args(["--bin", "cleave-edge", "--bin", "cleave"]))
 }
 
+/// Builds the worker that measures, which is no part of the page.
+pub fn build_bench_worker(shell: &Shell) -> Result<()> {
+    tools::wasm_target(shell)?;
+    tools::wasm_bindgen(shell)?;
+    // Of the same package alone as trunk, for the same features of burn.
+    run(&mut shell.cargo("build --release --target wasm32-unknown-unknown --package cleave-device --bin bench"))?;
+    let target = metadata::target_folder(shell)?;
+    let mut command = shell.command("wasm-bindgen");
+    command.args(["--target", "web", "--no-typescript", "--out-name", BENCH_MODULE, "--out-dir"]);
+    command.arg(target.join(BENCH_FOLDER)).arg(target.join("wasm32-unknown-unknown/release/bench.wasm"));
+    run(&mut command)
+}
+
+/// The folder with the module of the worker that measures, to be served beside `www/bench-worker.js`.
+pub fn bench_worker(shell: &Shell) -> Result<PathBuf> {
+    let folder = metadata::target_folder(shell)?.join(BENCH_FOLDER);
+    if !folder.join(format!("{BENCH_MODULE}_bg.wasm")).is_file() {
+        bail!("{} holds no module; leave --no-build out", folder.display());
+    }
+    Ok(folder)
+}
+
 fn browser_test(shell: &Shell) -> Command {
     let mut command = shell.cargo("test --release --target wasm32-unknown-unknown");
     if let Some(driver) = browser::driver(shell) {
@@ -206,6 +235,14 @@ fn packages(nouns: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worker_that_measures_has_its_own_module_and_the_page_has_not() {
+        let import = format!("from './{BENCH_MODULE}.js'");
+        assert!(include_str!("../../../www/bench-worker.js").contains(&import));
+        let page = include_str!("../../../index.html");
+        assert!(page.contains("data-bin=\"device\"") && !page.contains("bench"));
+    }
 
     #[test]
     fn check_and_needs_name_stages_that_exist() {

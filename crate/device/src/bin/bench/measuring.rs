@@ -1,8 +1,5 @@
-//! Measurements for `cargo xtask bench browser`, taken by the shipped worker itself.
+//! The measurements: times of a forward pass, bytes of a plan's part on the device, candidates a second of a search.
 
-use crate::browser::{fetch, now_millis};
-use crate::engine::{Gpu, measure_forward, timed};
-use crate::engines::load;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_app::network::{Named, Network};
 use cleave_arch::cnn::{self, zoo};
@@ -10,95 +7,45 @@ use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, 
 use cleave_contract::Backend;
 use cleave_cost::graph::{FEATURES, PlanGraph};
 use cleave_cost::{Machines, Profile};
+use cleave_device::browser::{fetch, now_millis};
+use cleave_device::engine::{self, measure_forward, timed};
+use cleave_device::engines::load;
+use cleave_device::gpu;
 use cleave_model::cnn::{Cnn, CnnWeights};
-use cleave_model::{Gin, GinWeights};
+use cleave_model::{Gin, GinWeights, Gnn};
 use peak_alloc::PeakAlloc;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What the benchmark page sends.
-#[derive(Clone, Debug, Deserialize)]
-pub enum BenchRequest {
-    /// Measure a network's forward pass.
-    Bench {
-        /// As for `Intent::Network`, or an image network's.
-        name: String,
-        /// On which engine.
-        backend: Backend,
-        /// Measured runs.
-        runs: usize,
-        /// Unmeasured runs before them.
-        warm: usize,
-        /// The textbook's way, without fused kernels.
-        #[serde(default)]
-        plain: bool,
-    },
-    /// Count what the engine allocates for the device's part of a plan, on wasm.
-    Memory {
-        /// As for `Intent::Network`.
-        name: String,
-        /// A plan of it.
-        plan: String,
-        /// The textbook's way; only for everything on the device.
-        #[serde(default)]
-        plain: bool,
-    },
-    /// Measure how many candidates a second a search can price on wasm.
-    Throughput {
-        /// Candidates.
-        candidates: usize,
-    },
-}
-
-impl BenchRequest {
-    /// Whether it is about WebGPU.
-    pub fn needs_gpu(&self) -> bool {
-        matches!(self, BenchRequest::Bench { backend: Backend::WebGpu, .. })
-    }
-}
-
-/// What it gets.
-#[derive(Clone, Debug, Serialize)]
-pub enum BenchAnswer {
-    /// One JSON object.
-    Bench {
-        /// The object as text.
-        json: String,
-    },
-}
-
-/// Runs a request.
-pub async fn run(request: &BenchRequest, gpu: &Gpu, base_url: &str) -> Result<BenchAnswer, String> {
-    let json = match request {
-        BenchRequest::Bench { name, backend, runs, warm, plain } => {
-            forward(name, *backend, [*runs, *warm], *plain, gpu, base_url).await?
-        }
-        BenchRequest::Memory { name, plan, plain } => memory(name, plan, *plain, base_url).await?,
-        BenchRequest::Throughput { candidates } => throughput((*candidates).max(PREDICTED)).await?,
-    };
-    Ok(BenchAnswer::Bench { json: json.to_string() })
-}
-
-async fn forward(
-    name: &str,
+/// Where a forward pass is measured.
+pub struct Engine {
     backend: Backend,
-    [runs, warm]: [usize; 2],
-    plain: bool,
-    gpu: &Gpu,
-    base_url: &str,
-) -> Result<Value, String> {
-    let (device, adapter) = match backend {
-        Backend::Wasm => (Device::flex(), "wasm simd128, one thread"),
-        Backend::WebGpu => {
-            gpu.as_ref().map(|(device, adapter)| (device.clone(), adapter.as_str())).map_err(Clone::clone)?
-        }
-    };
-    if let Ok(network) = zoo::network(name) {
-        return image(name, &network, [runs, warm], &device, adapter).await;
+    device: Device,
+    /// What computes: the adapter's name.
+    adapter: String,
+}
+
+impl Engine {
+    /// An engine; a module can open WebGPU once.
+    pub async fn open(backend: Backend) -> Result<Self, String> {
+        let (device, adapter) = match backend {
+            Backend::Wasm => (Device::flex(), "wasm simd128, one thread".into()),
+            Backend::WebGpu if gpu::is_opened() => return Err("this module has opened WebGPU already".into()),
+            Backend::WebGpu => engine::open().await?,
+        };
+        Ok(Self { backend, device, adapter })
     }
-    let network = open(name, base_url).await?;
-    let times =
-        measure_forward(&load(&network, &device).map_err(|why| why.to_string())?, warm, runs.max(1), plain).await?;
+}
+
+/// Times of a network's forward pass.
+pub async fn forward(name: &str, engine: &Engine, [runs, warm]: [usize; 2], plain: bool) -> Result<Value, String> {
+    let Engine { backend, device, adapter } = engine;
+    if let Ok(network) = zoo::network(name) {
+        return image(name, &network, [runs, warm], engine).await;
+    }
+    let network = open(name).await?;
+    let gnn = load(&network, device)?;
+    let pass = |gnn: &Gnn, points| if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
+    let times = measure_forward(&gnn, warm, runs.max(1), pass).await?;
     Ok(json!({
         "network": name,
         "plain": plain,
@@ -115,10 +62,10 @@ async fn forward(
     }))
 }
 
-async fn open(name: &str, base_url: &str) -> Result<Network, String> {
+async fn open(name: &str) -> Result<Network, String> {
     match Named::parse(name).map_err(|why| why.to_string())? {
         Named::Made(network) => Ok(*network),
-        Named::File(path) => Network::parse(fetch(&format!("{base_url}{path}")).await?).map_err(|why| why.to_string()),
+        Named::File(path) => Network::parse(fetch(&path).await?).map_err(|why| why.to_string()),
     }
 }
 
@@ -127,8 +74,7 @@ async fn image(
     name: &str,
     network: &cnn::Network,
     [runs, warm]: [usize; 2],
-    device: &Device,
-    adapter: &str,
+    Engine { device, adapter, .. }: &Engine,
 ) -> Result<Value, String> {
     let cnn = Cnn::whole(network, &CnnWeights::Seeded(1), device).map_err(|why| why.to_string())?;
     let (shape, mut rng) = (network.input(), SplitMix64::new(7));
@@ -144,9 +90,9 @@ async fn image(
 
 /// Most bytes that the engine holds while it runs the device's segments of a plan, weights included and the values that
 /// it is given left out: as `peak_bytes` of `cleave-cost` predicts.
-async fn memory(name: &str, plan: &str, plain: bool, base_url: &str) -> Result<Value, String> {
+pub async fn memory(name: &str, plan: &str, plain: bool) -> Result<Value, String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
-    let network = open(name, base_url).await?;
+    let network = open(name).await?;
     let plan: Plan = plan.parse().map_err(|why| text(&why))?;
     let counter = PeakAlloc;
     let before = counter.current_usage();
@@ -183,7 +129,9 @@ const BATCH: usize = 256;
 /// Width of the shipped predictor; the time does not depend on the weights.
 const WIDTH: usize = 64;
 
-async fn throughput(n: usize) -> Result<Value, String> {
+/// Candidates a second, at least [`PREDICTED`] of them.
+pub async fn throughput(candidates: usize) -> Result<Value, String> {
+    let n = candidates.max(PREDICTED);
     let (machines, task) = (Machines::new(&Profile::default()), Task::modelnet10());
     let (sampler, mut rng) = (space::Sampler::new(space::Functions::All, GraphSource::Sampled), SplitMix64::new(1));
     let start = now_millis();
