@@ -43,7 +43,7 @@ pub async fn forward(name: &str, engine: &Engine, [runs, warm]: [usize; 2], plai
         return image(name, &network, [runs, warm], engine).await;
     }
     let network = open(name).await?;
-    let gnn = load(&network, device)?;
+    let gnn = load(&network, device).map_err(|why| why.to_string())?;
     let pass = |gnn: &Gnn, points| if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
     let times = measure_forward(&gnn, warm, runs.max(1), pass).await?;
     Ok(json!({
