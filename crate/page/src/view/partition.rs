@@ -25,7 +25,7 @@ type Told = Memo<Option<Shared<Partitions>>>;
 #[component]
 pub fn Partition() -> impl IntoView {
     let page = Page::of_here();
-    let told: Told = page.part(|state| state.partitions.clone());
+    let told: Told = page.part(|state| state.partition.planned.clone());
     let is_there = Memo::new(move |_| told.with(Option::is_some));
     view! {
         <section class="panel partition" aria-labelledby="partition-title">
@@ -49,8 +49,8 @@ pub fn Partition() -> impl IntoView {
 
 /// What the figures rest on, and whether the form has changed since.
 fn basis(state: &State) -> String {
-    let Some(told) = &state.partitions else { return String::new() };
-    let changed = state.partition_form.wish().as_ref() != Ok(&told.wish);
+    let Some(told) = &state.partition.planned else { return String::new() };
+    let changed = state.partition.form.wish().as_ref() != Ok(&told.wish);
     let changed = if changed { " The form has changed since: plan again." } else { "" };
     format!("Predicted for {}. {}{changed}", conditions(&told.wish), capital(&sentence(&told.source)))
 }
@@ -115,9 +115,9 @@ struct Drawn {
 
 impl Drawn {
     fn of(state: &State) -> Option<Self> {
-        let told = state.partitions.clone()?;
+        let told = state.partition.planned.clone()?;
         let names = state.settings.pair.map(|i| STRATEGIES[i].0);
-        let runs = names.map(|name| state.cooperation.run_of(name, &told.wish).cloned());
+        let runs = names.map(|name| state.partition.cooperation.run_of(name, &told.wish).cloned());
         Some(Drawn { told, names, runs })
     }
 
@@ -192,7 +192,7 @@ fn choice(page: Page, pair: Memo<[usize; 2]>, which: usize, label: &'static str)
 
 /// How far the worker is with such a run; nothing while it is doing something else.
 fn progress(state: &State, run: Run) -> Option<String> {
-    let progress = state.progress.as_ref().filter(|_| state.run == run);
+    let progress = state.worker.progress.as_ref().filter(|_| state.run == run);
     progress.map(|progress| match (crate::words::work(progress.what), progress.done, progress.total) {
         (what, _, 0) => format!("{what} …"),
         (what, done, total) => format!("{what}: {done} of {total}."),

@@ -44,7 +44,7 @@ fn asked(intents: Vec<Intent>) -> CooperationWish {
 }
 
 fn strategies(state: &State) -> Vec<&str> {
-    state.cooperation.runs.iter().map(|run| run.wish.strategy.as_str()).collect()
+    state.partition.cooperation.runs.iter().map(|run| run.wish.strategy.as_str()).collect()
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn a_run_is_sent_with_what_the_form_says_and_ends_by_its_result() {
     assert_eq!((wish.members, wish.image), (vec![MemberWish::Browser; 2], ImageWish::Noise(SEED)));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Cooperating, 0));
     state.hear(Event::Progress { what: LongWork::StartWorkers, done: 0, total: 0 });
-    assert!(state.progress.is_some() && !state.can_dispatch());
+    assert!(state.worker.progress.is_some() && !state.can_dispatch());
     state.hear(there());
     assert_eq!(names(&state.hear(came("coedge", "alexnet"))), ["runonce"], "the frame on show was asked for meanwhile");
     assert_eq!((state.run, strategies(&state)), (Run::Once, vec!["coedge"]));
-    assert_eq!((state.progress.is_none(), state.cooperation.workers.len()), (true, 3));
+    assert_eq!((state.worker.progress.is_none(), state.partition.cooperation.workers.len()), (true, 3));
 }
 
 #[test]
@@ -98,16 +98,16 @@ fn the_latest_run_of_each_strategy_is_kept_while_network_and_workers_are() {
         assert!(state.hear(run).is_empty(), "nobody waits for them");
     }
     assert_eq!(strategies(&state), ["mixed", "coedge"]);
-    assert_eq!(state.cooperation.run_of("coedge", &wish).unwrap().restarts, 3);
+    assert_eq!(state.partition.cooperation.run_of("coedge", &wish).unwrap().restarts, 3);
     let fewer = PartitionWish { slower: vec![1.0; 2], ..wish.clone() };
-    assert!(state.cooperation.run_of("coedge", &fewer).is_none());
+    assert!(state.partition.cooperation.run_of("coedge", &fewer).is_none());
     let mut told = partitions(vec![plan("coedge", 20.0)]);
     told.wish = PartitionWish { setup_millis: 9.0, ..wish };
     state.hear(Event::Partitions(told.clone()));
-    assert_eq!(state.cooperation.runs.len(), 2, "other links change the run, not what can be compared");
+    assert_eq!(state.partition.cooperation.runs.len(), 2, "other links change the run, not what can be compared");
     told.wish = fewer;
     state.hear(Event::Partitions(told));
-    assert!(state.cooperation.runs.is_empty());
+    assert!(state.partition.cooperation.runs.is_empty());
 }
 
 #[test]
@@ -122,10 +122,10 @@ fn what_cannot_be_run_says_why_and_sends_nothing() {
     assert!(state.why_not_cooperate().unwrap().contains("plan again"));
     assert!(state.act(Act::Cooperate(vec!["coedge"])).is_empty());
     state.act(Act::PartitionForm(Form { slower: vec!["1".into(), "0.5".into(), "1".into()], ..form.clone() }));
-    assert!(!state.partition_form.is_refused(), "planning allows it");
-    assert!(state.act(Act::Cooperate(vec!["coedge"])).is_empty() && state.partition_form.is_refused());
+    assert!(!state.partition.form.is_refused(), "planning allows it");
+    assert!(state.act(Act::Cooperate(vec!["coedge"])).is_empty() && state.partition.form.is_refused());
     assert_eq!(names(&state.act(Act::Partition)), ["partition"]);
-    assert_eq!((state.run, state.partition_form.is_refused()), (Run::Planning, false));
+    assert_eq!((state.run, state.partition.form.is_refused()), (Run::Planning, false));
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn edges_get_into_the_address_and_their_tokens_do_not() {
     let known = EdgeAddress { url: "ws://h:1/ws".into(), token: "secret".into() };
     let (settings, _) = crate::url::parse("share.at=ws%3A%2F%2Fh%3A1");
     let mut state = State::new(settings, Some(known), String::new());
-    assert_eq!(state.partition_form.members[0].token, "secret", "it served the page");
-    let mut form = state.partition_form.clone();
+    assert_eq!(state.partition.form.members[0].token, "secret", "it served the page");
+    let mut form = state.partition.form.clone();
     form.members[1] = Member { token: "other".into(), ..Member::at("ws://h:2") };
     state.act(Act::PartitionForm(form.clone()));
     assert_eq!(crate::url::print(&state.settings), "share.at=ws%3A%2F%2Fh%3A1,ws%3A%2F%2Fh%3A2");
@@ -170,11 +170,11 @@ fn an_image_stays_as_long_as_the_network_can_look_at_it() {
     state.act(Act::Look(Image::of_file("cat".into(), vec![0; 4 * 224 * 224], shape)));
     let choose = |network: &str| Act::PartitionForm(Form { network: network.into(), ..Form::of(&first_wish()) });
     state.act(choose("vgg11"));
-    assert_ne!(*state.cooperation.image, Image::Noise);
+    assert_ne!(*state.partition.cooperation.image, Image::Noise);
     state.act(choose("lenet"));
-    assert_ne!(*state.cooperation.image, Image::Noise, "a mistake changes nothing");
+    assert_ne!(*state.partition.cooperation.image, Image::Noise, "a mistake changes nothing");
     state.act(choose("lenet5"));
-    assert_eq!(*state.cooperation.image, Image::Noise);
+    assert_eq!(*state.partition.cooperation.image, Image::Noise);
 }
 
 #[test]

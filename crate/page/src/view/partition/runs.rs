@@ -35,11 +35,13 @@ fn Buttons(drawn: Memo<Option<Drawn>>) -> impl IntoView {
     let running = page.part(|state| state.run == Run::Cooperating);
     let why_not = page.part(|state| state.why_not_cooperate());
     let waiting = page.part(|state| {
-        !state.is_ready() || matches!(state.run, Run::Measuring | Run::Planning) || state.why_not_cooperate().is_some()
+        !state.worker.is_ready()
+            || matches!(state.run, Run::Measuring | Run::Planning)
+            || state.why_not_cooperate().is_some()
     });
-    let refused = page.part(|state| state.partition_form.is_run_wanted && state.partition_form.is_refused());
+    let refused = page.part(|state| state.partition.form.is_run_wanted && state.partition.form.is_refused());
     let progress = page.part(|state| progress(state, Run::Cooperating));
-    let are_there = page.part(|state| !state.cooperation.workers.is_empty());
+    let are_there = page.part(|state| !state.partition.cooperation.workers.is_empty());
     let (runs, check) = (page.part(|state| state.settings.runs as f64), page.part(|state| state.settings.check));
     // Of strategies without a plan there is nothing to run.
     let names = Memo::new(move |_| {
@@ -96,7 +98,7 @@ fn Buttons(drawn: Memo<Option<Drawn>>) -> impl IntoView {
 #[component]
 fn Crew() -> impl IntoView {
     let page = Page::of_here();
-    let workers = page.part(|state| state.cooperation.workers.clone());
+    let workers = page.part(|state| state.partition.cooperation.workers.clone());
     let n = Memo::new(move |_| workers.with(Vec::len));
     let one = move |i: usize| {
         let part = move |read: fn(&WorkerState) -> String| move || workers.with(|workers| workers.get(i).map(read));
@@ -124,7 +126,7 @@ fn Crew() -> impl IntoView {
 /// What the newest run answered.
 #[component]
 fn Answer() -> impl IntoView {
-    let newest = Page::of_here().part(|state| state.cooperation.runs.last().cloned());
+    let newest = Page::of_here().part(|state| state.partition.cooperation.runs.last().cloned());
     let shown = |run: Shared<Cooperated>| {
         let class = |(i, score): (usize, &Score)| {
             let part = Some(score.probability as f32);
