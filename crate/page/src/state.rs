@@ -7,6 +7,7 @@
 mod act;
 mod cooperation;
 mod costs;
+mod cut;
 mod death;
 mod design;
 mod dispatch;

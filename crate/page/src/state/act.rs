@@ -1,12 +1,12 @@
 //! What a person does: every control of the page is one [`Act`], and this is all that it changes.
 
 use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, SelectedDesign, Shared, State};
-use crate::partition::STRATEGIES;
 use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish, Target,
+    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, PartitionStrategy, Powers, Preference,
+    SearchWish, Target,
 };
 
 /// Ending of files that hold a network, not a shape.
@@ -105,14 +105,14 @@ pub enum Act {
     PartitionForm(Form),
     /// Plan how workers share an image network.
     Partition,
-    /// Draw these two strategies, places in [`crate::partition::STRATEGIES`].
-    Pair([usize; 2]),
+    /// Draw these two strategies.
+    Pair([PartitionStrategy; 2]),
     /// How often a partition is run.
     Runs(usize),
     /// Whether it is compared with the unsplit network.
     Check(bool),
     /// Run these strategies over real workers, one after the other.
-    Cooperate(Vec<&'static str>),
+    Cooperate(Vec<PartitionStrategy>),
     /// Lose the worker with this number.
     Lose(usize),
     /// The workers are not needed any more.
@@ -193,7 +193,7 @@ impl State {
             Act::Dispatch(None) => return self.dispatcher.end(),
             Act::PartitionForm(form) => self.set_partition(form),
             Act::Partition => return self.plan_partition(),
-            Act::Pair(pair) => self.settings.pair = pair.map(|i| i.min(STRATEGIES.len() - 1)),
+            Act::Pair(pair) => self.settings.pair = pair,
             Act::Runs(n) => self.settings.runs = n.clamp(1, MAX_COOPERATION_RUNS),
             Act::Check(on) => self.settings.check = on,
             Act::Cooperate(strategies) => return self.cooperate(&strategies),
@@ -247,69 +247,6 @@ impl State {
         intents.extend(self.stop());
         intents.push(Intent::Network(network));
         intents
-    }
-
-    fn move_cut(&mut self, cut: usize, to: usize) -> Vec<Intent> {
-        let Some(held) = &self.network.held else { return Vec::new() };
-        let mut cuts = held.plan.cuts().to_vec();
-        let (n_ops, n_cuts) = (held.n_ops(), cuts.len());
-        let least = if cut == 0 { 0 } else { cuts[cut.min(n_cuts) - 1] };
-        let most = if cut + 1 < n_cuts { cuts[cut + 1] } else { n_ops + 1 };
-        match to.clamp(least, most) {
-            to if to > n_ops => cuts.truncate(cut),
-            to if cut < n_cuts => cuts[cut] = to,
-            to => cuts.push(to),
-        }
-        self.cut_at(cuts)
-    }
-
-    fn add_cut(&mut self) -> Vec<Intent> {
-        let Some(held) = &self.network.held else { return Vec::new() };
-        let mut cuts = held.plan.cuts().to_vec();
-        if cuts.len() < 2 {
-            cuts.push(held.n_ops());
-        }
-        self.cut_at(cuts)
-    }
-
-    fn cut_at(&mut self, cuts: Vec<usize>) -> Vec<Intent> {
-        self.replan(|state, plan| {
-            let plan = plan.with_cuts(cuts.clone())?;
-            state.settings.cuts = Cuts::At(cuts);
-            Ok(plan)
-        })
-    }
-
-    fn write(&mut self, codec: LinkCodec) -> Vec<Intent> {
-        self.settings.codec = codec;
-        self.frames.measured.clear();
-        self.replan(|_, plan| Ok(plan.with_codec(codec)))
-    }
-
-    /// Replaces the plan and runs it; a plan that changes nothing is not sent.
-    fn replan(
-        &mut self,
-        change: impl FnOnce(&mut State, &cleave_arch::Plan) -> Result<cleave_arch::Plan, cleave_arch::ArchError>,
-    ) -> Vec<Intent> {
-        let Some(held) = self.network.held.clone() else { return Vec::new() };
-        match change(self, &held.plan) {
-            Ok(plan) if plan == held.plan => Vec::new(),
-            Ok(plan) => {
-                self.network.held = Some(Shared::new(held.with_plan(plan)));
-                let mut intents = self.dispatcher.end();
-                intents.extend(self.network.plan_intent());
-                intents.extend(self.run_soon());
-                intents
-            }
-            Err(why) => {
-                self.notice = Some(Notice {
-                    what: "This cut is not possible.".into(),
-                    why: why.to_string(),
-                    remedy: "The cut before it is kept; choose another place.".into(),
-                });
-                Vec::new()
-            }
-        }
     }
 
     fn shape_link(&mut self, link: Link) -> Vec<Intent> {

@@ -4,7 +4,7 @@ use super::{Run, Shared, State};
 use crate::partition::image::Image;
 use cleave_arch::cnn::Shape;
 use cleave_arch::cnn::zoo::network;
-use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionWish, WorkerState};
+use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionStrategy, PartitionWish, WorkerState};
 
 /// What is known of it.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(super) fn are_alike(one: &PartitionWish, other: &PartitionWish) -> bool {
 
 impl Cooperation {
     /// The latest run of a strategy, if it can stand beside this plan.
-    pub fn run_of(&self, strategy: &str, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
+    pub fn run_of(&self, strategy: PartitionStrategy, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
         self.runs.iter().find(|run| run.wish.strategy == strategy && are_alike(&run.wish.partition, plan))
     }
 
@@ -73,15 +73,15 @@ impl State {
     }
 
     /// A form with a mistake is not sent: from now on its fields say what a run needs.
-    pub(super) fn cooperate(&mut self, strategies: &[&'static str]) -> Vec<Intent> {
+    pub(super) fn cooperate(&mut self, strategies: &[PartitionStrategy]) -> Vec<Intent> {
         let wish = self.partition.form.run_wish();
         self.partition.form.is_run_wanted = wish.is_err();
         let (Ok((partition, members)), None, true) = (wish, self.why_not_cooperate(), self.worker.is_ready()) else {
             return Vec::new();
         };
-        let of = |strategy: &&str| CooperationWish {
+        let of = |strategy: &PartitionStrategy| CooperationWish {
             partition: partition.clone(),
-            strategy: (*strategy).into(),
+            strategy: *strategy,
             members: members.clone(),
             runs: self.settings.runs,
             check: self.settings.check,

@@ -2,7 +2,7 @@
 
 use crate::partition::{FIRST_PAIR, form};
 use cleave_arch::LinkCodec;
-use cleave_contract::{Link, PartitionWish, Preference};
+use cleave_contract::{Link, PartitionStrategy, PartitionWish, Preference};
 
 /// Everything that a person sets, and exactly what the URL holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +27,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// Which image network is shared by which workers over what: the form's last wish without a mistake.
     pub partition: PartitionWish,
-    /// The two strategies that are drawn, places in [`crate::partition::STRATEGIES`].
-    pub pair: [usize; 2],
+    /// The two strategies that are drawn.
+    pub pair: [PartitionStrategy; 2],
     /// Addresses of the workers but the first that are native edges, empty for others; none is empty at the end.
     pub places: Vec<String>,
     /// How often a partition is run, 1 to [`cleave_contract::MAX_COOPERATION_RUNS`].

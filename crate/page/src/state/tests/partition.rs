@@ -3,6 +3,7 @@
 use super::*;
 use crate::partition::form::{Form, first_wish};
 use crate::partition::tests::{partitions, plan};
+use cleave_contract::PartitionStrategy::{CoEdge, Iop, IopExact, Mixed, OutputChannel};
 use cleave_contract::{LongWork, PartitionWish};
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
@@ -12,7 +13,7 @@ fn form(change: impl FnOnce(&mut Form)) -> Form {
 }
 
 fn told() -> Event {
-    Event::Partitions(partitions(vec![plan("coedge", 20.0)]))
+    Event::Partitions(partitions(vec![plan(CoEdge, 20.0)]))
 }
 
 #[test]
@@ -74,8 +75,8 @@ fn an_address_fills_the_form_and_chooses_what_is_drawn() {
     assert!(problems.is_empty());
     assert_eq!(
         (state.partition.form.slower.as_slice(), state.settings.pair),
-        (["1".to_owned(), "4".into()].as_slice(), [2, 3])
+        (["1".to_owned(), "4".into()].as_slice(), [Iop, IopExact])
     );
-    state.act(Act::Pair([0, 99]));
-    assert_eq!(state.settings.pair, [0, 4]);
+    state.act(Act::Pair([OutputChannel, Mixed]));
+    assert_eq!(state.settings.pair, [OutputChannel, Mixed]);
 }

@@ -44,21 +44,19 @@ fn Buttons(drawn: Memo<Option<Drawn>>) -> impl IntoView {
     let are_there = page.part(|state| !state.partition.cooperation.workers.is_empty());
     let (runs, check) = (page.part(|state| state.settings.runs as f64), page.part(|state| state.settings.check));
     // Of strategies without a plan there is nothing to run.
-    let names = Memo::new(move |_| {
+    let strategies = Memo::new(move |_| {
         drawn.with(|drawn| {
-            let drawn = drawn.as_ref();
-            drawn.map(|drawn| {
-                drawn.names.map(|name| (name, plan_of(&drawn.told, name).is_some_and(|p| p.failed.is_none())))
-            })
+            let has_plan = |told, strategy| plan_of(told, strategy).is_some_and(|plan| plan.failed.is_none());
+            drawn.as_ref().map(|drawn| drawn.strategies.map(|strategy| (strategy, has_plan(&drawn.told, strategy))))
         })
     });
-    let both = move || names.get().map(|names| names.map(|(name, _)| name).to_vec()).unwrap_or_default();
-    let cannot = move |which: usize| waiting.get() || names.get().is_none_or(|names| !names[which].1);
+    let both = move || strategies.get().map(|both| both.map(|(strategy, _)| strategy).to_vec()).unwrap_or_default();
+    let cannot = move |which: usize| waiting.get() || strategies.get().is_none_or(|both| !both[which].1);
     let one = move |which: usize| {
-        let name = move || both().get(which).copied();
+        let strategy = move || both().get(which).copied();
         view! {
-            <button type="button" disabled=move || cannot(which) on:click=move |_| page.act(Act::Cooperate(name().into_iter().collect()))>
-                "Run " {move || name().map(words)}
+            <button type="button" disabled=move || cannot(which) on:click=move |_| page.act(Act::Cooperate(strategy().into_iter().collect()))>
+                "Run " {move || strategy().map(words)}
             </button>
         }
     };
@@ -176,7 +174,7 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
         let verdict = run.whole.map(verdict).map(|(is_equal, words)| badge(is_equal, words));
         view! {
             <div class="ran">
-                <h3>{words(&run.wish.strategy).to_owned()}": the run"</h3>
+                <h3>{words(run.wish.strategy)}": the run"</h3>
                 {verdict}
                 <ul>
                     <li>{conditions(&run.wish.partition)} "."</li>
