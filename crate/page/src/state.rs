@@ -18,6 +18,7 @@ mod input;
 mod network;
 mod partition;
 mod revive;
+mod run;
 mod search;
 mod settings;
 mod shared;
@@ -25,7 +26,7 @@ mod shared;
 pub(crate) mod tests;
 mod worker;
 
-use cleave_contract::{EdgeAddress, Intent};
+use cleave_contract::EdgeAddress;
 
 pub use act::Act;
 pub use cooperation::Cooperation;
@@ -39,6 +40,7 @@ pub use input::ShownInput;
 pub use network::{DGCNN, Listed, NetworkChoice};
 pub use partition::Partitioning;
 pub use revive::Replay;
+pub use run::Run;
 pub use search::{Searches, Sharing};
 pub use settings::{Cuts, Settings};
 pub use shared::Shared;
@@ -56,27 +58,6 @@ pub struct Notice {
     pub why: String,
     /// What the person can do.
     pub remedy: String,
-}
-
-/// What is being computed now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Run {
-    /// Nothing.
-    Idle,
-    /// One frame.
-    Once,
-    /// One frame, and another as soon as it ends because something has changed since.
-    OnceMore,
-    /// Frames until stopped.
-    Stream,
-    /// The machines are being measured, or predictions corrected: frames would disturb that.
-    Measuring,
-    /// Candidates are being looked at.
-    Searching,
-    /// Ways to share an image network are being planned.
-    Planning,
-    /// Several workers share one.
-    Cooperating,
 }
 
 /// All that the page knows.
@@ -136,24 +117,5 @@ impl State {
     /// The name under which the network of the settings is asked for.
     pub fn network_name(&self) -> String {
         self.network.name(&self.settings.network)
-    }
-
-    /// One frame of what is held now; none while something is missing or a stream does it anyway.
-    fn run_soon(&mut self) -> Vec<Intent> {
-        self.frames.make_stale();
-        if !self.worker.is_ready() || self.input.cloud.is_none() || !self.network.is_settled() {
-            return Vec::new();
-        }
-        match self.run {
-            Run::Idle => {
-                self.run = Run::Once;
-                vec![Intent::RunOnce]
-            }
-            Run::Once | Run::OnceMore => {
-                self.run = Run::OnceMore;
-                Vec::new()
-            }
-            Run::Stream | Run::Measuring | Run::Searching | Run::Planning | Run::Cooperating => Vec::new(),
-        }
     }
 }

@@ -5,8 +5,7 @@ use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, PartitionStrategy, Powers, Preference,
-    SearchWish, Target,
+    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, PartitionStrategy, Powers, Preference, SearchWish, Target,
 };
 
 /// Ending of files that hold a network, not a shape.
@@ -276,44 +275,5 @@ impl State {
     fn connect(&mut self, address: EdgeAddress) -> Vec<Intent> {
         self.edge.connect(address.clone());
         self.under_new_conditions(Intent::Connect(address))
-    }
-
-    /// Begins long work of the worker, in place of whatever is running.
-    pub(super) fn start(&mut self, run: Run, intent: Intent) -> Vec<Intent> {
-        if !self.worker.is_ready() || self.network.held.is_none() {
-            return Vec::new();
-        }
-        // Work that takes minutes shall find the network of its beginning.
-        let mut intents = self.dispatcher.end();
-        intents.extend(self.stop());
-        self.run = run;
-        intents.push(intent);
-        intents
-    }
-
-    pub(super) fn run_stream(&mut self) -> Vec<Intent> {
-        if self.input.cloud.is_none() || self.network.held.is_none() || self.worker.loading == Loading::Failed {
-            return Vec::new();
-        }
-        self.run = Run::Stream;
-        if self.worker.replay.is_reviving() {
-            return Vec::new();
-        }
-        let in_flight = self.settings.in_flight;
-        self.frames.begin_stream();
-        vec![Intent::RunStream { in_flight }]
-    }
-
-    pub(super) fn stop(&mut self) -> Vec<Intent> {
-        let was = std::mem::replace(&mut self.run, Run::Idle);
-        self.worker.progress = None;
-        self.partition.cooperation.forget_next();
-        self.frames.end_stream();
-        if was == Run::Idle { Vec::new() } else { vec![Intent::Stop] }
-    }
-
-    fn set_in_flight(&mut self, n: usize) -> Vec<Intent> {
-        self.settings.in_flight = n.clamp(1, MAX_IN_FLIGHT);
-        if self.run == Run::Stream { self.run_stream() } else { Vec::new() }
     }
 }

@@ -9,7 +9,9 @@ mod search;
 use super::*;
 use crate::pipeline::tests::network;
 use crate::timeline::tests::frame;
-use cleave_contract::{self as contract, Backend, Cloud, EdgeStatus, EdgeWait, Event, Link, Outcome, Preference};
+use cleave_contract::{
+    self as contract, Backend, Cloud, EdgeStatus, EdgeWait, Event, Intent, Link, Outcome, Preference,
+};
 
 const SMALL: &str = "3 2 1 4,0 6 3 0";
 
