@@ -1,6 +1,6 @@
 //! What page and worker say of image networks that real workers share: who they are, what they did, and what they answered.
 
-use crate::{Backend, EdgeAddress, PartitionPlan, PartitionWish};
+use crate::{Backend, EdgeAddress, PartitionPlan, PartitionStrategy, PartitionWish};
 use serde::{Deserialize, Serialize};
 
 /// A partition that is to be run.
@@ -9,8 +9,7 @@ pub struct CooperationWish {
     /// Network, workers and links. A browser worker is really made so many times slower, so it cannot be below 1; how fast
     /// an edge is is measured, whatever stands there.
     pub partition: PartitionWish,
-    /// `output-channel`, `coedge`, `iop`, `iop-exact` or `mixed`.
-    pub strategy: String,
+    pub strategy: PartitionStrategy,
     /// All workers but the first, which is this tab.
     pub members: Vec<MemberWish>,
     /// How often, one after another; 1 to [`MAX_COOPERATION_RUNS`]. The median counts.

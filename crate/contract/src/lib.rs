@@ -13,8 +13,8 @@ pub use cooperation::{
 pub use failure::{Failure, LongWork};
 pub use figures::{Baseline, Binding, Limit, PriceBasis};
 pub use partition::{
-    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionWish, Partitions, SetupPoint, SplitWay,
-    WorkerActivity, WorkerSpan,
+    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionStrategy, PartitionWish, Partitions,
+    SetupPoint, SplitWay, WorkerActivity, WorkerSpan,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,51 @@
 //! What page and worker say of image networks that several workers share: the wish, and what each strategy would do.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a network is planned over several workers. Serialised, and in links, by [`Self::name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionStrategy {
+    /// Every operator by output channel.
+    OutputChannel,
+    /// Rows, for the least time.
+    #[serde(rename = "coedge")]
+    CoEdge,
+    /// IOP as reconstructed: pairs of operators without messages between, greedily from left to right.
+    Iop,
+    /// IOP with the cheapest segments.
+    IopExact,
+    /// Ours.
+    Mixed,
+}
+
+impl PartitionStrategy {
+    /// All of them, in the order of tables and legends.
+    pub const ALL: [Self; 5] = [Self::OutputChannel, Self::CoEdge, Self::Iop, Self::IopExact, Self::Mixed];
+
+    /// As links and commands have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutputChannel => "output-channel",
+            Self::CoEdge => "coedge",
+            Self::Iop => "iop",
+            Self::IopExact => "iop-exact",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// The strategy of a name, if there is one.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
+    }
+}
+
+impl fmt::Display for PartitionStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Which network is to be shared by whom, over what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,8 +100,8 @@ pub struct OperatorRow {
 /// What one strategy does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartitionPlan {
-    /// `output-channel`, `coedge`, `iop`, `iop-exact` or `mixed`.
-    pub strategy: String,
+    /// Which.
+    pub strategy: PartitionStrategy,
     /// Why it has no plan; then the rest is empty.
     pub failed: Option<String>,
     /// Until the answer is there, predicted.
@@ -120,4 +165,21 @@ pub struct SetupPoint {
     pub setup_millis: f64,
     /// In the order of [`Partitions::plans`]; absent where there is no plan.
     pub millis: Vec<Option<f64>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, StrDeserializer};
+
+    #[test]
+    fn messages_carry_the_same_names_as_links() {
+        for strategy in PartitionStrategy::ALL {
+            let name: StrDeserializer<'_, Error> = strategy.name().into_deserializer();
+            assert_eq!(PartitionStrategy::deserialize(name), Ok(strategy));
+            assert_eq!(PartitionStrategy::of_name(strategy.name()), Some(strategy));
+        }
+        assert_eq!(PartitionStrategy::of_name("best"), None);
+    }
 }

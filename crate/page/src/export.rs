@@ -185,7 +185,7 @@ mod tests {
         let mut search = search(false);
         search.designs = vec![Design { plan: "3 2,0 6".into(), ..design(0.9, 1.5) }];
         search.references = vec![reference(Baseline::OnEdge, -1.0, 100.0)];
-        search.judged_on = "\"furniture\", generated".into();
+        search.judged_on = "\"generated\" furniture".into();
         (search.drawn, search.per_second) = (7, f64::NAN);
         Recorded { wish: Some(SearchWish { seed: 9_007_199_254_740_991, ..wish() }), search: Shared::new(search) }
     }
@@ -196,7 +196,7 @@ mod tests {
         let rows: Vec<&str> = csv.lines().collect();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].split(',').count(), 25);
-        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,,1,\"\"\"furniture\"\", generated\"";
+        let run = "nsga,9007199254740991,10,,,1,1,f32,7,1,1,1,1,,1,\"\"\"generated\"\" furniture\"";
         assert_eq!(rows[1], format!("design,,\"3 2,0 6\",0.9,1.5,1,1,1,1,{run}"));
         assert_eq!(rows[2], format!("reference,DGCNN on the edge,-1 100,,100,1,1,1,1,{run}"));
     }
@@ -214,7 +214,7 @@ mod tests {
             concat!(
                 r#"{"wish":{"strategy":"nsga","seed":9007199254740991,"latency_millis":10,"energy_millijoules":null,"#,
                 r#""device_megabytes":null,"candidates":1,"evaluations":1,"codec":"f32"},"#,
-                r#""judged_on":"\"furniture\", generated","#,
+                r#""judged_on":"\"generated\" furniture","#,
                 r#""device_slowdown":1,"#,
                 r#""funnel":{"drawn":7,"wanted":2,"valid":1,"by_table":1,"by_predictor":1,"evaluated":1,"#,
                 r#""candidates_per_second":null,"binding":null},"#,

@@ -1,11 +1,11 @@
 //! What would be right where a person, or a link, has written something that cannot be read.
 
-use crate::partition::STRATEGIES;
 use crate::partition::form::MIN_WORKERS;
 use crate::state::CLASSES;
 use cleave_arch::ArchError;
 use cleave_arch::cnn::NetworkError;
 use cleave_contract::MAX_PARTITION_WORKERS;
+use cleave_contract::PartitionStrategy;
 use thiserror::Error;
 
 /// What is needed instead. The words go on a sentence, or become one beside a field.
@@ -69,5 +69,5 @@ pub enum Needed {
 }
 
 fn strategies() -> String {
-    STRATEGIES.map(|(name, _)| name).join(", ")
+    PartitionStrategy::ALL.map(PartitionStrategy::name).join(", ")
 }

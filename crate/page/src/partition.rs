@@ -10,31 +10,28 @@ pub mod sweep;
 
 use crate::format;
 use crate::price::error;
-use cleave_contract::{PartitionPlan, PartitionWish, Partitions, WorkerActivity};
+use cleave_contract::{PartitionPlan, PartitionStrategy, PartitionWish, Partitions, WorkerActivity};
 use thiserror::Error;
 
-/// Names of the strategies with their words, in the order of tables and legends.
-pub const STRATEGIES: [(&str, &str); 5] = [
-    ("output-channel", "by output channel"),
-    ("coedge", "CoEdge (rows)"),
-    ("iop", "IOP"),
-    ("iop-exact", "IOP, cheapest segments"),
-    ("mixed", "mixed (ours)"),
-];
-
 /// The one that all others are held against.
-pub const BASE: &str = "coedge";
+pub const BASE: PartitionStrategy = PartitionStrategy::CoEdge;
 
-/// The two that are drawn until others are chosen: CoEdge and ours.
-pub const FIRST_PAIR: [usize; 2] = [1, 4];
+/// The two that are drawn until others are chosen.
+pub const FIRST_PAIR: [PartitionStrategy; 2] = [BASE, PartitionStrategy::Mixed];
 
-/// A strategy's words; of one that this page does not know, its name.
-pub fn words(strategy: &str) -> &str {
-    STRATEGIES.iter().find(|(name, _)| *name == strategy).map_or(strategy, |(_, words)| words)
+/// What a person reads for a strategy.
+pub fn words(strategy: PartitionStrategy) -> &'static str {
+    match strategy {
+        PartitionStrategy::OutputChannel => "by output channel",
+        PartitionStrategy::CoEdge => "CoEdge (rows)",
+        PartitionStrategy::Iop => "IOP",
+        PartitionStrategy::IopExact => "IOP, cheapest segments",
+        PartitionStrategy::Mixed => "mixed (ours)",
+    }
 }
 
 /// The plan of a strategy.
-pub fn plan_of<'a>(partitions: &'a Partitions, strategy: &str) -> Option<&'a PartitionPlan> {
+pub fn plan_of(partitions: &Partitions, strategy: PartitionStrategy) -> Option<&PartitionPlan> {
     partitions.plans.iter().find(|plan| plan.strategy == strategy)
 }
 
@@ -74,8 +71,8 @@ pub struct NoPlan(String);
 /// A strategy in the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its name.
-    pub strategy: String,
+    /// Which.
+    pub strategy: PartitionStrategy,
     /// What the figures are, where that is to be said.
     pub of: &'static str,
     /// Whether none is faster.
@@ -97,11 +94,11 @@ fn quantities(plan: &PartitionPlan) -> [f64; 5] {
 pub fn rows(partitions: &Partitions) -> Vec<Row> {
     let base = plan_of(partitions, BASE).filter(|plan| plan.failed.is_none());
     let works = || partitions.plans.iter().filter(|plan| plan.failed.is_none());
-    let fastest = works().min_by(|a, b| a.millis.total_cmp(&b.millis)).map(|plan| &plan.strategy);
+    let fastest = works().min_by(|a, b| a.millis.total_cmp(&b.millis)).map(|plan| plan.strategy);
     let row = |plan: &PartitionPlan| Row {
-        strategy: plan.strategy.clone(),
+        strategy: plan.strategy,
         of: "",
-        is_fastest: fastest == Some(&plan.strategy),
+        is_fastest: fastest == Some(plan.strategy),
         figures: match &plan.failed {
             Some(why) => Err(NoPlan(why.clone())),
             None => Ok(figures(plan, base.filter(|base| base.strategy != plan.strategy))),
@@ -143,7 +140,7 @@ pub fn summary(partitions: &Partitions) -> String {
         "" => String::new(),
         percent => format!(", {percent} against {}", words(BASE)),
     };
-    format!("Fastest, as predicted: {} in {}{against}.", words(&fastest.strategy), time.value)
+    format!("Fastest, as predicted: {} in {}{against}.", words(fastest.strategy), time.value)
 }
 
 /// A worker's memory: weights and the rest as parts of the most that any of the drawn plans needs, and in words.
@@ -177,6 +174,7 @@ pub fn memory(plan: &PartitionPlan, most: u64) -> Vec<Memory> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
     use cleave_contract::{OperatorRow, PartitionStep, SetupPoint, SplitWay, WorkerSpan};
 
     fn step(how: SplitWay, units: &[u32], messages: [u32; 2], bytes: u64) -> PartitionStep {
@@ -184,7 +182,7 @@ pub(crate) mod tests {
     }
 
     /// Two workers, two operators: by outputs and then by inputs, as IOP pairs them.
-    pub(crate) fn plan(strategy: &str, millis: f64) -> PartitionPlan {
+    pub(crate) fn plan(strategy: PartitionStrategy, millis: f64) -> PartitionPlan {
         let span =
             |activity, operator, from_millis, to_millis| WorkerSpan { activity, operator, from_millis, to_millis };
         let worker = || {
@@ -196,7 +194,7 @@ pub(crate) mod tests {
             ]
         };
         PartitionPlan {
-            strategy: strategy.into(),
+            strategy,
             failed: None,
             millis,
             messages: 4,
@@ -229,13 +227,13 @@ pub(crate) mod tests {
         }
     }
 
-    fn failed(strategy: &str) -> PartitionPlan {
+    fn failed(strategy: PartitionStrategy) -> PartitionPlan {
         PartitionPlan { failed: Some("too little memory".into()), millis: 0.0, ..plan(strategy, 0.0) }
     }
 
     #[test]
     fn every_figure_is_held_against_coedge_and_the_fastest_is_named() {
-        let rows = rows(&partitions(vec![failed("output-channel"), plan("coedge", 20.0), plan("mixed", 15.0)]));
+        let rows = rows(&partitions(vec![failed(OutputChannel), plan(CoEdge, 20.0), plan(Mixed, 15.0)]));
         assert_eq!(rows.iter().map(|row| row.is_fastest).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(rows[0].figures, Err(NoPlan("too little memory".into())), "0 ms of no plan are not the fastest");
         let [time, messages, _, memory, joules] = rows[2].figures.clone().unwrap();
@@ -247,20 +245,20 @@ pub(crate) mod tests {
 
     #[test]
     fn without_coedge_there_is_nothing_to_hold_against() {
-        let told = partitions(vec![failed("coedge"), plan("iop", 15.0)]);
+        let told = partitions(vec![failed(CoEdge), plan(Iop, 15.0)]);
         assert_eq!(summary(&told), "Fastest, as predicted: IOP in 15.00 ms.");
         assert!(rows(&told)[1].figures.clone().unwrap().iter().all(|figure| figure.against.is_empty()));
-        assert!(summary(&partitions(vec![failed("iop")])).starts_with("No strategy"));
+        assert!(summary(&partitions(vec![failed(Iop)])).starts_with("No strategy"));
     }
 
     #[test]
     fn memory_is_stacked_on_a_common_scale() {
-        let bars = memory(&plan("iop", 1.0), 2_000);
+        let bars = memory(&plan(Iop, 1.0), 2_000);
         assert_eq!(bars[0].parts, [0.5, 0.25]);
         assert_eq!(bars[0].words, "1.5 kB = 1.0 kB weights + 500 B rest");
-        assert_eq!(worst_memory(&plan("iop", 1.0)), 1_500);
-        assert_eq!(memory(&plan("iop", 1.0), 0).len(), 2);
-        let unknown = PartitionPlan { memory_bytes: vec![[0, 0]], ..plan("iop", 1.0) };
+        assert_eq!(worst_memory(&plan(Iop, 1.0)), 1_500);
+        assert_eq!(memory(&plan(Iop, 1.0), 0).len(), 2);
+        let unknown = PartitionPlan { memory_bytes: vec![[0, 0]], ..plan(Iop, 1.0) };
         assert_eq!(memory(&unknown, 2_000)[0].words, "not measured");
         let idle = PartitionPlan { spans: vec![Vec::new(); 2], ..unknown };
         assert_eq!(memory(&idle, 2_000)[0].words, "no part of it");
@@ -275,11 +273,5 @@ pub(crate) mod tests {
         let own = PartitionWish { network: "1x4x4: conv 2 k3".into(), shared: true, ..wish };
         let told = conditions(&own);
         assert!(told.starts_with("a chain of your own, ") && told.ends_with("one radio channel"), "{told}");
-    }
-
-    #[test]
-    fn an_unknown_strategy_is_called_by_its_name() {
-        assert_eq!([words("iop"), words("other")], ["IOP", "other"]);
-        assert_eq!(STRATEGIES[FIRST_PAIR[0]].0, BASE);
     }
 }

@@ -71,13 +71,13 @@ pub struct Bar {
 
 /// Everything on the device, then every single cut; nothing until prices of the held network are here.
 pub fn bars(state: &State) -> Vec<Bar> {
-    let (Some(held), Some(prices)) = (&state.held, &state.prices) else { return Vec::new() };
+    let (Some(held), Some(prices)) = (&state.network.held, &state.costs.prices) else { return Vec::new() };
     if prices.architecture != held.plan.architecture().to_string() {
         return Vec::new();
     }
     let bar = |cut: Option<usize>, price: &Price| {
         let cuts: Vec<usize> = cut.into_iter().collect();
-        let measured = state.measured.iter().find(|(of, _)| *of == cuts).map(|(_, millis)| *millis);
+        let measured = state.frames.measured.iter().find(|(of, _)| *of == cuts).map(|(_, millis)| *millis);
         Bar { cut, price: *price, measured, in_use: held.plan.cuts() == cuts }
     };
     let cuts = prices.cuts.iter().enumerate().map(|(at, price)| bar(Some(at), price));
@@ -179,7 +179,7 @@ pub(crate) mod tests {
         assert_eq!(bars(&state)[3].measured, Some(40.0));
         measured.plan = "3 2 5 1 1 4,0 6 0 3 3 0".into();
         state.hear(Event::Frame(measured));
-        assert_eq!(state.measured.len(), 1, "a frame of another network is none of this one's");
+        assert_eq!(state.frames.measured.len(), 1, "a frame of another network is none of this one's");
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! fragment and is dropped from sight at once.
 
 use crate::needed::Needed;
-use crate::partition::STRATEGIES;
 use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
 use crate::partition::member::address;
 use crate::state::{CLASSES, Cuts, Settings};
 use cleave_contract::{
-    Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, Preference,
+    Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, PartitionStrategy,
+    Preference,
 };
 
 /// How one part of the state is written and read.
@@ -100,7 +100,7 @@ const PROPERTIES: [Property; 21] = [
         parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.delay_millis = v),
     },
     Property { key: "share.medium", print: |s| medium(s.partition.shared).to_owned(), parse: parse_medium },
-    Property { key: "share.show", print: |s| s.pair.map(|i| STRATEGIES[i].0).join(","), parse: parse_pair },
+    Property { key: "share.show", print: |s| s.pair.map(PartitionStrategy::name).join(","), parse: parse_pair },
     Property { key: "share.at", print: |s| s.places.join(","), parse: parse_places },
     Property {
         key: "share.runs",
@@ -287,8 +287,8 @@ fn parse_check(settings: &mut Settings, text: &str) -> Result<(), Needed> {
 }
 
 fn parse_pair(settings: &mut Settings, text: &str) -> Result<(), Needed> {
-    let place = |text: &str| STRATEGIES.iter().position(|(name, _)| *name == text);
-    let pair = text.split_once(',').and_then(|(one, other)| Some([place(one)?, place(other)?]));
+    let of_name = PartitionStrategy::of_name;
+    let pair = text.split_once(',').and_then(|(one, other)| Some([of_name(one)?, of_name(other)?]));
     settings.pair = pair.ok_or(Needed::Pair)?;
     Ok(())
 }
@@ -365,7 +365,7 @@ mod tests {
                 delay_millis: f64::from(number),
                 shared,
             };
-            (wish, pair)
+            (wish, pair.map(|i| PartitionStrategy::ALL[i]))
         });
         let edges =
             prop_oneof![Just(vec![]), Just(vec!["".into(), "ws://h:1".into()]), Just(vec!["ws://[::1]:80".into()])];
@@ -428,7 +428,10 @@ mod tests {
     fn a_partition_is_read_and_what_is_wrong_of_it_is_named() {
         let (settings, problems) =
             parse("share.net=lenet5&share.slower=1,2.5&share.medium=shared&share.show=iop,mixed");
-        assert_eq!((settings.partition.network.as_str(), settings.pair, problems.len()), ("lenet5", [2, 4], 0));
+        assert_eq!(
+            (settings.partition.network.as_str(), settings.pair, problems.len()),
+            ("lenet5", [PartitionStrategy::Iop, PartitionStrategy::Mixed], 0)
+        );
         assert_eq!((settings.partition.slower, settings.partition.shared), (vec![1.0, 2.5], true));
         let wrong = "share.net=resnet&share.slower=1&share.slower=1,0&share.mbps=0&share.setup=-1&share.show=iop";
         let (settings, problems) = parse(wrong);

@@ -95,7 +95,7 @@ impl Page {
         self.show();
         self.port.end();
         self.act(Act::Die { death, at_ms: js_sys::Date::now() });
-        if self.state.with_untracked(|state| state.loading == Loading::Starting) {
+        if self.state.with_untracked(|state| state.worker.loading == Loading::Starting) {
             worker::start_again(self);
         }
     }
@@ -118,7 +118,7 @@ impl Page {
     fn keep(self, event: &Event) {
         // The worker's first one is empty: the kept one is on its way to it.
         if let Event::Profile(profile) = event
-            && self.state.with_untracked(|state| state.profile.is_some())
+            && self.state.with_untracked(|state| state.costs.profile.is_some())
         {
             worker::keep_profile(&profile.json);
         }
@@ -126,7 +126,7 @@ impl Page {
             && let Some(state) = &search.state
         {
             // What is told now belongs to what was asked for last.
-            let wish = self.state.with_untracked(|state| state.sought.clone());
+            let wish = self.state.with_untracked(|state| state.search.sought.clone());
             worker::keep_search(state, wish.as_ref());
         }
     }
@@ -155,9 +155,9 @@ fn opened() -> State {
     let (settings, problems) = url::parse(&query);
     let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
     let mut state = State::new(settings, address, worker::base_url());
-    state.kept_profile = worker::kept_profile();
-    (state.kept_search, state.kept_wish) = (worker::kept_search(), worker::kept_wish());
-    state.opened_search = url::shared_search(&fragment);
+    state.costs.kept_profile = worker::kept_profile();
+    (state.search.kept, state.search.kept_wish) = (worker::kept_search(), worker::kept_wish());
+    state.search.opened = url::shared_search(&fragment);
     if !problems.is_empty() {
         state.notice = Some(Notice {
             what: "Part of the address was not understood.".into(),

@@ -33,9 +33,6 @@ pub enum RequestError {
     /// Workers or links.
     #[error(transparent)]
     Workers(#[from] WorkersError),
-    /// The strategy's name.
-    #[error(transparent)]
-    Partition(#[from] PartitionError),
     /// The weights.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -11,6 +11,7 @@ use cleave_session::cooperate::Weights;
 
 use super::error::RequestError;
 use crate::operators::OperatorTimes;
+use crate::partition::strategy::asked;
 use crate::partition::{OnShow, Shown, Workers};
 
 /// A network that is to be run over workers.
@@ -74,7 +75,7 @@ pub fn read(wish: &CooperationWish) -> Result<Read, RequestError> {
     {
         return Err(RequestError::TooFast { worker: worker + 1, slowdown: *slowdown });
     }
-    let strategy: Strategy = wish.strategy.parse()?;
+    let strategy = asked(wish.strategy);
     let (image, image_name) = image(&wish.image, network.input())?;
     Ok(Read { network, workers, strategy, image, image_name })
 }

@@ -5,6 +5,7 @@ use cleave_contract as contract;
 use cleave_partition::{Activity, PartitionError, Plan, Strategy};
 
 use super::Planned;
+use super::strategy::told;
 
 /// All that was planned for a request.
 pub fn partitions(wish: contract::PartitionWish, planned: &Planned) -> contract::Partitions {
@@ -30,7 +31,7 @@ pub fn partitions(wish: contract::PartitionWish, planned: &Planned) -> contract:
 /// A plan, or why there is none.
 pub fn plan(strategy: Strategy, network: &Network, found: Result<&Plan, &PartitionError>) -> contract::PartitionPlan {
     let mut view = contract::PartitionPlan {
-        strategy: strategy.name().into(),
+        strategy: told(strategy),
         failed: None,
         millis: 0.0,
         messages: 0,

@@ -3,7 +3,9 @@
 use cleave_app::cooperation::{Trained, read, view};
 use cleave_app::partition::view::partitions;
 use cleave_app::partition::{OnShow, Planning, Shown, Workers};
-use cleave_contract::{Backend, CooperationWish, ImageWish, MemberWish, PartitionWish, WorkerActivity};
+use cleave_contract::{
+    Backend, CooperationWish, ImageWish, MemberWish, PartitionStrategy, PartitionWish, WorkerActivity,
+};
 use cleave_partition::Strategy;
 use serde_json::json;
 
@@ -19,7 +21,7 @@ fn wish() -> CooperationWish {
             delay_millis: 0.2,
             shared: false,
         },
-        strategy: "iop".into(),
+        strategy: PartitionStrategy::Iop,
         members: vec![MemberWish::Browser; 2],
         runs: 2,
         check: true,
@@ -105,7 +107,6 @@ fn what_cannot_be_run_is_named_before_anything_is_begun() {
         (shaped(PartitionWish { slower: vec![1.0; 2], ..partition.clone() }), "2 workers beside this tab"),
         (shaped(PartitionWish { network: "resnet".into(), ..partition.clone() }), "lenet5"),
         (shaped(PartitionWish { setup_millis: 1e6, ..partition }), "cannot be imposed"),
-        (CooperationWish { strategy: "best".into(), ..good.clone() }, "coedge"),
         (CooperationWish { runs: 0, ..good.clone() }, "choose 1 to 100"),
         (CooperationWish { image: pixels, ..good.clone() }, "cat.png: "),
     ];

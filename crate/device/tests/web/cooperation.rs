@@ -2,9 +2,10 @@
 //! engines, by every strategy, and losing a worker costs no answer. The workers' engines run on this thread.
 
 use super::Visitor;
+use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
 use cleave_contract::{
-    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionWish, Phase, Preference,
-    Replanned, WorkerActivity,
+    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionStrategy, PartitionWish,
+    Phase, Preference, Replanned, WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -14,9 +15,8 @@ const ALL_KINDS: &str = "3x13x11: conv 7 k3 p1, norm, relu, lrn 5, maxpool 2, co
 /// LeNet-5 as it was published, for images of 32 × 32.
 const LENET: &str = "1x32x32: conv 6 k5, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, linear 120, relu, \
                      linear 84, relu, linear 10";
-const STRATEGIES: [&str; 5] = ["output-channel", "coedge", "iop", "iop-exact", "mixed"];
 
-fn wish(network: &str, strategy: &str, slower: &[f64]) -> CooperationWish {
+fn wish(network: &str, strategy: PartitionStrategy, slower: &[f64]) -> CooperationWish {
     CooperationWish {
         partition: PartitionWish {
             network: network.into(),
@@ -26,7 +26,7 @@ fn wish(network: &str, strategy: &str, slower: &[f64]) -> CooperationWish {
             delay_millis: 0.1,
             shared: false,
         },
-        strategy: strategy.into(),
+        strategy,
         members: vec![MemberWish::Browser; slower.len() - 1],
         runs: 2,
         check: true,
@@ -53,7 +53,7 @@ impl Visitor {
     }
 
     async fn all_strategies(&self, network: &str, slower: &[f64]) {
-        for strategy in STRATEGIES {
+        for strategy in PartitionStrategy::ALL {
             let ran = self.cooperate(wish(network, strategy, slower)).await.unwrap();
             let whole = ran.whole.unwrap();
             assert!(whole.distance <= whole.bound && whole.bound == f64::from(1e-4f32), "{strategy}: {whole:?}");
@@ -80,7 +80,7 @@ async fn networks_shared_by_two_answer_the_same_on_wasm_simd() {
 async fn alexnet_shared_by_two_answers_the_same() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    for strategy in ["coedge", "iop"] {
+    for strategy in [CoEdge, Iop] {
         let ran = visitor.cooperate(wish("alexnet", strategy, &[1.0, 1.0])).await.unwrap();
         let whole = ran.whole.unwrap();
         assert!(whole.distance <= whole.bound, "{strategy}: {whole:?}");
@@ -92,12 +92,12 @@ async fn alexnet_shared_by_two_answers_the_same() {
 async fn a_worker_that_is_lost_costs_no_answer() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    let slow = |strategy: &str| {
+    let slow = |strategy: PartitionStrategy| {
         let mut wish = wish(LENET, strategy, &[1.0; 3]);
         (wish.partition.setup_millis, wish.runs) = (10.0, 10);
         wish
     };
-    visitor.say(Intent::Cooperate(slow("output-channel")));
+    visitor.say(Intent::Cooperate(slow(OutputChannel)));
     let running = |event: &Event| matches!(event, Event::Phase { phase: Phase::Running, done: 2, .. });
     visitor.until(|event| running(event).then_some(())).await;
     visitor.say(Intent::LoseWorker(1));
@@ -109,14 +109,14 @@ async fn a_worker_that_is_lost_costs_no_answer() {
     let whole = ran.whole.unwrap();
     assert!(whole.distance <= whole.bound, "{whole:?}");
     // The next wish starts whoever is missing.
-    let ran = visitor.cooperate(wish(LENET, "mixed", &[1.0; 3])).await.unwrap();
+    let ran = visitor.cooperate(wish(LENET, Mixed, &[1.0; 3])).await.unwrap();
     assert_eq!((ran.restarts, ran.gone.len()), (0, 0));
-    visitor.say(Intent::Cooperate(slow("output-channel")));
+    visitor.say(Intent::Cooperate(slow(OutputChannel)));
     visitor.until(|event| running(event).then_some(())).await;
     visitor.say(Intent::Stop);
     // What was stopped tells nothing any more, and the workers are still there.
-    let ran = visitor.cooperate(wish(LENET, "coedge", &[1.0; 3])).await.unwrap();
-    assert_eq!(ran.wish.strategy, "coedge");
+    let ran = visitor.cooperate(wish(LENET, CoEdge, &[1.0; 3])).await.unwrap();
+    assert_eq!(ran.wish.strategy, CoEdge);
     visitor.say(Intent::Dismiss);
     visitor.until(|event| matches!(event, Event::Workers(states) if states.is_empty()).then_some(())).await;
 }
@@ -127,12 +127,12 @@ async fn slower_workers_answer_in_turn_and_a_stop_while_they_start_harms_nothing
     let network = "3x48x48: conv 32 k3 p1, relu, maxpool 2, conv 48 k3 p1, relu, maxpool 2, flatten, linear 10";
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    visitor.say(Intent::Cooperate(wish(network, "iop", &[1.0, 1.0])));
+    visitor.say(Intent::Cooperate(wish(network, Iop, &[1.0, 1.0])));
     visitor.say(Intent::Stop);
-    visitor.cooperate(wish(network, "iop", &[1.0, 1.0])).await.unwrap();
-    visitor.say(Intent::Cooperate(wish(network, "coedge", &[3.0, 2.0])));
+    visitor.cooperate(wish(network, Iop, &[1.0, 1.0])).await.unwrap();
+    visitor.say(Intent::Cooperate(wish(network, CoEdge, &[3.0, 2.0])));
     visitor.say(Intent::Dismiss);
-    let ran = visitor.cooperate(wish(network, "iop", &[3.0, 2.0])).await.unwrap();
+    let ran = visitor.cooperate(wish(network, Iop, &[3.0, 2.0])).await.unwrap();
     assert_eq!((ran.restarts, &ran.gone[..], ran.workers.len()), (0, &[][..], 2));
     for spans in &ran.measured.spans {
         let computing: Vec<_> = spans.iter().filter(|span| span.activity == WorkerActivity::Compute).collect();
@@ -144,7 +144,7 @@ async fn slower_workers_answer_in_turn_and_a_stop_while_they_start_harms_nothing
 async fn what_cannot_be_run_is_named() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    let good = wish(LENET, "iop", &[1.0, 1.0]);
+    let good = wish(LENET, Iop, &[1.0, 1.0]);
     let edge = |url: &str| MemberWish::Edge(cleave_contract::EdgeAddress { url: url.into(), token: "t".into() });
     // Whatever else can be wrong with a request is tested where it is read.
     let wrong = [

@@ -148,6 +148,7 @@ pub fn summary(operators: &[OperatorRow], plan: &PartitionPlan) -> String {
 mod tests {
     use super::*;
     use crate::partition::tests::{partitions, plan};
+    use cleave_contract::PartitionStrategy::Iop;
 
     fn step(how: SplitWay, units: &[u32], messages: [u32; 2]) -> PartitionStep {
         PartitionStep { how, units: units.to_vec(), messages, bytes: 2_000 }
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_pair_has_its_messages_around_it() {
-        let told = partitions(vec![plan("iop", 10.0)]);
+        let told = partitions(vec![plan(Iop, 10.0)]);
         let rows = rows(&told.operators, &told.plans[0]);
         assert_eq!([rows[0].pair, rows[1].pair], [Pair::First, Pair::Second]);
         assert_eq!(rows[0].shares[0], Share { units: "3".into(), part: 0.75 });

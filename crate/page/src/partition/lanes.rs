@@ -83,23 +83,24 @@ pub fn summary(plan: &PartitionPlan, of: &str) -> String {
         format!("worker {} computes {computes}, waits {waits}, sends {sends}", i + 1)
     };
     let workers: Vec<String> = plan.spans.iter().enumerate().map(worker).collect();
-    format!("{}, {of}: {} in all; {}.", words(&plan.strategy), format::millis(plan.millis), workers.join("; "))
+    format!("{}, {of}: {} in all; {}.", words(plan.strategy), format::millis(plan.millis), workers.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::partition::tests::{partitions, plan};
+    use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed};
 
     #[test]
     fn two_plans_share_the_longer_one_s_axis() {
-        assert_eq!(length([&plan("coedge", 20.0), &plan("mixed", 10.0)]), 20.0);
+        assert_eq!(length([&plan(CoEdge, 20.0), &plan(Mixed, 10.0)]), 20.0);
         assert_eq!(length([]), 0.0);
     }
 
     #[test]
     fn a_mark_says_who_does_what_when() {
-        let told = partitions(vec![plan("iop", 20.0)]);
+        let told = partitions(vec![plan(Iop, 20.0)]);
         let lanes = marks(&told, &told.plans[0], 20.0);
         assert_eq!((lanes.len(), lanes[1].len()), (2, 3));
         let computing = &lanes[1][0];
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_stretch_is_no_mark_and_an_answer_is_named() {
-        let mut told = partitions(vec![plan("iop", 20.0)]);
+        let mut told = partitions(vec![plan(Iop, 20.0)]);
         told.plans[0].spans[0][0].from_millis = f64::NAN;
         told.plans[0].spans[0][2].operator = 2;
         let lane = marks(&told, &told.plans[0], 20.0).remove(0);
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_every_worker() {
-        let words = summary(&plan("iop", 20.0), "predicted");
+        let words = summary(&plan(Iop, 20.0), "predicted");
         assert!(
             words
                 .starts_with("IOP, predicted: 20.0 ms in all; worker 1 computes 10.0 ms, waits 5.0 ms, sends 10.0 ms;")

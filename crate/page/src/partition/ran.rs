@@ -13,7 +13,7 @@ pub const MEASURED: &str = "measured";
 
 /// Prediction and measurement as rows of a table; percentages are of the measurement against its prediction.
 pub fn rows(run: &Cooperated) -> [Row; 2] {
-    let row = |of, figures| Row { strategy: run.wish.strategy.clone(), of, is_fastest: false, figures: Ok(figures) };
+    let row = |of, figures| Row { strategy: run.wish.strategy, of, is_fastest: false, figures: Ok(figures) };
     [row(FORESEEN, figures(&run.predicted, None)), row(MEASURED, figures(&run.measured, Some(&run.predicted)))]
 }
 
@@ -22,7 +22,7 @@ pub fn summary(run: &Cooperated) -> String {
     let (measured, predicted) = (run.measured.millis, run.predicted.millis);
     format!(
         "{}, run by {} workers: {} measured, {} against the {} that were predicted for it.",
-        words(&run.wish.strategy),
+        words(run.wish.strategy),
         run.workers.len(),
         format::millis(measured),
         error(measured, predicted),
@@ -113,14 +113,15 @@ pub(crate) mod tests {
     use super::*;
     use crate::partition::form::first_wish;
     use crate::partition::tests::plan;
-    use cleave_contract::{Backend, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score};
+    use cleave_contract::PartitionStrategy::{CoEdge, Mixed};
+    use cleave_contract::{Backend, CooperationWish, ImageWish, MemberWish, PartitionPlan, PartitionStrategy, Score};
 
     /// A run of this strategy by three workers that took a tenth longer than 20 ms.
-    pub(crate) fn ran(strategy: &str) -> Cooperated {
+    pub(crate) fn ran(strategy: PartitionStrategy) -> Cooperated {
         Cooperated {
             wish: CooperationWish {
                 partition: first_wish(),
-                strategy: strategy.into(),
+                strategy,
                 members: vec![MemberWish::Browser; 2],
                 runs: 2,
                 check: true,
@@ -146,13 +147,13 @@ pub(crate) mod tests {
 
     #[test]
     fn measurement_stands_against_its_own_prediction() {
-        let [predicted, measured] = rows(&ran("coedge"));
+        let [predicted, measured] = rows(&ran(CoEdge));
         assert_eq!([predicted.of, measured.of], [FORESEEN, MEASURED]);
         let (predicted, measured) = (predicted.figures.unwrap(), measured.figures.unwrap());
         assert!(predicted.iter().all(|figure| figure.against.is_empty()));
         assert_eq!((measured[0].value.as_str(), measured[0].against.as_str()), ("22.00 ms", "+10 %"));
         assert_eq!((measured[3].value.as_str(), measured[3].against.as_str()), ("not measured", ""));
-        let told = summary(&ran("mixed"));
+        let told = summary(&ran(Mixed));
         assert_eq!(
             told,
             "mixed (ours), run by 2 workers: 22.0 ms measured, +10 % against the 20.0 ms that were predicted for it."
@@ -161,7 +162,7 @@ pub(crate) mod tests {
 
     #[test]
     fn notes_say_who_and_how() {
-        let told = notes(&ran("coedge"));
+        let told = notes(&ran(CoEdge));
         assert_eq!(
             told[0],
             "The run of median time is shown; they took: 22.0, 21.0 ms. This tab computed by wasm SIMD."
@@ -174,7 +175,7 @@ pub(crate) mod tests {
     #[test]
     fn who_was_lost_and_who_was_relayed_is_said() {
         let gone = vec!["w3: it was lost on purpose.".into()];
-        let run = Cooperated { relayed: vec![[1, 2]], restarts: 1, gone, whole: None, ..ran("coedge") };
+        let run = Cooperated { relayed: vec![[1, 2]], restarts: 1, gone, whole: None, ..ran(CoEdge) };
         let told = notes(&run);
         assert!(told[2].contains("the messages from 2 to 3."), "{}", told[2]);
         let expected = "A run was begun anew once, over the workers that were left. Lost: w3: it was lost on purpose.";
@@ -183,7 +184,7 @@ pub(crate) mod tests {
 
     #[test]
     fn another_plan_than_the_one_shown_is_said_to_be_one() {
-        let by = |why| notes(&Cooperated { replanned: Some(why), ..ran("coedge") })[3].clone();
+        let by = |why| notes(&Cooperated { replanned: Some(why), ..ran(CoEdge) })[3].clone();
         let speeds = by(Replanned::Speeds { shown_millis: 40.0, millis: 30.0 });
         assert!(speeds.ends_with("this one takes 30.0 ms, the one shown 40.0 ms."), "{speeds}");
         assert!(by(Replanned::Request).contains("plan of its own") && by(Replanned::Lost).contains("were left"));

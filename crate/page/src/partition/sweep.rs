@@ -4,7 +4,7 @@ use super::{BASE, words};
 use crate::format;
 use crate::scatter::ticks;
 use crate::timeline::tick;
-use cleave_contract::Partitions;
+use cleave_contract::{PartitionStrategy, Partitions};
 
 /// More between the fastest and the slowest than this makes the times' axis logarithmic.
 const WIDE: f64 = 20.0;
@@ -31,8 +31,8 @@ pub struct Sweep {
 /// A strategy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Its name.
-    pub strategy: String,
+    /// Which.
+    pub strategy: PartitionStrategy,
     /// Its stretches: where there is no plan the line is broken.
     pub stretches: Vec<Vec<[f64; 2]>>,
     /// Height of its label; absent where it has no points.
@@ -51,16 +51,16 @@ pub fn sweep(partitions: &Partitions) -> Sweep {
     let (low, high) = if most / least > WIDE { (least / 1.2, most * 1.2) } else { (0.0, most * 1.05) };
     let up = |ms: f64| if low > 0.0 { (ms / low).ln() / (high / low).ln() } else { ms / high };
     let place = |(setup, ms): (f64, Option<f64>)| ms.filter(|ms| *ms > 0.0).map(|ms| [along(setup), up(ms)]);
-    let line = |(i, strategy): (usize, &str)| {
+    let line = |(i, strategy): (usize, PartitionStrategy)| {
         let all = points.iter().map(|point| (point.setup_millis, point.millis.get(i).copied().flatten()));
         let places: Vec<Option<[f64; 2]>> = all.map(place).collect();
         let stretches = places.split(Option::is_none).map(|part| part.iter().flatten().copied().collect());
         let stretches: Vec<Vec<[f64; 2]>> = stretches.filter(|part: &Vec<_>| !part.is_empty()).collect();
         let label = stretches.last().and_then(|part| part.last()).map(|end| end[1]);
-        Line { strategy: strategy.into(), stretches, label }
+        Line { strategy, stretches, label }
     };
-    let names = partitions.plans.iter().map(|plan| plan.strategy.as_str());
-    let mut lines: Vec<Line> = names.enumerate().map(line).collect();
+    let strategies = partitions.plans.iter().map(|plan| plan.strategy);
+    let mut lines: Vec<Line> = strategies.enumerate().map(line).collect();
     spread(&mut lines);
     let round = if low > 0.0 { ticks(low, high) } else { even(tick(high), 0.0, high) };
     let setups = even(tick((last - first).max(1e-9)), first, last);
@@ -103,8 +103,8 @@ pub fn polyline(stretch: &[[f64; 2]], across: impl Fn(f64) -> f64, up: impl Fn(f
 
 /// At which set-up times IOP wins against CoEdge and where it loses.
 pub fn summary(partitions: &Partitions) -> String {
-    let place = |strategy: &str| partitions.plans.iter().position(|plan| plan.strategy == strategy);
-    let (Some(iop), Some(base)) = (place("iop"), place(BASE)) else { return String::new() };
+    let place = |strategy: PartitionStrategy| partitions.plans.iter().position(|plan| plan.strategy == strategy);
+    let (Some(iop), Some(base)) = (place(PartitionStrategy::Iop), place(BASE)) else { return String::new() };
     let differences: Vec<(f64, f64)> = partitions
         .sweep
         .iter()
@@ -140,10 +140,11 @@ fn where_it_is(differences: &[(f64, f64)], holds: impl Fn(f64) -> bool) -> Optio
 mod tests {
     use super::*;
     use crate::partition::tests::{partitions, plan};
+    use cleave_contract::PartitionStrategy::{CoEdge, Iop};
     use cleave_contract::SetupPoint;
 
     fn swept(points: &[(f64, [Option<f64>; 2])]) -> Partitions {
-        let mut told = partitions(vec![plan("coedge", 10.0), plan("iop", 9.0)]);
+        let mut told = partitions(vec![plan(CoEdge, 10.0), plan(Iop, 9.0)]);
         let point = |(setup_millis, millis): &(f64, [Option<f64>; 2])| SetupPoint {
             setup_millis: *setup_millis,
             millis: millis.to_vec(),
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn labels_do_not_lie_on_each_other() {
-        let line = |label| Line { strategy: String::new(), stretches: vec![], label: Some(label) };
+        let line = |label| Line { strategy: Iop, stretches: vec![], label: Some(label) };
         let mut lines = [line(0.99), line(0.5), line(0.98), line(0.51)];
         spread(&mut lines);
         let labels = lines.map(|line| line.label.unwrap());

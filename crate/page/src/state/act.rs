@@ -1,13 +1,11 @@
 //! What a person does: every control of the page is one [`Act`], and this is all that it changes.
 
-use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, Shared, State, Stream};
-use crate::partition::STRATEGIES;
+use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, SelectedDesign, Shared, State};
 use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Death, EdgeAddress, EdgeStatus, Intent, Link, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, Powers, Preference, SearchWish,
-    Target,
+    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, PartitionStrategy, Powers, Preference, SearchWish, Target,
 };
 
 /// Ending of files that hold a network, not a shape.
@@ -106,14 +104,14 @@ pub enum Act {
     PartitionForm(Form),
     /// Plan how workers share an image network.
     Partition,
-    /// Draw these two strategies, places in [`crate::partition::STRATEGIES`].
-    Pair([usize; 2]),
+    /// Draw these two strategies.
+    Pair([PartitionStrategy; 2]),
     /// How often a partition is run.
     Runs(usize),
     /// Whether it is compared with the unsplit network.
     Check(bool),
     /// Run these strategies over real workers, one after the other.
-    Cooperate(Vec<&'static str>),
+    Cooperate(Vec<PartitionStrategy>),
     /// Lose the worker with this number.
     Lose(usize),
     /// The workers are not needed any more.
@@ -138,12 +136,10 @@ impl State {
     /// Applies an action; returns what to tell the worker.
     pub fn act(&mut self, act: Act) -> Vec<Intent> {
         match act {
-            // A worker that has failed stays so, however much of its module still arrives.
-            Act::Load(_) if self.loading == Loading::Failed => {}
-            Act::Load(loading) => self.loading = loading,
+            Act::Load(loading) => self.worker.load(loading),
             Act::Die { death, at_ms } => self.die(&death, at_ms),
             Act::List(listed) => {
-                self.listed = Some(listed);
+                self.network.listed = Some(listed);
                 return self.begin();
             }
             Act::Shape(class) => {
@@ -155,58 +151,60 @@ impl State {
                 return self.generate();
             }
             Act::Open { name, bytes } => return self.open(name, bytes),
-            Act::Pick(index) => return self.when_ready(Intent::Pick { index }),
+            Act::Pick(index) => return self.worker.when_ready(Intent::Pick { index }),
             Act::Choose(network) => return self.choose(network),
             Act::MoveCut { cut, to } => return self.move_cut(cut, to),
             Act::AddCut => return self.add_cut(),
             Act::Write(codec) => return self.write(codec),
             Act::Shaping(link) => return self.shape_link(link),
             Act::SlowDown(times) => return self.slow_down(times),
-            Act::Break => return self.when_ready(Intent::Break),
+            Act::Break => return self.worker.when_ready(Intent::Break),
             Act::Prefer(preference) => {
                 self.settings.preference = preference;
-                self.measured.clear();
-                return self.when_ready(Intent::Prefer(preference));
+                self.frames.measured.clear();
+                return self.worker.when_ready(Intent::Prefer(preference));
             }
             Act::Connect(address) => return self.connect(address),
             Act::Simulate => {
-                self.address = None;
-                self.edge = EdgeStatus::Simulated;
+                self.edge.simulate();
                 return self.under_new_conditions(Intent::Simulate);
             }
             Act::RunOnce => return self.run_soon(),
             Act::RunStream => return self.run_stream(),
             Act::Profile { quick } => return self.start(Run::Measuring, Intent::Profile { quick }),
             Act::Calibrate => return self.start(Run::Measuring, Intent::Calibrate),
-            Act::Power(powers) => return self.when_ready(Intent::Power(powers)),
-            Act::Wish(wish) => self.set_wish(wish),
+            Act::Power(powers) => return self.worker.when_ready(Intent::Power(powers)),
+            Act::Wish(wish) => self.search.set_wish(wish),
             Act::Search(wish) => return self.search_for(wish),
             Act::ResumeSearch => return self.resume_search(),
             Act::OpenShared(text) => return self.open_shared(text),
             Act::Share => return self.share(),
-            Act::KeepRun => self.keep_run(),
-            Act::DropRun => self.kept_run = None,
-            Act::Inspect(plan) => return self.inspect(plan),
-            Act::CloseDesign => (self.selected, self.inspected) = (None, None),
+            Act::KeepRun => self.search.keep_run(),
+            Act::DropRun => self.search.kept_run = None,
+            Act::Inspect(plan) => {
+                self.design.select(plan);
+                return self.design.inspect(&self.worker);
+            }
+            Act::CloseDesign => self.design = SelectedDesign::default(),
             Act::Deploy(plan) => return self.deploy(plan),
-            Act::Aim(target) => self.target = target,
+            Act::Aim(target) => self.dispatcher.target = target,
             Act::Dispatch(Some(target)) => return self.start_dispatch(target),
-            Act::Dispatch(None) => return self.end_dispatch(),
+            Act::Dispatch(None) => return self.dispatcher.end(),
             Act::PartitionForm(form) => self.set_partition(form),
             Act::Partition => return self.plan_partition(),
-            Act::Pair(pair) => self.settings.pair = pair.map(|i| i.min(STRATEGIES.len() - 1)),
+            Act::Pair(pair) => self.settings.pair = pair,
             Act::Runs(n) => self.settings.runs = n.clamp(1, MAX_COOPERATION_RUNS),
             Act::Check(on) => self.settings.check = on,
             Act::Cooperate(strategies) => return self.cooperate(&strategies),
-            Act::Lose(worker) => return self.when_ready(Intent::LoseWorker(worker)),
-            Act::DismissWorkers => return self.when_ready(Intent::Dismiss),
+            Act::Lose(worker) => return self.worker.when_ready(Intent::LoseWorker(worker)),
+            Act::DismissWorkers => return self.worker.when_ready(Intent::Dismiss),
             Act::Look(image) => {
-                self.cooperation.image = Shared::new(image);
+                self.partition.cooperation.image = Shared::new(image);
                 // It may have been read for the network before.
                 self.drop_unfit_image();
             }
             Act::Stroke(image) => return self.take_stroke(image),
-            Act::Import(json) => return self.when_ready(Intent::UseProfile { json }),
+            Act::Import(json) => return self.worker.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),
             Act::Complain(notice) => self.notice = Some(notice),
@@ -216,111 +214,38 @@ impl State {
     }
 
     fn generate(&self) -> Vec<Intent> {
-        self.when_ready(Intent::Generate { class: self.settings.class, seed: self.settings.seed })
+        self.worker.when_ready(Intent::Generate { class: self.settings.class, seed: self.settings.seed })
     }
 
     /// The first intents, once both the worker listens and the shipped networks are known.
     pub(super) fn begin(&mut self) -> Vec<Intent> {
-        if self.listed.is_none() || !self.is_ready() { Vec::new() } else { self.tell_all() }
-    }
-
-    /// Whether the worker listens.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.loading, Loading::Ready { .. })
-    }
-
-    /// The intent if somebody is there to hear it. Until then the settings alone remember it: [`State::begin`] sends them.
-    pub(super) fn when_ready(&self, intent: Intent) -> Vec<Intent> {
-        if self.is_ready() { vec![intent] } else { Vec::new() }
+        if self.network.listed.is_none() || !self.worker.is_ready() { Vec::new() } else { self.tell_all() }
     }
 
     fn open(&mut self, name: String, bytes: Vec<u8>) -> Vec<Intent> {
-        self.replay.open(&name, &bytes);
+        self.worker.replay.open(&name, &bytes);
         let mut intents = Vec::new();
-        if name.ends_with(WEIGHTS) && self.is_ready() {
+        if name.ends_with(WEIGHTS) && self.worker.is_ready() {
             self.settings.cuts = Cuts::Default;
-            intents = self.end_dispatch();
+            intents = self.dispatcher.end();
             intents.extend(self.stop());
         }
-        intents.extend(self.when_ready(Intent::Open { name, bytes }));
+        intents.extend(self.worker.when_ready(Intent::Open { name, bytes }));
         intents
     }
 
     fn choose(&mut self, network: String) -> Vec<Intent> {
         self.settings.cuts = Cuts::Default;
         self.settings.network = network.clone();
-        if !self.is_ready() {
+        if !self.worker.is_ready() {
             return Vec::new();
         }
-        self.wanted = Some(network.clone());
-        self.replay.name();
-        let mut intents = self.end_dispatch();
+        self.network.wanted = Some(network.clone());
+        self.worker.replay.name();
+        let mut intents = self.dispatcher.end();
         intents.extend(self.stop());
         intents.push(Intent::Network(network));
         intents
-    }
-
-    fn move_cut(&mut self, cut: usize, to: usize) -> Vec<Intent> {
-        let Some(held) = &self.held else { return Vec::new() };
-        let mut cuts = held.plan.cuts().to_vec();
-        let (n_ops, n_cuts) = (held.n_ops(), cuts.len());
-        let least = if cut == 0 { 0 } else { cuts[cut.min(n_cuts) - 1] };
-        let most = if cut + 1 < n_cuts { cuts[cut + 1] } else { n_ops + 1 };
-        match to.clamp(least, most) {
-            to if to > n_ops => cuts.truncate(cut),
-            to if cut < n_cuts => cuts[cut] = to,
-            to => cuts.push(to),
-        }
-        self.cut_at(cuts)
-    }
-
-    fn add_cut(&mut self) -> Vec<Intent> {
-        let Some(held) = &self.held else { return Vec::new() };
-        let mut cuts = held.plan.cuts().to_vec();
-        if cuts.len() < 2 {
-            cuts.push(held.n_ops());
-        }
-        self.cut_at(cuts)
-    }
-
-    fn cut_at(&mut self, cuts: Vec<usize>) -> Vec<Intent> {
-        self.replan(|state, plan| {
-            let plan = plan.with_cuts(cuts.clone())?;
-            state.settings.cuts = Cuts::At(cuts);
-            Ok(plan)
-        })
-    }
-
-    fn write(&mut self, codec: LinkCodec) -> Vec<Intent> {
-        self.settings.codec = codec;
-        self.measured.clear();
-        self.replan(|_, plan| Ok(plan.with_codec(codec)))
-    }
-
-    /// Replaces the plan and runs it; a plan that changes nothing is not sent.
-    fn replan(
-        &mut self,
-        change: impl FnOnce(&mut State, &cleave_arch::Plan) -> Result<cleave_arch::Plan, cleave_arch::ArchError>,
-    ) -> Vec<Intent> {
-        let Some(held) = self.held.clone() else { return Vec::new() };
-        match change(self, &held.plan) {
-            Ok(plan) if plan == held.plan => Vec::new(),
-            Ok(plan) => {
-                self.held = Some(Shared::new(held.with_plan(plan)));
-                let mut intents = self.end_dispatch();
-                intents.extend(self.plan_intent());
-                intents.extend(self.run_soon());
-                intents
-            }
-            Err(why) => {
-                self.notice = Some(Notice {
-                    what: "This cut is not possible.".into(),
-                    why: why.to_string(),
-                    remedy: "The cut before it is kept; choose another place.".into(),
-                });
-                Vec::new()
-            }
-        }
     }
 
     fn shape_link(&mut self, link: Link) -> Vec<Intent> {
@@ -340,58 +265,15 @@ impl State {
     }
 
     fn under_new_conditions(&mut self, intent: Intent) -> Vec<Intent> {
-        self.measured.clear();
-        let mut intents = self.when_ready(intent);
-        intents.extend(self.inspect_again());
+        self.frames.measured.clear();
+        let mut intents = self.worker.when_ready(intent);
+        intents.extend(self.design.inspect(&self.worker));
         intents.extend(self.run_soon());
         intents
     }
 
     fn connect(&mut self, address: EdgeAddress) -> Vec<Intent> {
-        self.edge = EdgeStatus::Connecting { url: address.url.clone() };
-        self.address = Some(address.clone());
+        self.edge.connect(address.clone());
         self.under_new_conditions(Intent::Connect(address))
-    }
-
-    /// Begins long work of the worker, in place of whatever is running.
-    pub(super) fn start(&mut self, run: Run, intent: Intent) -> Vec<Intent> {
-        if !self.is_ready() || self.held.is_none() {
-            return Vec::new();
-        }
-        // Work that takes minutes shall find the network of its beginning.
-        let mut intents = self.end_dispatch();
-        intents.extend(self.stop());
-        self.run = run;
-        intents.push(intent);
-        intents
-    }
-
-    pub(super) fn run_stream(&mut self) -> Vec<Intent> {
-        if self.cloud.is_none() || self.held.is_none() || self.loading == Loading::Failed {
-            return Vec::new();
-        }
-        self.run = Run::Stream;
-        if self.replay.is_reviving() {
-            return Vec::new();
-        }
-        let in_flight = self.settings.in_flight;
-        self.stream =
-            Some(Stream { running: true, frames: 0, frames_per_second: 0.0, mean_millis: 0.0, local: 0, failed: 0 });
-        vec![Intent::RunStream { in_flight }]
-    }
-
-    pub(super) fn stop(&mut self) -> Vec<Intent> {
-        let was = std::mem::replace(&mut self.run, Run::Idle);
-        self.progress = None;
-        self.cooperation.forget_next();
-        if let Some(stream) = &mut self.stream {
-            stream.running = false;
-        }
-        if was == Run::Idle { Vec::new() } else { vec![Intent::Stop] }
-    }
-
-    fn set_in_flight(&mut self, n: usize) -> Vec<Intent> {
-        self.settings.in_flight = n.clamp(1, MAX_IN_FLIGHT);
-        if self.run == Run::Stream { self.run_stream() } else { Vec::new() }
     }
 }

@@ -1,10 +1,10 @@
 //! Running a partition over real workers: what is asked for, who takes part, what came of it.
 
-use super::{Freshness, Run, Shared, State};
+use super::{Run, Shared, State};
 use crate::partition::image::Image;
 use cleave_arch::cnn::Shape;
 use cleave_arch::cnn::zoo::network;
-use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionWish, WorkerState};
+use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionStrategy, PartitionWish, WorkerState};
 
 /// What is known of it.
 #[derive(Clone, Debug)]
@@ -29,18 +29,31 @@ impl Default for Cooperation {
 }
 
 /// Whether runs of both can stand beside each other.
-fn are_alike(one: &PartitionWish, other: &PartitionWish) -> bool {
+pub(super) fn are_alike(one: &PartitionWish, other: &PartitionWish) -> bool {
     one.network == other.network && one.slower.len() == other.slower.len()
 }
 
 impl Cooperation {
     /// The latest run of a strategy, if it can stand beside this plan.
-    pub fn run_of(&self, strategy: &str, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
+    pub fn run_of(&self, strategy: PartitionStrategy, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
         self.runs.iter().find(|run| run.wish.strategy == strategy && are_alike(&run.wish.partition, plan))
     }
 
     pub(super) fn keep_alike(&mut self, wish: &PartitionWish) {
         self.runs.retain(|run| are_alike(&run.wish.partition, wish));
+    }
+
+    /// In place of the run before of the same strategy.
+    fn show(&mut self, cooperated: Cooperated) {
+        self.keep_alike(&cooperated.wish.partition);
+        self.runs.retain(|run| run.wish.strategy != cooperated.wish.strategy);
+        self.runs.push(Shared::new(cooperated));
+    }
+
+    /// The workers are gone with the one that holds them.
+    pub(super) fn forget_worker(&mut self) {
+        self.workers.clear();
+        self.forget_next();
     }
 
     pub(super) fn forget_next(&mut self) {
@@ -56,26 +69,19 @@ impl State {
 
     /// Why no strategy can be run, whatever the fields hold.
     pub fn why_not_cooperate(&self) -> Option<&'static str> {
-        let is_planned = self.partitions.as_ref().is_some_and(|told| are_alike(&told.wish, &self.settings.partition));
-        match () {
-            () if self.partition_form.shared => Some(
-                "Real workers have links of their own: one radio channel can be planned, but not imposed on a run.",
-            ),
-            () if !is_planned => Some("The form's network or number of workers has changed: plan again to run it."),
-            () => None,
-        }
+        self.partition.why_not_run(&self.settings.partition)
     }
 
     /// A form with a mistake is not sent: from now on its fields say what a run needs.
-    pub(super) fn cooperate(&mut self, strategies: &[&'static str]) -> Vec<Intent> {
-        let wish = self.partition_form.run_wish();
-        self.partition_form.is_run_wanted = wish.is_err();
-        let (Ok((partition, members)), None, true) = (wish, self.why_not_cooperate(), self.is_ready()) else {
+    pub(super) fn cooperate(&mut self, strategies: &[PartitionStrategy]) -> Vec<Intent> {
+        let wish = self.partition.form.run_wish();
+        self.partition.form.is_run_wanted = wish.is_err();
+        let (Ok((partition, members)), None, true) = (wish, self.why_not_cooperate(), self.worker.is_ready()) else {
             return Vec::new();
         };
-        let of = |strategy: &&str| CooperationWish {
+        let of = |strategy: &PartitionStrategy| CooperationWish {
             partition: partition.clone(),
-            strategy: (*strategy).into(),
+            strategy: *strategy,
             members: members.clone(),
             runs: self.settings.runs,
             check: self.settings.check,
@@ -86,13 +92,13 @@ impl State {
         let mut wishes = wishes.into_iter();
         let Some(first) = wishes.next() else { return Vec::new() };
         let intents = self.begin_cooperation(first);
-        self.cooperation.next = wishes.next();
+        self.partition.cooperation.next = wishes.next();
         intents
     }
 
     /// In place of whatever is running.
     fn begin_cooperation(&mut self, wish: CooperationWish) -> Vec<Intent> {
-        let mut intents = self.end_dispatch();
+        let mut intents = self.dispatcher.end();
         intents.extend(self.stop());
         self.run = Run::Cooperating;
         intents.push(self.send(wish));
@@ -100,49 +106,48 @@ impl State {
     }
 
     fn send(&mut self, wish: CooperationWish) -> Intent {
-        self.cooperation.last = Some(wish.clone());
-        Intent::Cooperate(CooperationWish { image: self.cooperation.image.wish(), ..wish })
+        self.partition.cooperation.last = Some(wish.clone());
+        Intent::Cooperate(CooperationWish { image: self.partition.cooperation.image.wish(), ..wish })
     }
 
     /// An image of another network's size cannot be looked at by this one.
     pub(super) fn drop_unfit_image(&mut self) {
-        if self.looks_at().is_none_or(|shape| !self.cooperation.image.fits(shape)) {
-            self.cooperation.image = Shared::new(Image::Noise);
+        if self.looks_at().is_none_or(|shape| !self.partition.cooperation.image.fits(shape)) {
+            self.partition.cooperation.image = Shared::new(Image::Noise);
         }
     }
 
     /// Workers that are there answer to a stroke at once. While they still answer to the one before, they do so next; a run
     /// that somebody asked for is not disturbed.
     pub(super) fn take_stroke(&mut self, image: Image) -> Vec<Intent> {
-        self.cooperation.image = Shared::new(image);
-        let last = self.cooperation.last.as_ref().filter(|_| !self.cooperation.workers.is_empty());
+        self.partition.cooperation.image = Shared::new(image);
+        let last = self.partition.cooperation.last.as_ref().filter(|_| !self.partition.cooperation.workers.is_empty());
         let last = last.filter(|last| last.partition.network == self.settings.partition.network);
         let Some(quick) = last.map(|last| CooperationWish { runs: 1, check: false, ..last.clone() }) else {
             return Vec::new();
         };
         match self.run {
             Run::Idle | Run::Once | Run::OnceMore => return self.begin_cooperation(quick),
-            Run::Cooperating if self.cooperation.last.as_ref() == Some(&quick) => self.cooperation.next = Some(quick),
+            Run::Cooperating if self.partition.cooperation.last.as_ref() == Some(&quick) => {
+                self.partition.cooperation.next = Some(quick)
+            }
             _ => {}
         }
         Vec::new()
     }
 
     pub(super) fn take_cooperated(&mut self, cooperated: Cooperated) -> Vec<Intent> {
-        self.progress = None;
-        self.cooperation.keep_alike(&cooperated.wish.partition);
-        self.cooperation.runs.retain(|run| run.wish.strategy != cooperated.wish.strategy);
-        self.cooperation.runs.push(Shared::new(cooperated));
+        self.worker.progress = None;
+        self.partition.cooperation.show(cooperated);
         if self.run != Run::Cooperating {
             return Vec::new();
         }
-        if let Some(next) = self.cooperation.next.take() {
+        if let Some(next) = self.partition.cooperation.next.take() {
             return vec![self.send(next)];
         }
         self.run = Run::Idle;
         // The frame on show is computed anew only if it was interrupted or has changed meanwhile.
-        let is_current = self.answer.as_ref().is_some_and(|answer| answer.freshness == Freshness::Current);
-        if is_current { Vec::new() } else { self.run_soon() }
+        if self.frames.is_current() { Vec::new() } else { self.run_soon() }
     }
 }
 

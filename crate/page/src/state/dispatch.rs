@@ -1,6 +1,6 @@
 //! The dispatcher: the worker chooses network and cut by what it measures, until it is told to stop or a person chooses.
 
-use super::{Cuts, Freshness, Run, Shared, State};
+use super::{Cuts, Run, Shared, State};
 use crate::pipeline::Held;
 use cleave_arch::Plan;
 use cleave_contract::{Dispatch, Intent, Network, Target};
@@ -18,29 +18,33 @@ pub enum Dispatching {
     Ending,
 }
 
-impl State {
-    /// The dispatcher chooses, or is about to.
+/// The dispatcher, as the page controls it.
+#[derive(Clone, Debug)]
+pub struct DispatchControl {
+    /// What it is to reach.
+    pub target: Target,
+    /// Whether it chooses what runs.
+    pub dispatching: Dispatching,
+    /// What it said last.
+    pub told: Option<Shared<Dispatch>>,
+}
+
+impl Default for DispatchControl {
+    /// Off, with a target that any network reaches.
+    fn default() -> Self {
+        let target = Target { goal: Default::default(), accuracy: None, latency_millis: None };
+        DispatchControl { target, dispatching: Dispatching::Off, told: None }
+    }
+}
+
+impl DispatchControl {
+    /// It chooses, or is about to.
     pub fn is_dispatching(&self) -> bool {
         matches!(self.dispatching, Dispatching::Asked | Dispatching::On)
     }
 
-    /// Whether it could begin now: nothing else chooses a network, and nothing rests on the present one.
-    pub fn can_dispatch(&self) -> bool {
-        let busy = matches!(self.run, Run::Measuring | Run::Searching | Run::Planning | Run::Cooperating);
-        self.is_ready() && self.held.is_some() && self.wanted.is_none() && !busy
-    }
-
-    pub(super) fn start_dispatch(&mut self, target: Target) -> Vec<Intent> {
-        self.target = target;
-        if !self.can_dispatch() {
-            return Vec::new();
-        }
-        self.dispatching = Dispatching::Asked;
-        vec![Intent::Dispatch(Some(target))]
-    }
-
     /// Before everything by which a person chooses network or cut.
-    pub(super) fn end_dispatch(&mut self) -> Vec<Intent> {
+    pub(super) fn end(&mut self) -> Vec<Intent> {
         if !self.is_dispatching() {
             return Vec::new();
         }
@@ -48,13 +52,13 @@ impl State {
         vec![Intent::Dispatch(None)]
     }
 
-    pub(super) fn take_dispatch(&mut self, dispatch: Dispatch) {
+    pub(super) fn take(&mut self, dispatch: Dispatch) {
         self.dispatching = match (self.dispatching, dispatch.running) {
             (Dispatching::Ending, true) => Dispatching::Ending,
             (_, true) => Dispatching::On,
             (_, false) => Dispatching::Off,
         };
-        self.dispatch = Some(Shared::new(dispatch));
+        self.told = Some(Shared::new(dispatch));
     }
 
     /// What was asked for and has failed is not awaited any longer.
@@ -62,18 +66,17 @@ impl State {
         if self.dispatching == Dispatching::Asked {
             self.dispatching = Dispatching::Off;
         }
-        if self.sharing == super::Sharing::Asked {
-            self.sharing = super::Sharing::Not;
-        }
     }
 
-    /// The plan that the dispatcher has switched to, if this network is its work and not a person's.
-    pub(super) fn switched_to(&self, network: &Network) -> Option<Plan> {
-        if self.wanted.is_some() {
-            return None;
-        }
+    /// With the next worker it begins again, if there is one.
+    pub(super) fn forget_worker(&mut self, is_replaced: bool) {
+        self.dispatching = if self.is_dispatching() && is_replaced { Dispatching::Asked } else { Dispatching::Off };
+    }
+
+    /// The plan that it has switched to, if this network, which nobody has asked for, is its work.
+    fn switched_to(&self, network: &Network) -> Option<Plan> {
         let own = network.plan.parse::<Plan>().ok()?;
-        let choice = self.dispatch.as_ref().and_then(|dispatch| dispatch.choices.get(dispatch.current));
+        let choice = self.told.as_ref().and_then(|dispatch| dispatch.choices.get(dispatch.current));
         let chosen = choice.and_then(|choice| choice.plan.parse::<Plan>().ok());
         let chosen = chosen.filter(|plan| plan.architecture() == own.architecture());
         match self.dispatching {
@@ -81,6 +84,28 @@ impl State {
             Dispatching::Asked | Dispatching::On => Some(chosen.unwrap_or(own)),
             Dispatching::Ending => chosen,
         }
+    }
+}
+
+impl State {
+    /// Whether it could begin now: nothing else chooses a network, and nothing rests on the present one.
+    pub fn can_dispatch(&self) -> bool {
+        let busy = matches!(self.run, Run::Measuring | Run::Searching | Run::Planning | Run::Cooperating);
+        self.worker.is_ready() && self.network.is_settled() && !busy
+    }
+
+    pub(super) fn start_dispatch(&mut self, target: Target) -> Vec<Intent> {
+        self.dispatcher.target = target;
+        if !self.can_dispatch() {
+            return Vec::new();
+        }
+        self.dispatcher.dispatching = Dispatching::Asked;
+        vec![Intent::Dispatch(Some(target))]
+    }
+
+    /// The plan that the dispatcher has switched to, if this network is its work and not a person's.
+    pub(super) fn switched_to(&self, network: &Network) -> Option<Plan> {
+        if self.network.wanted.is_some() { None } else { self.dispatcher.switched_to(network) }
     }
 
     /// Shows what the worker runs already: it is told nothing, and a stream goes on.
@@ -91,24 +116,19 @@ impl State {
             Ok(held) => held,
             Err(why) => return self.fail(super::hear::unshowable(&name, &why)),
         };
-        let is_another = self
-            .held
-            .as_ref()
-            .is_none_or(|before| before.about.name != name || before.plan.architecture() != held.plan.architecture());
-        if is_another {
-            self.measured.clear();
+        if self.network.is_another(&held) {
+            self.frames.measured.clear();
         }
-        self.held = Some(Shared::new(held));
+        self.network.held = Some(Shared::new(held));
         (self.settings.network, self.settings.cuts) = (name.clone(), cuts);
-        self.in_use = name;
-        self.replay.name();
-        self.replay.take_network();
+        self.network.in_use = name;
+        self.worker.replay.name();
+        self.worker.replay.take_network();
         // While frames come, the last answer stays on show until the next one's; else it would stay for good.
         let awaits = self.run == Run::Stream;
-        self.answer = self.answer.take().filter(|answer| awaits && answer.frame.probabilities.len() == n_classes);
-        if let Some(answer) = &mut self.answer {
-            answer.freshness = Freshness::Stale;
-        }
+        self.frames.answer =
+            self.frames.answer.take().filter(|answer| awaits && answer.frame.probabilities.len() == n_classes);
+        self.frames.make_stale();
         Vec::new()
     }
 }

@@ -5,10 +5,8 @@
 
 use super::act::WEIGHTS;
 use super::death::{cause, given_up, revived, unloaded};
-use super::dispatch::Dispatching;
-use super::search::Sharing;
-use super::{Freshness, Loading, Run, Shared, State};
-use cleave_contract::{Backend, Cloud, Death, EdgeStatus, Intent, Preference, Search};
+use super::{Loading, Run, Shared, State};
+use cleave_contract::{Backend, Cloud, Death, Intent, Preference};
 
 /// So many deaths in a row, and no other worker is started.
 const MOST_DEATHS: usize = 3;
@@ -138,60 +136,51 @@ impl Replay {
 impl State {
     /// The worker is gone: either another one is to be started, which [`Loading::Starting`] says, or none.
     pub(super) fn die(&mut self, death: &Death, at_ms: f64) {
-        self.progress = None;
-        if !self.is_ready() {
-            self.loading = Loading::Failed;
+        self.worker.progress = None;
+        if !self.worker.is_ready() {
+            self.worker.loading = Loading::Failed;
             self.notice = Some(unloaded(&cause(death)));
             return;
         }
-        let is_last = self.replay.die(at_ms);
-        self.replay.is_told = false;
-        self.replay.is_reviving = self.held.is_some() && !is_last;
+        let is_last = self.worker.replay.die(at_ms);
+        self.worker.replay.is_told = false;
+        self.worker.replay.is_reviving = self.network.held.is_some() && !is_last;
         if let Death::LostGpu { in_use: true, .. } = death {
             self.settings.preference = Preference::Only(Backend::Wasm);
-            self.measured.clear();
+            self.frames.measured.clear();
         }
         self.forget_worker();
         // Nothing runs before the next worker has it.
-        self.wanted = self.replay.is_reviving.then(|| self.in_use.clone());
-        let left_out = self.replay.drop_asked();
+        self.network.wanted = self.worker.replay.is_reviving.then(|| self.network.in_use.clone());
+        let left_out = self.worker.replay.drop_asked();
         let ended = self.end_run(is_last);
         if is_last {
-            self.loading = Loading::Failed;
+            self.worker.loading = Loading::Failed;
             self.notice = Some(given_up(death));
         } else {
-            self.loading = Loading::Starting;
+            self.worker.loading = Loading::Starting;
             self.notice = Some(revived(death, self.run, ended, left_out));
         }
     }
 
     /// What only the worker that is gone could have brought or known.
     fn forget_worker(&mut self) {
-        let wanted = self.wanted.take();
-        match (&self.held, wanted) {
-            (Some(_), Some(_)) => self.settings.network = self.in_use.clone(),
+        let wanted = self.network.wanted.take();
+        match (&self.network.held, wanted) {
+            (Some(_), Some(_)) => self.settings.network = self.network.in_use.clone(),
             // It may be the network that it died of.
-            (None, Some(wanted)) if self.replay.deaths > 1 => drop(self.fall_back(&wanted)),
+            (None, Some(wanted)) if self.worker.replay.deaths > 1 => drop(self.fall_back(&wanted)),
             (_, _) => {}
         }
-        self.edge = match &self.address {
-            Some(address) => EdgeStatus::Connecting { url: address.url.clone() },
-            None => EdgeStatus::Simulated,
-        };
-        self.waiting = None;
-        self.cooperation.workers.clear();
-        self.cooperation.forget_next();
-        if self.sharing == Sharing::Asked {
-            self.sharing = Sharing::Not;
-        }
-        if let Some(answer) = &mut self.answer {
-            answer.freshness = Freshness::Stale;
-        }
+        self.edge.forget_worker();
+        self.partition.cooperation.forget_worker();
+        self.search.forget_asked();
+        self.frames.make_stale();
     }
 
     /// A frame, a stream, a search and the dispatcher go on with the next worker. Returns what does not.
     fn end_run(&mut self, is_last: bool) -> Option<&'static str> {
-        self.dispatching = if self.is_dispatching() && !is_last { Dispatching::Asked } else { Dispatching::Off };
+        self.dispatcher.forget_worker(!is_last);
         let ended = match self.run {
             Run::Measuring => Some("The measurement"),
             Run::Planning => Some("The planning"),
@@ -200,43 +189,33 @@ impl State {
             Run::Idle | Run::Once | Run::OnceMore | Run::Stream | Run::Searching => None,
         };
         self.run = Run::Idle;
-        if let Some(stream) = &mut self.stream {
-            stream.running = false;
-        }
-        self.end_search_on_show();
+        self.frames.end_stream();
+        self.search.end_shown();
         ended
-    }
-
-    /// Nobody tells of its end.
-    fn end_search_on_show(&mut self) {
-        if let Some(search) = self.search.take_if(|search| search.running) {
-            self.search = Some(Shared::new(Search { running: false, ..(*search).clone() }));
-        }
     }
 
     /// All that a worker is told which has just begun to listen; the rest follows with its network, by [`State::go_on`].
     pub(super) fn tell_all(&mut self) -> Vec<Intent> {
-        if std::mem::replace(&mut self.replay.is_told, true) {
+        if std::mem::replace(&mut self.worker.replay.is_told, true) {
             return Vec::new();
         }
         let settings = &self.settings;
         let mut intents = vec![Intent::Start {
             base_url: self.base_url.clone(),
             preference: settings.preference,
-            edge: self.address.clone(),
+            edge: self.edge.address.clone(),
             link: settings.link,
         }];
         intents.extend((settings.slowdown > 1.0).then_some(Intent::SlowDown { times: settings.slowdown }));
-        let measured = self.profile.as_ref().filter(|profile| profile.rows > 0).map(|profile| profile.json.clone());
-        intents.extend(measured.or(self.kept_profile.take()).map(|json| Intent::UseProfile { json }));
+        intents.extend(self.costs.profile_to_tell().map(|json| Intent::UseProfile { json }));
         intents.extend(self.tell_input());
         intents.push(self.tell_network());
         intents
     }
 
     fn tell_input(&mut self) -> Vec<Intent> {
-        let place = self.cloud.as_ref().and_then(|cloud| cloud.place);
-        match (&self.replay.asked_file, &self.replay.file, place) {
+        let place = self.input.place();
+        match (&self.worker.replay.asked_file, &self.worker.replay.file, place) {
             (Some(asked), ..) => vec![asked.intent()],
             (None, Some(file), Some(place)) => {
                 // The first of a file comes by itself.
@@ -249,11 +228,11 @@ impl State {
 
     fn tell_network(&mut self) -> Intent {
         let name = self.network_name();
-        if self.replay.is_named() && self.held.is_some() && name == self.in_use {
-            self.replay.asked_network = self.replay.network.clone();
+        if self.worker.replay.is_named() && self.network.held.is_some() && name == self.network.in_use {
+            self.worker.replay.asked_network = self.worker.replay.network.clone();
         }
-        self.wanted = Some(name.clone());
-        match &self.replay.asked_network {
+        self.network.wanted = Some(name.clone());
+        match &self.worker.replay.asked_network {
             Origin::Name => Intent::Network(name),
             Origin::File(file) => file.intent(),
             Origin::Design(plan) => Intent::Deploy { plan: plan.clone() },
@@ -262,7 +241,7 @@ impl State {
 
     /// What follows as soon as the worker holds a network and its plan.
     pub(super) fn go_on(&mut self) -> Vec<Intent> {
-        let was_revived = std::mem::take(&mut self.replay.is_reviving);
+        let was_revived = std::mem::take(&mut self.worker.replay.is_reviving);
         // A link's search comes before the first frame, which it would end.
         if let Some(intents) = self.begin_opened_search() {
             return intents;
@@ -271,24 +250,24 @@ impl State {
             return self.run_soon();
         }
         if self.run != Run::Searching {
-            self.end_search_on_show();
+            self.search.end_shown();
         }
-        let mut intents = self.inspect_again();
+        let mut intents = self.design.inspect(&self.worker);
         match self.run {
             Run::Stream => intents.extend(self.run_stream()),
             Run::Searching => intents.extend(self.search_again()),
             _ => intents.extend(self.run_soon()),
         }
-        if self.is_dispatching() {
-            intents.push(Intent::Dispatch(Some(self.target)));
+        if self.dispatcher.is_dispatching() {
+            intents.push(Intent::Dispatch(Some(self.dispatcher.target)));
         }
         intents
     }
 
     /// The search from its latest state. One of a link begins again: it rests on the link's figures, not on this worker's.
     fn search_again(&self) -> Option<Intent> {
-        let Sought { by, has_state } = self.replay.search.as_ref()?;
-        match (&self.kept_search, has_state) {
+        let Sought { by, has_state } = self.worker.replay.search.as_ref()?;
+        match (&self.search.kept, has_state) {
             (Some(json), true) if !matches!(by, Intent::OpenShared { .. }) => {
                 Some(Intent::ResumeSearch { json: json.clone() })
             }

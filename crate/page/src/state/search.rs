@@ -1,10 +1,10 @@
-//! Searches: what is asked for, which design is on show, the run that is compared with, and links to a search.
+//! Searches: what is asked for, what is found, the run that is compared with, and links to a search.
 
 use super::{Cuts, Run, Shared, State};
 use crate::compare::Recorded;
 use crate::url::SEEDS;
 use cleave_arch::Plan;
-use cleave_contract::{EdgeStatus, Inspection, Intent, Judge, Search, SearchWish, Strategy, Validation};
+use cleave_contract::{Intent, Judge, Search, SearchWish, Strategy};
 
 /// A link to the search of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,48 @@ pub enum Sharing {
     Told(String),
 }
 
+/// From the form to what was found.
+#[derive(Clone, Debug)]
+pub struct Searches {
+    /// The search under way or finished last.
+    pub shown: Option<Shared<Search>>,
+    /// What the form holds.
+    pub wish: SearchWish,
+    /// What the search that was asked for last is to find, where that is known; the one on show may be older.
+    pub sought: Option<SearchWish>,
+    /// What the search on show was asked for, where that is known.
+    pub searched: Option<SearchWish>,
+    /// A search that can be gone on with, as JSON.
+    pub kept: Option<String>,
+    /// What that one was asked for, where that is known.
+    pub kept_wish: Option<SearchWish>,
+    /// A search of the address, until the worker has it.
+    pub opened: Option<String>,
+    /// An earlier search that the present one is compared with.
+    pub kept_run: Option<Shared<Recorded>>,
+    /// The link to the search of the form.
+    pub sharing: Sharing,
+}
+
+impl Default for Searches {
+    /// The form of a first visit, and nothing searched for.
+    fn default() -> Self {
+        Searches {
+            shown: None,
+            wish: first_wish(),
+            sought: None,
+            searched: None,
+            kept: None,
+            kept_wish: None,
+            opened: None,
+            kept_run: None,
+            sharing: Sharing::Not,
+        }
+    }
+}
+
 /// What the form holds on a first visit.
-pub(super) fn first_wish() -> SearchWish {
+fn first_wish() -> SearchWish {
     SearchWish {
         strategy: Strategy::Nsga,
         latency_millis: Some(30.0),
@@ -32,10 +72,10 @@ pub(super) fn first_wish() -> SearchWish {
     }
 }
 
-impl State {
+impl Searches {
     /// The search on show with what it was asked for.
     pub fn recorded(&self) -> Option<Recorded> {
-        let search = self.search.clone()?;
+        let search = self.shown.clone()?;
         Some(Recorded { wish: self.searched.clone(), search })
     }
 
@@ -46,17 +86,9 @@ impl State {
         Some([kept.clone(), present])
     }
 
-    /// The clouds for judging that the edge has, or why there are none to choose.
-    pub fn edge_judges(&self) -> Result<Validation, &'static str> {
-        match &self.edge {
-            EdgeStatus::Connected { validation, .. } => validation
-                .clone()
-                .ok_or("This edge has no clouds that judge: start cleave-edge with --data and a folder of ModelNet10."),
-            EdgeStatus::Simulated => {
-                Err("For ModelNet10 connect a native edge that was started with --data and its folder.")
-            }
-            EdgeStatus::Connecting { .. } | EdgeStatus::Lost { .. } => Err("No edge is connected at the moment."),
-        }
+    /// Whether the worker has told of a search that it is still at.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.shown.as_ref().is_some_and(|search| search.running)
     }
 
     pub(super) fn set_wish(&mut self, wish: SearchWish) {
@@ -74,75 +106,20 @@ impl State {
         self.wish = wish;
     }
 
-    pub(super) fn search_for(&mut self, wish: SearchWish) -> Vec<Intent> {
-        self.set_wish(wish);
-        let wish = self.wish.clone();
-        self.seek(Some(wish.clone()), Intent::Search(wish))
-    }
-
-    pub(super) fn resume_search(&mut self) -> Vec<Intent> {
-        let Some(json) = self.kept_search.clone() else { return Vec::new() };
-        let wish = self.kept_wish.clone();
-        if let Some(wish) = &wish {
-            self.set_wish(wish.clone());
-        }
-        self.seek(wish, Intent::ResumeSearch { json })
-    }
-
-    /// The worker tells by [`State::take_shared`] what the link's search is to find.
-    pub(super) fn open_shared(&mut self, text: String) -> Vec<Intent> {
-        if !self.is_ready() || self.held.is_none() || self.wanted.is_some() {
-            self.opened_search = Some(text);
-            return Vec::new();
-        }
-        self.seek(None, Intent::OpenShared { text })
-    }
-
-    pub(super) fn begin_opened_search(&mut self) -> Option<Vec<Intent>> {
-        self.opened_search.take().map(|text| self.open_shared(text))
-    }
-
-    fn seek(&mut self, wish: Option<SearchWish>, intent: Intent) -> Vec<Intent> {
-        let intents = self.start(Run::Searching, intent.clone());
-        if !intents.is_empty() {
-            self.replay.seek(intent);
-            self.sought = wish;
-        }
-        intents
-    }
-
-    pub(super) fn take_search(&mut self, search: Search) -> Vec<Intent> {
-        let ended = self.run == Run::Searching && !search.running;
+    /// Shows what a search has found so far, and keeps the state that it can be gone on with.
+    pub(super) fn show(&mut self, search: Search) {
         self.searched = self.sought.clone();
         if let Some(state) = &search.state {
-            self.replay.take_search(search.running);
-            self.kept_search = Some(state.clone());
+            self.kept = Some(state.clone());
             self.kept_wish = self.searched.clone();
         }
-        self.search = Some(Shared::new(search));
-        if ended {
-            self.run = Run::Idle;
-            return self.run_soon();
-        }
-        Vec::new()
+        self.shown = Some(Shared::new(search));
     }
 
-    pub(super) fn share(&mut self) -> Vec<Intent> {
-        let intents = self.when_ready(Intent::Share(self.wish.clone()));
-        if !intents.is_empty() {
-            self.sharing = Sharing::Asked;
-        }
-        intents
-    }
-
-    /// The link that was asked for, or the wish of the search that a link has begun.
-    pub(super) fn take_shared(&mut self, wish: SearchWish, text: String) {
-        let of_link = self.run == Run::Searching && self.sought.is_none();
-        if self.sharing == Sharing::Asked && (!of_link || wish == self.wish) {
-            self.sharing = Sharing::Told(text);
-        } else if of_link {
-            self.set_wish(wish);
-            self.sought = Some(self.wish.clone());
+    /// Nobody tells of the end of a search whose worker is gone.
+    pub(super) fn end_shown(&mut self) {
+        if let Some(search) = self.shown.take_if(|search| search.running) {
+            self.shown = Some(Shared::new(Search { running: false, ..(*search).clone() }));
         }
     }
 
@@ -154,40 +131,96 @@ impl State {
         }
     }
 
-    pub(super) fn inspect(&mut self, plan: String) -> Vec<Intent> {
-        if self.selected.as_ref() != Some(&plan) {
-            self.inspected = None;
+    /// A link that was asked for is not awaited any longer.
+    pub(super) fn forget_asked(&mut self) {
+        if self.sharing == Sharing::Asked {
+            self.sharing = Sharing::Not;
         }
-        self.selected = Some(plan);
-        self.inspect_again()
     }
 
-    /// The design on show once more, because its conditions have changed.
-    pub(super) fn inspect_again(&self) -> Vec<Intent> {
-        let selected = self.selected.clone();
-        selected.map(|plan| self.when_ready(Intent::Inspect { plan })).unwrap_or_default()
+    /// The link that was asked for, or the wish of the search that a link has begun.
+    fn take_shared(&mut self, wish: SearchWish, text: String, is_searching: bool) {
+        let of_link = is_searching && self.sought.is_none();
+        if self.sharing == Sharing::Asked && (!of_link || wish == self.wish) {
+            self.sharing = Sharing::Told(text);
+        } else if of_link {
+            self.set_wish(wish);
+            self.sought = Some(self.wish.clone());
+        }
+    }
+}
+
+impl State {
+    pub(super) fn search_for(&mut self, wish: SearchWish) -> Vec<Intent> {
+        self.search.set_wish(wish);
+        let wish = self.search.wish.clone();
+        self.seek(Some(wish.clone()), Intent::Search(wish))
     }
 
-    /// Another design's price may come late.
-    pub(super) fn take_inspection(&mut self, inspection: Inspection) {
-        if self.selected.as_deref().is_some_and(|selected| is_same(selected, &inspection.plan)) {
-            self.inspected = Some(Shared::new(inspection));
+    pub(super) fn resume_search(&mut self) -> Vec<Intent> {
+        let Some(json) = self.search.kept.clone() else { return Vec::new() };
+        let wish = self.search.kept_wish.clone();
+        if let Some(wish) = &wish {
+            self.search.set_wish(wish.clone());
         }
+        self.seek(wish, Intent::ResumeSearch { json })
+    }
+
+    /// The worker tells by [`State::take_shared`] what the link's search is to find.
+    pub(super) fn open_shared(&mut self, text: String) -> Vec<Intent> {
+        if !self.worker.is_ready() || !self.network.is_settled() {
+            self.search.opened = Some(text);
+            return Vec::new();
+        }
+        self.seek(None, Intent::OpenShared { text })
+    }
+
+    pub(super) fn begin_opened_search(&mut self) -> Option<Vec<Intent>> {
+        self.search.opened.take().map(|text| self.open_shared(text))
+    }
+
+    fn seek(&mut self, wish: Option<SearchWish>, intent: Intent) -> Vec<Intent> {
+        let intents = self.start(Run::Searching, intent.clone());
+        if !intents.is_empty() {
+            self.worker.replay.seek(intent);
+            self.search.sought = wish;
+        }
+        intents
+    }
+
+    pub(super) fn take_search(&mut self, search: Search) -> Vec<Intent> {
+        let ended = self.run == Run::Searching && !search.running;
+        if search.state.is_some() {
+            self.worker.replay.take_search(search.running);
+        }
+        self.search.show(search);
+        if ended {
+            self.run = Run::Idle;
+            return self.run_soon();
+        }
+        Vec::new()
+    }
+
+    pub(super) fn share(&mut self) -> Vec<Intent> {
+        let intents = self.worker.when_ready(Intent::Share(self.search.wish.clone()));
+        if !intents.is_empty() {
+            self.search.sharing = Sharing::Asked;
+        }
+        intents
+    }
+
+    pub(super) fn take_shared(&mut self, wish: SearchWish, text: String) {
+        self.search.take_shared(wish, text, self.run == Run::Searching);
     }
 
     pub(super) fn deploy(&mut self, plan: String) -> Vec<Intent> {
-        let mut intents = self.end_dispatch();
+        let mut intents = self.dispatcher.end();
         intents.extend(self.stop());
         // Where it was found to be best, which may be nowhere.
         let cuts = plan.parse::<Plan>().map(|plan| plan.cuts().to_vec());
         self.settings.cuts = cuts.map_or(Cuts::Default, Cuts::At);
-        self.replay.deploy(&plan);
-        intents.extend(self.when_ready(Intent::Deploy { plan }));
+        self.worker.replay.deploy(&plan);
+        intents.extend(self.worker.when_ready(Intent::Deploy { plan }));
         intents
     }
-}
-
-/// Whether two texts are of the same plan, however they are written.
-fn is_same(one: &str, other: &str) -> bool {
-    one == other || matches!((one.parse::<Plan>(), other.parse::<Plan>()), (Ok(one), Ok(other)) if one == other)
 }

@@ -9,7 +9,9 @@ mod search;
 use super::*;
 use crate::pipeline::tests::network;
 use crate::timeline::tests::frame;
-use cleave_contract::{self as contract, Event, Outcome};
+use cleave_contract::{
+    self as contract, Backend, Cloud, EdgeStatus, EdgeWait, Event, Intent, Link, Outcome, Preference,
+};
 
 const SMALL: &str = "3 2 1 4,0 6 3 0";
 
@@ -76,10 +78,10 @@ fn a_moved_cut_is_sent_and_run_at_most_once_at_a_time() {
     let moved = state.act(Act::MoveCut { cut: 0, to: 3 });
     assert_eq!(names(&moved), ["plan 3 2 1 5 4,0 6 3 0 0 f32", "runonce"]);
     assert_eq!(names(&state.act(Act::MoveCut { cut: 0, to: 4 })), ["plan 3 2 1 4 5,0 6 3 0 0 f32"]);
-    assert_eq!(state.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale));
+    assert_eq!(state.frames.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale));
     assert_eq!(names(&state.hear(Event::Frame(frame(2, 0.0)))), ["runonce"], "once more for the last cut");
     assert!(state.hear(Event::Frame(frame(3, 0.0))).is_empty());
-    assert_eq!(state.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Current));
+    assert_eq!(state.frames.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Current));
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn an_error_is_told_and_destroys_nothing() {
     state.act(Act::Choose("nonsense".into()));
     assert!(state.hear(failed()).is_empty());
     assert_eq!(state.network_name(), "compact", "the network held before is still held");
-    assert!(state.notice.is_some() && state.cloud.is_some() && state.answer.is_some());
+    assert!(state.notice.is_some() && state.input.cloud.is_some() && state.frames.answer.is_some());
     assert_eq!(names(&state.act(Act::RunOnce)), ["runonce"]);
     state.act(Act::Dismiss);
     assert_eq!(state.notice, None);
@@ -116,7 +118,7 @@ fn a_worker_that_cannot_start_is_not_awaited_any_longer() {
     state.act(Act::Load(Loading::Starting));
     assert!(state.hear(failed()).is_empty());
     state.act(Act::Load(Loading::Starting));
-    assert_eq!(state.loading, Loading::Failed);
+    assert_eq!(state.worker.loading, Loading::Failed);
 }
 
 #[test]
@@ -147,7 +149,7 @@ fn a_stream_ends_by_stop_or_by_itself_and_remembers_twelve_frames() {
     for id in 0..20 {
         assert!(state.hear(Event::Frame(frame(id, id as f64))).is_empty());
     }
-    assert_eq!((state.frames.len(), state.frames[0].id), (REMEMBERED, 8));
+    assert_eq!((state.frames.recent.len(), state.frames.recent[0].id), (REMEMBERED, 8));
     assert!(state.act(Act::RunOnce).is_empty(), "a stream computes frames anyway");
     assert_eq!(names(&state.act(Act::InFlight(5))), ["runstream"]);
     assert_eq!(names(&state.act(Act::Stop)), ["stop"]);
@@ -162,7 +164,7 @@ fn a_frame_without_an_answer_keeps_the_last_one() {
     lost.outcome = Outcome::Failed { why: "the edge has no memory left".into() };
     lost.probabilities.clear();
     state.hear(Event::Frame(lost));
-    assert_eq!(state.answer.as_ref().map(|answer| answer.frame.id), Some(1));
+    assert_eq!(state.frames.answer.as_ref().map(|answer| answer.frame.id), Some(1));
     assert!(state.notice.is_some_and(|notice| notice.why.contains("memory")));
 }
 
@@ -172,10 +174,10 @@ fn another_edge_is_tried_with_a_frame_and_what_it_waits_for_is_on_show() {
     let address = EdgeAddress { url: "ws://h/ws".into(), token: "t".into() };
     assert_eq!(names(&state.act(Act::Connect(address))), ["connect", "runonce"]);
     state.hear(Event::Waiting(Some(EdgeWait::Deployment)));
-    assert_eq!((state.run, state.waiting), (Run::Once, Some(EdgeWait::Deployment)));
+    assert_eq!((state.run, state.edge.waiting), (Run::Once, Some(EdgeWait::Deployment)));
     state.hear(Event::Waiting(None));
     state.hear(Event::Frame(frame(2, 0.0)));
-    assert_eq!((state.run, state.waiting), (Run::Idle, None));
+    assert_eq!((state.run, state.edge.waiting), (Run::Idle, None));
     assert_eq!(names(&state.act(Act::Simulate)), ["simulate", "runonce"]);
 }
 
@@ -223,5 +225,20 @@ pub(crate) fn wish() -> contract::SearchWish {
         seed: 1,
         codec: "f32".into(),
         judge: contract::Judge::Furniture,
+    }
+}
+
+/// One measured row.
+pub(crate) fn profile() -> contract::Profile {
+    contract::Profile {
+        json: String::new(),
+        complete: true,
+        device: String::new(),
+        edge: None,
+        rows: 1,
+        noise: 0.0,
+        link: None,
+        calibrated: 0,
+        powers: contract::Powers { active_milliwatts: 1.0, communicating_milliwatts: 1.0, static_milliwatts: 1.0 },
     }
 }

@@ -16,7 +16,8 @@ const SHOWN: usize = 10;
 #[component]
 pub fn Answer() -> impl IntoView {
     let page = Page::of_here();
-    let stale = page.part(|state| state.answer.as_ref().is_some_and(|answer| answer.freshness == Freshness::Stale));
+    let stale =
+        page.part(|state| state.frames.answer.as_ref().is_some_and(|answer| answer.freshness == Freshness::Stale));
     view! {
         <section class="panel answer" aria-labelledby="answer-title">
             <div class="panel-head"><h2 id="answer-title">"Answer"</h2></div>
@@ -41,8 +42,8 @@ pub(super) struct Class {
 
 /// Up to [`SHOWN`] classes: in the network's own order when all fit, so that nothing moves; else the most probable first.
 fn classes(state: &State) -> Vec<Class> {
-    let names = state.held.as_ref().map(|held| held.about.classes.clone()).unwrap_or_default();
-    let parts = state.answer.as_ref().map(|answer| answer.frame.probabilities.clone()).unwrap_or_default();
+    let names = state.network.held.as_ref().map(|held| held.about.classes.clone()).unwrap_or_default();
+    let parts = state.frames.answer.as_ref().map(|answer| answer.frame.probabilities.clone()).unwrap_or_default();
     let best = (0..parts.len()).max_by(|a, b| parts[*a].total_cmp(&parts[*b]));
     let class = |(i, name): (usize, &String)| Class {
         name: format::class(name),
@@ -102,7 +103,7 @@ enum Equality {
 }
 
 fn equality(state: &State) -> Equality {
-    let Some(answer) = &state.answer else {
+    let Some(answer) = &state.frames.answer else {
         return Equality::Unknown("“Run once” compares with the unsplit answer.");
     };
     match answer.frame.delta {
@@ -132,7 +133,7 @@ fn judge(delta: f32, allowed: Option<f32>, codec: &str) -> Equality {
 
 /// How the frame ended and what crossed the link.
 fn ending(state: &State) -> String {
-    let Some(answer) = &state.answer else { return String::new() };
+    let Some(answer) = &state.frames.answer else { return String::new() };
     let frame = &answer.frame;
     let how = match &frame.outcome {
         Outcome::AsPlanned => "As planned".to_owned(),
@@ -149,7 +150,7 @@ fn Verdict() -> impl IntoView {
     let equality = page.part(equality);
     let ending = page.part(ending);
     let local = page.part(|state| {
-        state.answer.as_ref().is_some_and(|answer| matches!(answer.frame.outcome, Outcome::Local { .. }))
+        state.frames.answer.as_ref().is_some_and(|answer| matches!(answer.frame.outcome, Outcome::Local { .. }))
     });
     let badge = move || match equality.get() {
         Equality::Unknown(words) => view! { <p class="badge unknown"><span>{words}</span></p> }.into_any(),

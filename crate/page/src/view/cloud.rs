@@ -64,7 +64,7 @@ const PREVIEW_PACE: Duration = Duration::from_millis(16);
 #[component]
 pub fn Preview(class: usize) -> impl IntoView {
     let page = Page::of_here();
-    let gallery = page.part(|state| state.gallery.clone());
+    let gallery = page.part(|state| state.input.gallery.clone());
     let canvas = NodeRef::<html::Canvas>::new();
     let draw = move || {
         let (Some(canvas), Some(gallery)) = (canvas.try_get_untracked().flatten(), gallery.try_get_untracked()) else {
@@ -108,7 +108,7 @@ fn likes_stillness() -> bool {
 #[component]
 pub fn CloudView() -> impl IntoView {
     let page = Page::of_here();
-    let cloud = page.part(|state| state.cloud.clone());
+    let cloud = page.part(|state| state.input.cloud.clone());
     let canvas = NodeRef::<html::Canvas>::new();
     let camera = RwSignal::new(Camera::default());
     let spinning = RwSignal::new(!likes_stillness());

@@ -8,9 +8,9 @@ use leptos::prelude::*;
 #[component]
 pub fn Compared() -> impl IntoView {
     let page = Page::of_here();
-    let kept = page.part(|state| state.kept_run.is_some());
+    let kept = page.part(|state| state.search.kept_run.is_some());
     let table = page.part(|state| {
-        let [kept, present] = state.compared()?;
+        let [kept, present] = state.search.compared()?;
         Some((lines([&kept, &present]), footnote([&kept, &present])))
     });
     let row = |line: &Line| {

@@ -31,8 +31,8 @@ pub fn Dispatcher() -> impl IntoView {
 #[component]
 fn Aim() -> impl IntoView {
     let page = Page::of_here();
-    let target = page.part(|state| state.target);
-    let running = page.part(State::is_dispatching);
+    let target = page.part(|state| state.dispatcher.target);
+    let running = page.part(|state| state.dispatcher.is_dispatching());
     let waiting = page.part(|state| !state.can_dispatch());
     let aim = move |change: &dyn Fn(&mut Target)| {
         let mut changed = target.get_untracked();
@@ -75,11 +75,11 @@ fn Aim() -> impl IntoView {
 
 /// What runs now.
 fn current(state: &State) -> String {
-    let Some(dispatch) = &state.dispatch else {
+    let Some(dispatch) = &state.dispatcher.told else {
         return "Not started: the networks that are shipped run where you cut them.".into();
     };
     let name = dispatch.choices.get(dispatch.current).map_or_else(|| "–".into(), choice_words);
-    let when = if state.is_dispatching() { "Runs now" } else { "Stopped; it chose last" };
+    let when = if state.dispatcher.is_dispatching() { "Runs now" } else { "Stopped; it chose last" };
     format!("{when}: {name}.")
 }
 
@@ -87,7 +87,7 @@ fn current(state: &State) -> String {
 fn Measured() -> impl IntoView {
     let page = Page::of_here();
     let current = page.part(current);
-    let measured = page.part(|state| state.dispatch.as_ref().map(|dispatch| figures(dispatch)));
+    let measured = page.part(|state| state.dispatcher.told.as_ref().map(|dispatch| figures(dispatch)));
     let figure = |(name, value, unit): (&'static str, String, &'static str)| {
         view! { <div><dt>{name}</dt><dd>{value} " " <span class="unit">{unit}</span></dd></div> }
     };
@@ -102,7 +102,7 @@ fn Measured() -> impl IntoView {
 
 /// A choice in words, and whether it runs.
 fn offered(state: &State) -> Vec<(String, bool)> {
-    let Some(dispatch) = &state.dispatch else { return Vec::new() };
+    let Some(dispatch) = &state.dispatcher.told else { return Vec::new() };
     let words = dispatch.choices.iter().enumerate().map(|(i, choice)| {
         (format!("{}, {}", choice_words(choice), format::percent(choice.accuracy)), i == dispatch.current)
     });
@@ -134,7 +134,8 @@ fn Choices() -> impl IntoView {
 #[component]
 fn Log() -> impl IntoView {
     let page = Page::of_here();
-    let told = page.part(|state| state.dispatch.as_ref().map(|dispatch| decisions(dispatch)).unwrap_or_default());
+    let told =
+        page.part(|state| state.dispatcher.told.as_ref().map(|dispatch| decisions(dispatch)).unwrap_or_default());
     let newest = move || told.with(|told| told.first().map(words));
     let older =
         move || told.with(|told| told.iter().skip(1).map(|told| view! { <li>{words(told)}</li> }).collect_view());

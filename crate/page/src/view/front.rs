@@ -25,8 +25,8 @@ struct Drawn {
 }
 
 fn drawn(state: &State) -> Drawn {
-    let search = state.search.as_deref();
-    let kept = state.compared().map(|[kept, _]| kept.search.designs.clone());
+    let search = state.search.shown.as_deref();
+    let kept = state.search.compared().map(|[kept, _]| kept.search.designs.clone());
     Drawn {
         designs: search.map(|search| search.designs.clone()).unwrap_or_default(),
         kept: kept.unwrap_or_default(),
@@ -39,7 +39,7 @@ fn drawn(state: &State) -> Drawn {
 pub fn Plot() -> impl IntoView {
     let page = Page::of_here();
     let drawn = page.part(drawn);
-    let selected = page.part(|state| state.selected.clone());
+    let selected = page.part(|state| state.design.plan.clone());
     view! {
         <div class="plot">
             <svg class="chart front" viewBox=format!("0 0 {} {}", LEFT + WIDTH + 10.0, HEIGHT + BELOW) role="img" aria-labelledby="search-words">

@@ -61,7 +61,7 @@ struct Awaited {
 
 fn awaited(state: &State) -> Awaited {
     let busy = |words: String, part: f64| Awaited { words, part, busy: true };
-    match (&state.loading, &state.progress) {
+    match (&state.worker.loading, &state.worker.progress) {
         (Loading::Fetching { done, total: 0 }, _) => {
             busy(format!("Loading the compute engine: {}", megabytes(*done)), -1.0)
         }
@@ -84,7 +84,7 @@ fn awaited(state: &State) -> Awaited {
 fn idle(state: &State, version: &str) -> Awaited {
     let busy = |words: String| Awaited { words, part: -1.0, busy: true };
     let idle = |words: String| Awaited { words, part: 1.0, busy: false };
-    match (&state.wanted, state.waiting, state.run) {
+    match (&state.network.wanted, state.edge.waiting, state.run) {
         (Some(network), ..) => busy(format!("Loading the network {network}")),
         (None, Some(EdgeWait::Connection), _) => busy("Waiting for the connection to the edge".into()),
         (None, Some(EdgeWait::Deployment), _) => busy("Waiting until the edge has the plan".into()),

@@ -45,7 +45,7 @@ pub fn Input() -> impl IntoView {
 fn Gallery() -> impl IntoView {
     let page = Page::of_here();
     let chosen = page.part(|state| {
-        let from_file = state.cloud.as_ref().is_some_and(|cloud| cloud.place.is_some());
+        let from_file = state.input.place().is_some();
         if from_file { None } else { Some(state.settings.class) }
     });
     let seed = page.part(|state| state.settings.seed);
@@ -101,7 +101,7 @@ pub(super) fn chosen(event: &web_sys::Event) -> Option<File> {
 #[component]
 fn Picker() -> impl IntoView {
     let page = Page::of_here();
-    let place = page.part(|state| state.cloud.as_ref().and_then(|cloud| cloud.place).filter(|place| place.of > 1));
+    let place = page.part(|state| state.input.place().filter(|place| place.of > 1));
     let pick = move |index: usize| page.act(Act::Pick(index));
     let shown = move |place: Place| {
         let last = place.of - 1;

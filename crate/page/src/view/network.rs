@@ -29,7 +29,7 @@ pub fn Network() -> impl IntoView {
 
 /// Name and label of every choice; a text form in use is one of them.
 fn options(state: &State) -> Vec<(String, String)> {
-    let listed = state.listed.iter().flatten();
+    let listed = state.network.listed.iter().flatten();
     let mut options: Vec<(String, String)> = listed
         .map(|listed| {
             let accuracy = listed.accuracy.map(|part| format!(", {}", format::percent(part)));
@@ -88,7 +88,7 @@ fn judge(text: &str) -> Result<String, ArchError> {
 #[component]
 fn TextForm(writing: RwSignal<bool>) -> impl IntoView {
     let page = Page::of_here();
-    let held = page.state.with_untracked(|state| state.held.as_ref().map(|held| held.plan.to_string()));
+    let held = page.state.with_untracked(|state| state.network.held.as_ref().map(|held| held.plan.to_string()));
     let text = RwSignal::new(held.unwrap_or_default());
     let judged = Memo::new(move |_| text.with(|text| judge(text)));
     let submit = move |event: web_sys::SubmitEvent| {
@@ -120,7 +120,7 @@ const SEARCHED: &str = "searched ";
 
 /// Size and accuracy, or what weights without one are.
 fn about(state: &State) -> String {
-    let Some(held) = &state.held else { return "No network yet.".into() };
+    let Some(held) = &state.network.held else { return "No network yet.".into() };
     let about = &held.about;
     let size = format!(
         "{} parameters, {} points, k = {}",

@@ -12,9 +12,9 @@ mod sweep;
 use super::Page;
 use crate::format::sentence;
 use crate::partition::ran::{FORESEEN, MEASURED};
-use crate::partition::{Figure, Row, STRATEGIES, conditions, plan_of, rows, summary, words};
+use crate::partition::{Figure, Row, conditions, plan_of, rows, summary, words};
 use crate::state::{Act, Run, Shared, State};
-use cleave_contract::{Cooperated, PartitionPlan, Partitions};
+use cleave_contract::{Cooperated, PartitionPlan, PartitionStrategy, Partitions};
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ type Told = Memo<Option<Shared<Partitions>>>;
 #[component]
 pub fn Partition() -> impl IntoView {
     let page = Page::of_here();
-    let told: Told = page.part(|state| state.partitions.clone());
+    let told: Told = page.part(|state| state.partition.planned.clone());
     let is_there = Memo::new(move |_| told.with(Option::is_some));
     view! {
         <section class="panel partition" aria-labelledby="partition-title">
@@ -49,8 +49,8 @@ pub fn Partition() -> impl IntoView {
 
 /// What the figures rest on, and whether the form has changed since.
 fn basis(state: &State) -> String {
-    let Some(told) = &state.partitions else { return String::new() };
-    let changed = state.partition_form.wish().as_ref() != Ok(&told.wish);
+    let Some(told) = &state.partition.planned else { return String::new() };
+    let changed = state.partition.form.wish().as_ref() != Ok(&told.wish);
     let changed = if changed { " The form has changed since: plan again." } else { "" };
     format!("Predicted for {}. {}{changed}", conditions(&told.wish), capital(&sentence(&told.source)))
 }
@@ -101,7 +101,7 @@ fn row(row: Row) -> impl IntoView {
     let mark = row.is_fastest.then(|| view! { " " <span class="fastest">"fastest"</span> });
     let of = if row.of.is_empty() { String::new() } else { format!(", {}", row.of) };
     view! {
-        <tr class:selected=row.is_fastest><th scope="row">{words(&row.strategy).to_owned()} {of} {mark}</th>{figures}</tr>
+        <tr class:selected=row.is_fastest><th scope="row">{words(row.strategy)} {of} {mark}</th>{figures}</tr>
     }
 }
 
@@ -109,23 +109,23 @@ fn row(row: Row) -> impl IntoView {
 #[derive(Clone, PartialEq)]
 struct Drawn {
     told: Shared<Partitions>,
-    names: [&'static str; 2],
+    strategies: [PartitionStrategy; 2],
     runs: [Option<Shared<Cooperated>>; 2],
 }
 
 impl Drawn {
     fn of(state: &State) -> Option<Self> {
-        let told = state.partitions.clone()?;
-        let names = state.settings.pair.map(|i| STRATEGIES[i].0);
-        let runs = names.map(|name| state.cooperation.run_of(name, &told.wish).cloned());
-        Some(Drawn { told, names, runs })
+        let told = state.partition.planned.clone()?;
+        let strategies = state.settings.pair;
+        let runs = strategies.map(|strategy| state.partition.cooperation.run_of(strategy, &told.wish).cloned());
+        Some(Drawn { told, strategies, runs })
     }
 
     /// What there is to draw of one of them, with its word: its run, else its plan.
     fn shown_of(&self, which: usize) -> Vec<(&'static str, &PartitionPlan)> {
         match &self.runs[which] {
             Some(run) => vec![(FORESEEN, &run.predicted), (MEASURED, &run.measured)],
-            None => plan_of(&self.told, self.names[which])
+            None => plan_of(&self.told, self.strategies[which])
                 .filter(|plan| plan.failed.is_none())
                 .map(|plan| ("predicted", plan))
                 .into_iter()
@@ -139,9 +139,11 @@ impl Drawn {
 
     /// Why there is nothing to draw, if so.
     fn missing_of(&self, which: usize) -> Option<impl IntoView + use<>> {
-        let why = match plan_of(&self.told, self.names[which]) {
+        let why = match plan_of(&self.told, self.strategies[which]) {
             None => "The worker knows no such strategy.".into(),
-            Some(plan) => sentence(&format!("{} has no plan: {}", words(self.names[which]), plan.failed.as_ref()?)),
+            Some(plan) => {
+                sentence(&format!("{} has no plan: {}", words(self.strategies[which]), plan.failed.as_ref()?))
+            }
         };
         self.runs[which].is_none().then(|| view! { <p class="failed">{why}</p> })
     }
@@ -174,25 +176,25 @@ fn Pair() -> impl IntoView {
     }
 }
 
-fn choice(page: Page, pair: Memo<[usize; 2]>, which: usize, label: &'static str) -> impl IntoView {
+fn choice(page: Page, pair: Memo<[PartitionStrategy; 2]>, which: usize, label: &'static str) -> impl IntoView {
     let chosen = move |event| {
         let value = event_target_value(&event);
-        if let Some(i) = STRATEGIES.iter().position(|(name, _)| *name == value) {
+        if let Some(strategy) = PartitionStrategy::of_name(&value) {
             let mut pair = pair.get_untracked();
-            pair[which] = i;
+            pair[which] = strategy;
             page.act(Act::Pair(pair));
         }
     };
-    let option = move |(i, (name, words)): (usize, (&'static str, &'static str))| {
-        view! { <option value=name prop:selected=move || pair.get()[which] == i>{words}</option> }
+    let option = move |own: PartitionStrategy| {
+        view! { <option value=own.name() prop:selected=move || pair.get()[which] == own>{words(own)}</option> }
     };
-    let options = STRATEGIES.into_iter().enumerate().map(option).collect_view();
+    let options = PartitionStrategy::ALL.map(option).collect_view();
     view! { <label>{label}<select on:change=chosen>{options}</select></label> }
 }
 
 /// How far the worker is with such a run; nothing while it is doing something else.
 fn progress(state: &State, run: Run) -> Option<String> {
-    let progress = state.progress.as_ref().filter(|_| state.run == run);
+    let progress = state.worker.progress.as_ref().filter(|_| state.run == run);
     progress.map(|progress| match (crate::words::work(progress.what), progress.done, progress.total) {
         (what, _, 0) => format!("{what} …"),
         (what, done, total) => format!("{what}: {done} of {total}."),

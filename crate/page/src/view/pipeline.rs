@@ -29,6 +29,7 @@ pub fn Pipeline() -> impl IntoView {
     let page = Page::of_here();
     let drawn = page.part(|state| {
         state
+            .network
             .held
             .as_ref()
             .map(|held| Drawn { rows: held.rows(), boundaries: held.boundaries() })
@@ -57,7 +58,7 @@ fn operation(page: Page, drawn: Memo<Drawn>, i: usize) -> impl IntoView {
     let row = Memo::new(move |_| drawn.with(|drawn| drawn.rows.get(i).cloned()));
     let boundary = Memo::new(move |_| drawn.with(|drawn| drawn.boundaries.get(i).cloned()));
     let most = Memo::new(move |_| drawn.with(|drawn| drawn.boundaries.iter().map(|b| b.bytes).max().unwrap_or(1)));
-    let chosen = page.part(move |state| state.held.as_ref().is_some_and(|held| held.plan.cuts().contains(&i)));
+    let chosen = page.part(move |state| state.network.held.as_ref().is_some_and(|held| held.plan.cuts().contains(&i)));
     let read = move |get: fn(&Row) -> String| move || row.with(|row| row.as_ref().map(get).unwrap_or_default());
     let on_edge = move || row.with(|row| row.as_ref().is_some_and(|row| row.tier == Tier::Edge));
     let skipped = move || row.with(|row| row.as_ref().is_some_and(|row| row.use_ == Use::Skipped));
@@ -97,7 +98,7 @@ fn tip(boundary: &Boundary) -> String {
 fn cut_here(page: Page, to: usize) {
     let cuts = page
         .state
-        .with_untracked(|state| state.held.as_ref().map(|held| held.plan.cuts().to_vec()))
+        .with_untracked(|state| state.network.held.as_ref().map(|held| held.plan.cuts().to_vec()))
         .unwrap_or_default();
     let nearest = (0..cuts.len()).min_by_key(|i| cuts[*i].abs_diff(to)).unwrap_or(0);
     page.act(Act::MoveCut { cut: nearest, to });

@@ -24,7 +24,7 @@ const DOT: f64 = 4.0;
 #[component]
 pub fn Prices() -> impl IntoView {
     let page = Page::of_here();
-    let source = page.part(|state| state.prices.as_ref().map(|prices| source_words(prices)).unwrap_or_default());
+    let source = page.part(|state| state.costs.prices.as_ref().map(|prices| source_words(prices)).unwrap_or_default());
     view! {
         <section class="panel cost" aria-labelledby="cost-title">
             <div class="panel-head">
@@ -62,8 +62,8 @@ type Line = (String, String, String);
 
 /// The five parts, their sum, and the energy and memory that are predicted alone.
 fn lines(state: &State) -> Vec<Line> {
-    let price = state.prices.as_ref().map(|prices| prices.plan);
-    let frame = state.answer.as_ref().map(|answer| answer.frame.clone());
+    let price = state.costs.prices.as_ref().map(|prices| prices.plan);
+    let frame = state.frames.answer.as_ref().map(|answer| answer.frame.clone());
     let frame = frame.filter(|frame| frame.outcome == Outcome::AsPlanned);
     let line = |predicted: Option<f64>, measured: Option<f64>| {
         let shown = |millis: Option<f64>| millis.map_or_else(|| "–".into(), format::millis);
@@ -78,7 +78,7 @@ fn lines(state: &State) -> Vec<Line> {
 
 /// Uncertainty, throughput, memory and energy of the plan in use.
 fn footnote(state: &State) -> String {
-    let Some(prices) = &state.prices else { return String::new() };
+    let Some(prices) = &state.costs.prices else { return String::new() };
     let price = prices.plan;
     let Price { uncertainty_millis, frames_per_second, device_peak_bytes, edge_peak_bytes, energy_millijoules, .. } =
         price;
@@ -193,7 +193,7 @@ fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
 
 /// What the predictions rest on, in words.
 fn basis(state: &State) -> String {
-    let Some(profile) = state.profile.as_ref().filter(|profile| profile.rows > 0) else {
+    let Some(profile) = state.costs.profile.as_ref().filter(|profile| profile.rows > 0) else {
         return "No profile: times are a rule of thumb. Measure this device, the edge and the link once.".into();
     };
     let edge = profile.edge.as_ref().map(|edge| format!(", edge {edge}")).unwrap_or_default();
@@ -219,8 +219,8 @@ fn Basis() -> impl IntoView {
     let page = Page::of_here();
     let words = page.part(basis);
     let measuring = page.part(|state| state.run == Run::Measuring);
-    let waiting = page.part(|state| state.held.is_none() || state.cloud.is_none());
-    let exported = page.part(|state| state.profile.clone());
+    let waiting = page.part(|state| state.network.held.is_none() || state.input.cloud.is_none());
+    let exported = page.part(|state| state.costs.profile.clone());
     let file = move || exported.with(|profile| profile.as_ref().map(|profile| profile.json.clone()));
     let import = move |event| {
         let input: HtmlInputElement = event_target(&event);
@@ -258,7 +258,7 @@ fn Basis() -> impl IntoView {
 #[component]
 fn Power() -> impl IntoView {
     let page = Page::of_here();
-    let powers = page.part(|state| state.profile.as_ref().map(|profile| profile.powers));
+    let powers = page.part(|state| state.costs.profile.as_ref().map(|profile| profile.powers));
     let measuring = page.part(|state| state.run == Run::Measuring);
     let field = move |name: &'static str, get: fn(&Powers) -> f64, set: fn(&mut Powers, f64)| {
         let shown = move || powers.get().map(|powers| get(&powers).to_string()).unwrap_or_default();

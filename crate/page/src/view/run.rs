@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 /// Why nothing can be run yet, if so.
 fn waiting(state: &State) -> bool {
-    state.cloud.is_none() || state.held.is_none()
+    state.input.cloud.is_none() || state.network.held.is_none()
 }
 
 /// The buttons.
@@ -39,7 +39,7 @@ pub fn RunBar() -> impl IntoView {
 /// The figures of a stream: name, value, unit.
 fn figures(state: &State) -> [(&'static str, String, &'static str); 4] {
     let dash = || "–".to_owned();
-    let Some(stream) = state.stream.as_ref().filter(|stream| stream.frames > 0) else {
+    let Some(stream) = state.frames.stream.as_ref().filter(|stream| stream.frames > 0) else {
         return [
             ("rate", dash(), "frames/s"),
             ("mean latency", dash(), "ms"),

@@ -13,7 +13,7 @@ const BELOW: f64 = 34.0;
 #[component]
 pub fn Judged() -> impl IntoView {
     let page = Page::of_here();
-    let judged = page.part(|state| state.judged.clone());
+    let judged = page.part(|state| state.frames.judged.clone());
     let drawing = Memo::new(move |_| judged.with(|judged| scatter(judged)));
     let words = move || drawing.with(|drawing| drawing.summary.clone());
     view! {

@@ -18,7 +18,7 @@ use leptos::prelude::*;
 #[component]
 pub fn Search() -> impl IntoView {
     let page = Page::of_here();
-    let words = page.part(|state| match &state.search {
+    let words = page.part(|state| match &state.search.shown {
         Some(search) => funnel(search),
         None => {
             "Candidates are priced by the profile and the learned predictor; the best are judged by weights that all \
@@ -53,8 +53,9 @@ fn key(design: &Design) -> (String, [u64; 2]) {
 #[component]
 fn Found() -> impl IntoView {
     let page = Page::of_here();
-    let designs = page.part(|state| state.search.as_ref().map(|search| best(&search.designs)).unwrap_or_default());
-    let selected = page.part(|state| state.selected.clone());
+    let designs =
+        page.part(|state| state.search.shown.as_ref().map(|search| best(&search.designs)).unwrap_or_default());
+    let selected = page.part(|state| state.design.plan.clone());
     let all = RwSignal::new(false);
     let rows = move || {
         let most = if all.get() { usize::MAX } else { SHOWN };
@@ -99,9 +100,9 @@ fn Found() -> impl IntoView {
 #[component]
 fn Keep() -> impl IntoView {
     let page = Page::of_here();
-    let run = page.part(|state| state.recorded().filter(|run| !run.search.designs.is_empty()));
+    let run = page.part(|state| state.search.recorded().filter(|run| !run.search.designs.is_empty()));
     let has_ended = move || run.with(|run| run.as_ref().is_some_and(|run| !run.search.running));
-    let kept = page.part(|state| state.kept_run.is_some());
+    let kept = page.part(|state| state.search.kept_run.is_some());
     let json = move || run.with(|run| run.as_ref().map(to_json));
     let csv = move || run.with(|run| run.as_ref().map(to_csv));
     view! {

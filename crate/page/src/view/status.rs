@@ -38,7 +38,7 @@ const SLOWDOWNS: [(&str, f64); 4] = [("as it is", 1.0), ("2 ×", 2.0), ("4 ×", 
 #[component]
 fn DeviceCard() -> impl IntoView {
     let page = Page::of_here();
-    let engine = page.part(|state| state.engine.clone());
+    let engine = page.part(|state| state.worker.engine.clone());
     let preference = page.part(|state| Some(state.settings.preference));
     let slowdown = page.part(|state| state.settings.slowdown);
     let name = move || engine.get().map_or("…", |engine| format::engine(engine.backend));
@@ -85,7 +85,7 @@ fn LinkCard() -> impl IntoView {
     let rate = Signal::derive(move || link.get().mbps);
     let delay = Signal::derive(move || link.get().delay_millis);
     let jitter = Signal::derive(move || link.get().jitter_millis);
-    let measured = page.part(|state| match &state.edge {
+    let measured = page.part(|state| match &state.edge.status {
         EdgeStatus::Connected { rtt_millis, .. } => format!("Round trip {}, measured.", format::millis(*rtt_millis)),
         EdgeStatus::Simulated => "Simulated: both ends are in this tab.".into(),
         EdgeStatus::Connecting { .. } | EdgeStatus::Lost { .. } => "No connection at the moment.".into(),
@@ -133,7 +133,7 @@ fn edge_words(status: &EdgeStatus) -> (String, String) {
 #[component]
 fn EdgeCard() -> impl IntoView {
     let page = Page::of_here();
-    let status = page.part(|state| state.edge.clone());
+    let status = page.part(|state| state.edge.status.clone());
     let words = Memo::new(move |_| status.with(edge_words));
     let simulated = Memo::new(move |_| status.with(|status| *status == EdgeStatus::Simulated));
     let lost = move || status.with(|status| matches!(status, EdgeStatus::Lost { .. }));
@@ -155,7 +155,7 @@ fn EdgeCard() -> impl IntoView {
 #[component]
 fn ConnectForm() -> impl IntoView {
     let page = Page::of_here();
-    let known = page.state.with_untracked(|state| state.address.clone());
+    let known = page.state.with_untracked(|state| state.edge.address.clone());
     let (url, token) = known.map_or(("ws://127.0.0.1:8787/ws".into(), String::new()), |edge| (edge.url, edge.token));
     let (url, token) = (RwSignal::new(url), RwSignal::new(token));
     let open = RwSignal::new(false);

@@ -22,7 +22,7 @@ const CROWDED: f64 = 0.045;
 #[component]
 pub fn Timeline() -> impl IntoView {
     let page = Page::of_here();
-    let frames = page.part(|state| state.frames.clone());
+    let frames = page.part(|state| state.frames.recent.clone());
     let drawing = Memo::new(move |_| frames.with(|frames| layout(frames.iter().map(|frame| -> &Frame { frame }))));
     let last = Memo::new(move |_| frames.with(|frames| frames.back().cloned()));
     let words = move || last.get().map_or_else(|| "No frame yet.".into(), |frame| summary(&frame));

@@ -4,7 +4,7 @@ use super::Page;
 use super::download::copy;
 use crate::compare::strategy;
 use crate::format;
-use crate::state::{Act, Run, Sharing, State};
+use crate::state::{Act, Run, Sharing};
 use crate::url::search_link;
 use cleave_contract::{Judge, SearchWish, Strategy};
 use leptos::prelude::*;
@@ -18,10 +18,10 @@ const STRATEGIES: [(&str, Strategy); 3] =
 #[component]
 pub fn Wish() -> impl IntoView {
     let page = Page::of_here();
-    let wish = page.part(|state| state.wish.clone());
+    let wish = page.part(|state| state.search.wish.clone());
     let searching = page.part(|state| state.run == Run::Searching);
-    let waiting = page.part(|state| state.held.is_none() || state.run == Run::Measuring);
-    let kept = page.part(|state| state.kept_search.is_some());
+    let waiting = page.part(|state| state.network.held.is_none() || state.run == Run::Measuring);
+    let kept = page.part(|state| state.search.kept.is_some());
     view! {
         <fieldset class="wish" disabled=searching>
             <legend class="unseen">"What is searched for"</legend>
@@ -106,7 +106,7 @@ fn strategies(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
 
 /// What accuracies are measured on. Clouds of an edge can be chosen while it is connected and has some.
 fn judges(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
-    let offered = page.part(State::edge_judges);
+    let offered = page.part(|state| state.edge.judges());
     let chosen = move |event| {
         let judge = if event_target_value(&event) == "edge" { Judge::Edge } else { Judge::Furniture };
         change(page, wish, |wish| wish.judge = judge);
@@ -132,7 +132,7 @@ fn judges(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
 #[component]
 fn Link() -> impl IntoView {
     let page = Page::of_here();
-    let sharing = page.part(|state| state.sharing.clone());
+    let sharing = page.part(|state| state.search.sharing.clone());
     let link = Memo::new(move |_| match sharing.get() {
         Sharing::Told(text) => Some(search_link(&window().location().href().unwrap_or_default(), &text)),
         Sharing::Not | Sharing::Asked => None,

@@ -23,13 +23,13 @@ fn named(name: &str, plan: &str) -> Event {
 #[test]
 fn it_begins_with_its_target_and_ends_when_told_to() {
     let mut state = dispatching();
-    assert_eq!((state.dispatching, state.target), (Dispatching::On, TARGET));
+    assert_eq!((state.dispatcher.dispatching, state.dispatcher.target), (Dispatching::On, TARGET));
     let intents = state.act(Act::Dispatch(None));
     assert!(matches!(intents[..], [Intent::Dispatch(None)]));
     state.hear(Event::Dispatch(dispatch(true, 0, 0)));
-    assert!(!state.is_dispatching(), "what was on its way does not begin it again");
+    assert!(!state.dispatcher.is_dispatching(), "what was on its way does not begin it again");
     state.hear(Event::Dispatch(dispatch(false, 0, 0)));
-    assert_eq!(state.dispatching, Dispatching::Off);
+    assert_eq!(state.dispatcher.dispatching, Dispatching::Off);
     assert!(state.act(Act::Dispatch(None)).is_empty(), "it has ended");
 }
 
@@ -39,7 +39,7 @@ fn it_does_not_begin_beside_long_work_or_without_a_network() {
     let mut state = running();
     state.act(Act::Search(wish()));
     assert!(state.act(Act::Dispatch(Some(TARGET))).is_empty());
-    assert_eq!((state.dispatching, state.target), (Dispatching::Off, TARGET));
+    assert_eq!((state.dispatcher.dispatching, state.dispatcher.target), (Dispatching::Off, TARGET));
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn one_that_cannot_begin_is_not_awaited() {
     let mut state = running();
     state.act(Act::Dispatch(Some(TARGET)));
     state.hear(failed());
-    assert!(!state.is_dispatching());
+    assert!(!state.dispatcher.is_dispatching());
     let mut state = dispatching();
     state.hear(failed());
-    assert!(state.is_dispatching(), "something else has failed");
+    assert!(state.dispatcher.is_dispatching(), "something else has failed");
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn a_switch_is_shown_and_answered_by_nothing_and_the_stream_goes_on() {
     state.act(Act::RunStream);
     assert!(state.hear(Event::Dispatch(dispatch(true, 1, 1))).is_empty());
     assert!(state.hear(named("small", CHOICE)).is_empty());
-    assert_eq!((state.run, state.dispatching), (Run::Stream, Dispatching::On));
+    assert_eq!((state.run, state.dispatcher.dispatching), (Run::Stream, Dispatching::On));
     assert_eq!(state.settings.cuts, Cuts::At(vec![3]), "the address says what runs");
-    assert_eq!((state.network_name().as_str(), state.in_use.as_str()), ("small", "small"));
-    assert!(state.held.as_ref().is_some_and(|held| held.plan.cuts() == [3]));
-    assert_eq!(state.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale));
+    assert_eq!((state.network_name().as_str(), state.network.in_use.as_str()), ("small", "small"));
+    assert!(state.network.held.as_ref().is_some_and(|held| held.plan.cuts() == [3]));
+    assert_eq!(state.frames.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale));
     let prices = crate::price::tests::prices("3 2 1 4,0 6 3 0");
     assert!(state.hear(Event::Prices(prices)).is_empty());
 }
@@ -73,7 +73,7 @@ fn a_switch_to_no_cut_at_all_is_not_cut_in_the_middle() {
     let mut state = dispatching();
     assert!(state.hear(named("small", "3 2 1 4,0 6 3 0")).is_empty());
     assert_eq!(state.settings.cuts, Cuts::At(vec![]));
-    assert!(state.answer.is_none(), "no frame is on its way that would replace the old answer");
+    assert!(state.frames.answer.is_none(), "no frame is on its way that would replace the old answer");
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn the_choice_says_the_cut_where_the_network_carries_another() {
 fn latencies_measured_at_other_cuts_are_kept_within_a_network() {
     let mut state = dispatching();
     state.hear(named("small", CHOICE));
-    state.measured = vec![(vec![], 5.0)];
+    state.frames.measured = vec![(vec![], 5.0)];
     state.hear(named("small", "3 2 1 4,0 6 3 0"));
-    assert_eq!(state.measured.len(), 1);
+    assert_eq!(state.frames.measured.len(), 1);
     state.hear(named("other", CHOICE));
-    assert!(state.measured.is_empty());
+    assert!(state.frames.measured.is_empty());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn whatever_a_person_chooses_ends_it_first() {
         let mut state = dispatching();
         let told = format!("{act:?}");
         assert_eq!(names(&state.act(act)), wanted, "{told}");
-        assert!(!state.is_dispatching(), "{told}");
+        assert!(!state.dispatcher.is_dispatching(), "{told}");
     }
 }
 
@@ -132,7 +132,7 @@ fn what_chooses_nothing_lets_it_go_on() {
     state.act(Act::Shape(1));
     state.act(Act::RunStream);
     state.act(Act::Stop);
-    assert_eq!(state.dispatching, Dispatching::On);
+    assert_eq!(state.dispatcher.dispatching, Dispatching::On);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_network_that_a_person_has_asked_for_is_no_switch() {
     let mut state = dispatching();
     state.act(Act::Choose("dgcnn".into()));
     assert_eq!(names(&state.hear(named("dgcnn", CHOICE)))[0], format!("plan {CHOICE} f32"));
-    assert_eq!(state.in_use, "dgcnn");
+    assert_eq!(state.network.in_use, "dgcnn");
     let mut state = dispatching();
     state.act(Act::Deploy(CHOICE.into()));
     state.hear(Event::Dispatch(dispatch(false, 0, 0)));

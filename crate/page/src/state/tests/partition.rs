@@ -3,6 +3,7 @@
 use super::*;
 use crate::partition::form::{Form, first_wish};
 use crate::partition::tests::{partitions, plan};
+use cleave_contract::PartitionStrategy::{CoEdge, Iop, IopExact, Mixed, OutputChannel};
 use cleave_contract::{LongWork, PartitionWish};
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
@@ -12,7 +13,7 @@ fn form(change: impl FnOnce(&mut Form)) -> Form {
 }
 
 fn told() -> Event {
-    Event::Partitions(partitions(vec![plan("coedge", 20.0)]))
+    Event::Partitions(partitions(vec![plan(CoEdge, 20.0)]))
 }
 
 #[test]
@@ -23,11 +24,11 @@ fn planning_runs_alone_and_its_end_goes_on_with_the_frames() {
     assert!(matches!(&asked[0], Intent::Partition(wish) if *wish == first_wish()));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Planning, 0));
     state.hear(Event::Progress { what: LongWork::PlanPartition, done: 1, total: 9 });
-    assert!(state.progress.is_some() && !state.can_dispatch());
+    assert!(state.worker.progress.is_some() && !state.can_dispatch());
     assert_eq!(names(&state.hear(told())), ["runonce"]);
-    assert!(state.progress.is_none() && state.partitions.is_some());
+    assert!(state.worker.progress.is_none() && state.partition.planned.is_some());
     state.hear(Event::Progress { what: LongWork::PlanPartition, done: 9, total: 9 });
-    assert!(state.progress.is_none(), "what comes late starts nothing");
+    assert!(state.worker.progress.is_none(), "what comes late starts nothing");
 }
 
 #[test]
@@ -36,13 +37,13 @@ fn stopping_and_failing_end_it_and_keep_what_was_found() {
     state.act(Act::Partition);
     state.hear(told());
     state.hear(Event::Frame(frame(2, 0.0)));
-    let kept = state.partitions.clone();
+    let kept = state.partition.planned.clone();
     state.act(Act::Partition);
     assert_eq!(names(&state.act(Act::Stop)), ["stop"]);
-    assert_eq!((state.run, &state.partitions), (Run::Idle, &kept));
+    assert_eq!((state.run, &state.partition.planned), (Run::Idle, &kept));
     state.act(Act::Partition);
     state.hear(failed());
-    assert_eq!((state.run, &state.partitions), (Run::Idle, &kept));
+    assert_eq!((state.run, &state.partition.planned), (Run::Idle, &kept));
     assert!(state.notice.is_some());
     assert!(state.hear(told()).is_empty(), "what comes late is shown and starts nothing");
 }
@@ -63,7 +64,7 @@ fn a_form_with_a_mistake_is_not_sent_and_the_address_keeps_the_last_wish() {
     assert_eq!(crate::url::print(&state.settings), "share.setup=2.5");
     state.act(Act::PartitionForm(form(|form| form.mbps = "0".into())));
     assert!(state.act(Act::Partition).is_empty());
-    assert_eq!((state.run, state.partition_form.mbps.as_str()), (Run::Idle, "0"));
+    assert_eq!((state.run, state.partition.form.mbps.as_str()), (Run::Idle, "0"));
     assert_eq!(state.settings.partition.mbps, first_wish().mbps);
 }
 
@@ -73,9 +74,9 @@ fn an_address_fills_the_form_and_chooses_what_is_drawn() {
     let mut state = State::new(settings, None, String::new());
     assert!(problems.is_empty());
     assert_eq!(
-        (state.partition_form.slower.as_slice(), state.settings.pair),
-        (["1".to_owned(), "4".into()].as_slice(), [2, 3])
+        (state.partition.form.slower.as_slice(), state.settings.pair),
+        (["1".to_owned(), "4".into()].as_slice(), [Iop, IopExact])
     );
-    state.act(Act::Pair([0, 99]));
-    assert_eq!(state.settings.pair, [0, 4]);
+    state.act(Act::Pair([OutputChannel, Mixed]));
+    assert_eq!(state.settings.pair, [OutputChannel, Mixed]);
 }

@@ -15,7 +15,7 @@ fn die_of(state: &mut State, death: Death, at_ms: f64) {
 
 fn die(state: &mut State) {
     die_of(state, Death::OutOfMemory, 0.0);
-    assert_eq!(state.loading, Loading::Starting);
+    assert_eq!(state.worker.loading, Loading::Starting);
 }
 
 /// What the next worker is told when it listens, and when it has a network.
@@ -44,7 +44,7 @@ fn the_next_worker_is_told_all_that_the_last_one_was() {
     state.hear(Event::Frame(frame(2, 0.0)));
     state.act(Act::Shaping(Link { mbps: 40.0, ..Link::UNSHAPED }));
     state.hear(Event::Frame(frame(3, 0.0)));
-    state.hear(Event::Profile(super::search::profile()));
+    state.hear(Event::Profile(profile()));
     state.act(Act::MoveCut { cut: 0, to: 3 });
     die(&mut state);
     assert!(why(&state).contains("out of memory"), "{}", why(&state));
@@ -55,7 +55,7 @@ fn the_next_worker_is_told_all_that_the_last_one_was() {
     assert!(matches!(&told[3], Intent::Generate { seed: 2, .. }), "what was set meanwhile counts");
     assert!(state.hear(ready()).is_empty(), "once");
     state.hear(cloud());
-    assert_eq!(state.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale), "it stays on show");
+    assert_eq!(state.frames.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale), "it stays on show");
     let then = names(&state.hear(Event::Network(network(SMALL))));
     assert_eq!(then, ["plan 3 2 1 5 4,0 6 3 0 0 f32", "runonce"], "the frame that was under way, at its cut");
 }
@@ -96,7 +96,7 @@ fn a_search_goes_on_from_its_latest_state() {
     state.hear(ready());
     let then = state.hear(Event::Network(network(SMALL)));
     assert!(matches!(&then[1..], [Intent::ResumeSearch { json }] if json == "half"), "{:?}", names(&then));
-    assert_eq!((state.run, state.sought.clone()), (Run::Searching, Some(wish())));
+    assert_eq!((state.run, state.search.sought.clone()), (Run::Searching, Some(wish())));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_search_that_is_stopped_meanwhile_is_not_shown_as_running() {
     die(&mut state);
     state.act(Act::Stop);
     assert_eq!(revive(&mut state)[1], [PLANNED, "runonce"]);
-    assert!(state.search.is_some_and(|search| !search.running));
+    assert!(state.search.shown.is_some_and(|search| !search.running));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn the_dispatcher_chooses_again_in_a_stream() {
     state.act(Act::RunStream);
     die(&mut state);
     assert_eq!(revive(&mut state)[1], [PLANNED, "runstream", "dispatch"]);
-    assert_eq!((state.target, state.dispatching), (target, Dispatching::Asked));
+    assert_eq!((state.dispatcher.target, state.dispatcher.dispatching), (target, Dispatching::Asked));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn opened_weights_and_a_design_are_brought_back_as_they_came() {
     assert_eq!(names(&state.hear(ready())), ["start", "generate", "open"]);
     assert!(state.act(Act::RunOnce).is_empty(), "the network is on its way");
     state.hear(Event::Network(contract::Network { name: "own".into(), ..network(SMALL) }));
-    assert_eq!((state.in_use.as_str(), state.network_name().as_str()), ("own", "own"));
+    assert_eq!((state.network.in_use.as_str(), state.network_name().as_str()), ("own", "own"));
     state.act(Act::Deploy("3 2 5 1 4,0 6 0 3 0".into()));
     state.hear(Event::Network(contract::Network { name: "searched".into(), ..network(SMALL) }));
     die_of(&mut state, panicked(), 60_000.0);
@@ -242,11 +242,11 @@ fn the_third_death_in_a_row_is_the_last() {
     state.act(Act::RunStream);
     for at_ms in [0.0, 9_000.0] {
         die_of(&mut state, panicked(), at_ms);
-        assert_eq!(state.loading, Loading::Starting);
+        assert_eq!(state.worker.loading, Loading::Starting);
         revive(&mut state);
     }
     die_of(&mut state, panicked(), 18_000.0);
-    assert_eq!((state.loading.clone(), state.run), (Loading::Failed, Run::Idle));
+    assert_eq!((state.worker.loading.clone(), state.run), (Loading::Failed, Run::Idle));
     assert!(state.notice.as_ref().is_some_and(|notice| notice.remedy.contains("Reload")));
     assert!(state.act(Act::RunOnce).is_empty() && state.act(Act::RunStream).is_empty());
     assert_eq!(state.run, Run::Idle, "nobody computes");
@@ -257,11 +257,11 @@ fn deaths_far_apart_are_not_in_a_row_unless_nothing_was_brought_back_between() {
     let mut state = running();
     for at_ms in [0.0, 11_000.0, 22_000.0, 33_000.0] {
         die_of(&mut state, panicked(), at_ms);
-        assert_eq!(state.loading, Loading::Starting);
+        assert_eq!(state.worker.loading, Loading::Starting);
         revive(&mut state);
     }
     for at_ms in [50_000.0, 70_000.0, 90_000.0] {
-        assert_eq!(state.loading, Loading::Ready { version: "1".into() });
+        assert_eq!(state.worker.loading, Loading::Ready { version: "1".into() });
         die_of(&mut state, panicked(), at_ms);
         state.hear(ready());
     }
@@ -273,7 +273,7 @@ fn a_death_before_it_listens_means_that_it_could_not_be_loaded() {
     let mut state = State::new(Settings::default(), None, String::new());
     state.act(Act::Load(Loading::Starting));
     die_of(&mut state, Death::Trapped { message: "worker.js is missing".into() }, 0.0);
-    assert_eq!(state.loading, Loading::Failed);
+    assert_eq!(state.worker.loading, Loading::Failed);
     assert_eq!(why(&state), "The compute engine could not be loaded. worker.js is missing");
 }
 
@@ -301,7 +301,7 @@ fn an_edge_is_connected_again() {
     let mut state = running();
     state.act(Act::Connect(address.clone()));
     die(&mut state);
-    assert_eq!(state.edge, EdgeStatus::Connecting { url: "ws://h/ws".into() });
+    assert_eq!(state.edge.status, EdgeStatus::Connecting { url: "ws://h/ws".into() });
     let told = state.hear(ready());
     assert!(matches!(&told[0], Intent::Start { edge: Some(edge), .. } if *edge == address));
 }

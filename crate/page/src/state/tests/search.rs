@@ -13,7 +13,7 @@ fn a_search_runs_alone_is_kept_and_ends_by_itself_or_by_failing() {
     state.hear(Event::Search(search(true)));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Searching, 0));
     assert_eq!(names(&state.hear(Event::Search(search(false)))), ["runonce"]);
-    assert_eq!(state.kept_search.as_deref(), Some("{}"));
+    assert_eq!(state.search.kept.as_deref(), Some("{}"));
     assert_eq!(names(&state.act(Act::ResumeSearch)), ["stop", "resumesearch"]);
     state.hear(failed());
     assert_eq!(state.run, Run::Idle, "it did not begin");
@@ -32,25 +32,29 @@ fn a_design_runs_where_it_was_found_to_be_best() {
 #[test]
 fn the_form_holds_the_wish_of_the_search_under_way() {
     let mut state = running();
-    assert_eq!((state.wish.latency_millis, state.wish.candidates), (Some(30.0), 60_000), "as on a first visit");
+    assert_eq!(
+        (state.search.wish.latency_millis, state.search.wish.candidates),
+        (Some(30.0), 60_000),
+        "as on a first visit"
+    );
     state.act(Act::Wish(SearchWish { seed: 7, ..wish() }));
-    assert_eq!(state.wish.seed, 7);
+    assert_eq!(state.search.wish.seed, 7);
     state.act(Act::Search(wish()));
-    assert_eq!((&state.wish, &state.searched), (&wish(), &None), "the search on show is still another");
+    assert_eq!((&state.search.wish, &state.search.searched), (&wish(), &None), "the search on show is still another");
     state.hear(Event::Search(search(true)));
     state.act(Act::Wish(SearchWish { seed: 9, ..wish() }));
     state.hear(Event::Search(search(false)));
-    assert_eq!(state.searched, Some(wish()), "the form may go on, the result is that of its own wish");
-    assert_eq!(state.kept_wish, Some(wish()));
+    assert_eq!(state.search.searched, Some(wish()), "the form may go on, the result is that of its own wish");
+    assert_eq!(state.search.kept_wish, Some(wish()));
     state.act(Act::ResumeSearch);
-    assert_eq!(state.wish, wish(), "a search that goes on shows its own limits");
+    assert_eq!(state.search.wish, wish(), "a search that goes on shows its own limits");
 }
 
 #[test]
 fn numbers_of_the_form_stay_exact_in_javascript() {
     let mut state = running();
     state.act(Act::Wish(SearchWish { seed: u64::MAX, candidates: 0, ..wish() }));
-    assert_eq!((state.wish.seed, state.wish.candidates), (crate::url::SEEDS - 1, 1));
+    assert_eq!((state.search.wish.seed, state.search.wish.candidates), (crate::url::SEEDS - 1, 1));
 }
 
 #[test]
@@ -60,24 +64,24 @@ fn a_search_that_does_not_begin_leaves_the_one_on_show_as_it_was() {
     state.hear(Event::Search(search(false)));
     state.act(Act::Search(SearchWish { seed: 2, ..wish() }));
     state.hear(failed());
-    assert_eq!(state.searched, Some(wish()));
-    assert!(state.recorded().is_some_and(|run| run.wish == Some(wish())));
+    assert_eq!(state.search.searched, Some(wish()));
+    assert!(state.search.recorded().is_some_and(|run| run.wish == Some(wish())));
 }
 
 #[test]
 fn a_design_is_selected_and_priced_and_running_it_is_another_act() {
     let mut state = running();
     assert_eq!(names(&state.act(Act::Inspect(CUT.into()))), ["inspect"]);
-    assert_eq!(state.selected.as_deref(), Some(CUT));
+    assert_eq!(state.design.plan.as_deref(), Some(CUT));
     assert_eq!(state.settings.cuts, Cuts::Default, "what runs is what ran before");
     state.hear(Event::Inspected(inspection("3 2 1 4,0 6 3 0")));
-    assert!(state.inspected.is_none(), "that is the price of another");
+    assert!(state.design.inspection.is_none(), "that is the price of another");
     state.hear(Event::Inspected(inspection("3  2 5 1 4, 0 6 0 3 0")));
-    assert!(state.inspected.is_some());
+    assert!(state.design.inspection.is_some());
     state.act(Act::Inspect("3 2 1 4,0 6 3 0".into()));
-    assert!(state.inspected.is_none(), "not priced yet");
+    assert!(state.design.inspection.is_none(), "not priced yet");
     state.act(Act::CloseDesign);
-    assert_eq!((state.selected.is_none(), state.inspected.is_none()), (true, true));
+    assert_eq!((state.design.plan.is_none(), state.design.inspection.is_none()), (true, true));
 }
 
 #[test]
@@ -92,55 +96,44 @@ fn a_design_on_show_is_priced_again_when_link_or_profile_change() {
     assert_eq!(names(&state.hear(Event::Profile(profile()))), ["inspect"]);
 }
 
-pub(super) fn profile() -> contract::Profile {
-    contract::Profile {
-        json: String::new(),
-        complete: true,
-        device: String::new(),
-        edge: None,
-        rows: 1,
-        noise: 0.0,
-        link: None,
-        calibrated: 0,
-        powers: contract::Powers { active_milliwatts: 1.0, communicating_milliwatts: 1.0, static_milliwatts: 1.0 },
-    }
-}
-
 #[test]
 fn a_run_is_kept_when_it_has_ended_and_compared_with_the_next() {
     let mut state = running();
     state.act(Act::Search(wish()));
     state.hear(Event::Search(search(true)));
     state.act(Act::KeepRun);
-    assert!(state.kept_run.is_none(), "it is still under way");
+    assert!(state.search.kept_run.is_none(), "it is still under way");
     state.hear(Event::Search(search(false)));
     state.act(Act::KeepRun);
-    assert!(state.kept_run.is_some() && state.compared().is_none(), "there is nothing to compare with yet");
+    assert!(
+        state.search.kept_run.is_some() && state.search.compared().is_none(),
+        "there is nothing to compare with yet"
+    );
     state.act(Act::Search(SearchWish { seed: 2, ..wish() }));
     state.hear(Event::Search(search(true)));
-    let seeds = state.compared().map(|runs| runs.map(|run| run.wish.map(|wish| wish.seed)));
+    let seeds = state.search.compared().map(|runs| runs.map(|run| run.wish.map(|wish| wish.seed)));
     assert_eq!(seeds, Some([Some(1), Some(2)]));
     state.act(Act::DropRun);
-    assert!(state.kept_run.is_none() && state.compared().is_none());
+    assert!(state.search.kept_run.is_none() && state.search.compared().is_none());
 }
 
 #[test]
 fn a_link_is_made_of_the_form_and_forgotten_when_the_form_changes() {
     let mut state = running();
     let intents = state.act(Act::Share);
-    assert!(matches!(&intents[..], [Intent::Share(shared)] if *shared == state.wish));
-    let told = Event::Shared { wish: state.wish.clone(), text: "Ab-_".into() };
+    assert!(matches!(&intents[..], [Intent::Share(shared)] if *shared == state.search.wish));
+    let told = Event::Shared { wish: state.search.wish.clone(), text: "Ab-_".into() };
     assert!(state.hear(told).is_empty());
-    assert_eq!(state.sharing, Sharing::Told("Ab-_".into()));
-    state.act(Act::Wish(state.wish.clone()));
-    assert_eq!(state.sharing, Sharing::Told("Ab-_".into()), "nothing has changed");
+    assert_eq!(state.search.sharing, Sharing::Told("Ab-_".into()));
+    state.act(Act::Wish(state.search.wish.clone()));
+    assert_eq!(state.search.sharing, Sharing::Told("Ab-_".into()), "nothing has changed");
     state.act(Act::Wish(wish()));
-    assert_eq!(state.sharing, Sharing::Not);
+    assert_eq!(state.search.sharing, Sharing::Not);
     state.act(Act::Share);
     state.hear(failed());
-    assert_eq!(state.sharing, Sharing::Not);
+    assert_eq!(state.search.sharing, Sharing::Not);
     state.hear(Event::Shared { wish: SearchWish { seed: 5, ..wish() }, text: "late".into() });
-    assert_eq!((state.wish.seed, state.sharing), (1, Sharing::Not), "nobody waits for it");
+    assert_eq!((state.search.wish.seed, state.search.sharing), (1, Sharing::Not), "nobody waits for it");
 }
 
 #[test]
@@ -155,9 +148,9 @@ fn a_link_is_opened_once_the_worker_has_a_network_and_shows_its_own_limits() {
     assert!(matches!(&intents[1], Intent::OpenShared { text } if text == "Ab-_"));
     assert_eq!(state.run, Run::Searching);
     state.hear(Event::Shared { wish: wish(), text: "Ab-_".into() });
-    assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not));
+    assert_eq!((&state.search.wish, &state.search.sharing), (&wish(), &Sharing::Not));
     state.hear(Event::Search(search(true)));
-    assert_eq!(state.searched, Some(wish()));
+    assert_eq!(state.search.searched, Some(wish()));
     assert_eq!(names(&state.hear(Event::Search(search(false)))), ["runonce"]);
     assert!(!names(&state.hear(Event::Network(network(SMALL)))).contains(&"openshared".to_owned()), "once");
 }
@@ -177,7 +170,11 @@ fn a_link_that_is_asked_for_during_the_search_of_another_is_not_mixed_up() {
     state.act(Act::OpenShared("x".into()));
     state.act(Act::Share);
     state.hear(Event::Shared { wish: wish(), text: "x".into() });
-    assert_eq!((&state.wish, &state.sharing), (&wish(), &Sharing::Not), "the form has changed: the link is stale");
+    assert_eq!(
+        (&state.search.wish, &state.search.sharing),
+        (&wish(), &Sharing::Not),
+        "the form has changed: the link is stale"
+    );
 }
 
 fn connected(validation: Option<contract::Validation>) -> Event {
@@ -188,14 +185,14 @@ fn connected(validation: Option<contract::Validation>) -> Event {
 #[test]
 fn clouds_of_the_edge_can_be_chosen_while_it_has_some_and_otherwise_the_reason_is_told() {
     let mut state = running();
-    assert!(state.edge_judges().unwrap_err().contains("connect a native edge"));
+    assert!(state.edge.judges().unwrap_err().contains("connect a native edge"));
     state.hear(connected(None));
-    assert!(state.edge_judges().unwrap_err().contains("--data"));
+    assert!(state.edge.judges().unwrap_err().contains("--data"));
     let set = contract::Validation { name: "ModelNet10".into(), clouds: 190 };
     state.hear(connected(Some(set.clone())));
-    assert_eq!(state.edge_judges(), Ok(set));
+    assert_eq!(state.edge.judges(), Ok(set));
     state.hear(Event::Edge(EdgeStatus::Lost { url: "u".into(), why: "w".into(), retry_millis: 1.0 }));
-    assert!(state.edge_judges().is_err());
+    assert!(state.edge.judges().is_err());
 }
 
 #[test]
@@ -209,13 +206,13 @@ fn what_judges_is_part_of_the_wish_and_outlives_a_search_that_does_not_begin() {
     assert!(matches!(intents.last(), Some(Intent::Search(asked)) if *asked == on_edge));
     // The worker has no such clouds.
     state.hear(failed());
-    assert_eq!((state.run, &state.wish), (Run::Idle, &on_edge));
-    assert_eq!(state.kept_wish.as_ref().map(|wish| wish.judge), Some(contract::Judge::Furniture));
-    assert!(state.recorded().is_some_and(|run| run.search.judged_on == "generated furniture"), "it is kept");
+    assert_eq!((state.run, &state.search.wish), (Run::Idle, &on_edge));
+    assert_eq!(state.search.kept_wish.as_ref().map(|wish| wish.judge), Some(contract::Judge::Furniture));
+    assert!(state.search.recorded().is_some_and(|run| run.search.judged_on == "generated furniture"), "it is kept");
     state.act(Act::Search(on_edge.clone()));
     let judged_on = "ModelNet10, 190 clouds (3f2a9c41)".to_owned();
     state.hear(Event::Search(contract::Search { judged_on: judged_on.clone(), ..search(false) }));
-    assert!(crate::front::funnel(state.search.as_ref().unwrap()).contains("1 judged on ModelNet10, 190 clouds"));
-    assert_eq!(state.recorded().map(|run| run.search.judged_on.clone()), Some(judged_on));
-    assert_eq!(state.kept_wish, Some(on_edge));
+    assert!(crate::front::funnel(state.search.shown.as_ref().unwrap()).contains("1 judged on ModelNet10, 190 clouds"));
+    assert_eq!(state.search.recorded().map(|run| run.search.judged_on.clone()), Some(judged_on));
+    assert_eq!(state.search.kept_wish, Some(on_edge));
 }

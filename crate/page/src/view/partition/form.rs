@@ -20,10 +20,10 @@ const OWN: &str = "own";
 #[component]
 pub fn Wish() -> impl IntoView {
     let page = Page::of_here();
-    let form = page.part(|state| state.partition_form.clone());
+    let form = page.part(|state| state.partition.form.clone());
     let planning = page.part(|state| state.run == Run::Planning);
     let busy = page.part(|state| matches!(state.run, Run::Planning | Run::Cooperating));
-    let waiting = page.part(|state| !state.is_ready() || matches!(state.run, Run::Measuring | Run::Cooperating));
+    let waiting = page.part(|state| !state.worker.is_ready() || matches!(state.run, Run::Measuring | Run::Cooperating));
     let progress = page.part(|state| progress(state, Run::Planning));
     let is_wrong = Memo::new(move |_| form.with(Form::is_refused));
     // The button stays in reach of a form with a mistake: by pressing it, one leaves the field that one has just corrected.
@@ -177,7 +177,7 @@ fn Worker(form: Memo<Form>, i: usize) -> impl IntoView {
     let chosen = move |event| {
         let is_edge = event_target_value(&event) == EDGE;
         // The edge that served this page comes first: its token is known.
-        let known = page.state.with_untracked(|state| place_of(&state.address.as_ref()?.url));
+        let known = page.state.with_untracked(|state| place_of(&state.edge.address.as_ref()?.url));
         change(page, form, |form| {
             let is_free = |at: &String| form.members.iter().all(|member| member.at != *at);
             let first = known.filter(is_free).unwrap_or_else(|| FIRST_ADDRESS.into());

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 /// Both grids, or why there is none; of a run, the plan that was run.
 pub fn grids(drawn: &Drawn) -> impl IntoView + use<> {
     let one = |which: usize| {
-        let name = words(drawn.names[which]);
+        let name = words(drawn.strategies[which]);
         let own = drawn.shown_of(which).into_iter().next();
         let grid = own.map(|(of, plan)| (format!("{name}: shares, {of}"), grid(&drawn.told.operators, plan)));
         let (head, grid) = grid.map_or_else(|| (name.to_owned(), None), |(head, grid)| (head, Some(grid)));
@@ -22,7 +22,7 @@ fn grid(operators: &[OperatorRow], plan: &PartitionPlan) -> impl IntoView + use<
     let n_workers = plan.memory_bytes.len().max(plan.steps.first().map_or(0, |step| step.units.len()));
     let columns = n_workers + 2;
     let heads = (1..=n_workers).map(|i| view! { <th scope="col">{format!("worker {i}")}</th> }).collect_view();
-    let label = format!("{}, shares of each worker", words(&plan.strategy));
+    let label = format!("{}, shares of each worker", words(plan.strategy));
     view! {
         <p class="summary">{summary(operators, plan)}</p>
         <div class="found wide" tabindex="0" role="region" aria-label=label>

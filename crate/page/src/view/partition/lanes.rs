@@ -27,7 +27,7 @@ pub fn timelines(drawn: &Drawn) -> impl IntoView + use<> {
     let length = length(drawn.shown().map(|(_, plan)| plan));
     let one = |which: usize| {
         let own = |(of, plan): (&'static str, &PartitionPlan)| {
-            let head = format!("{}: timeline, {of}", words(&plan.strategy));
+            let head = format!("{}: timeline, {of}", words(plan.strategy));
             let id = format!("partition-words-{which}-{}", of.replace(' ', "-"));
             view! { <h3>{head}</h3>{timeline(drawn, plan, of, id, length)} }
         };
@@ -116,7 +116,7 @@ pub fn memories(drawn: &Drawn) -> impl IntoView + use<> {
             |i: usize| all.iter().enumerate().filter_map(move |(kind, bars)| Some(bar(label(i, kind), bars.get(i)?)));
         let bars: Vec<_> = (0..n_workers).flat_map(own).collect();
         shown.first().map(|(_, plan)| {
-            let head = format!("{}: peak memory, {head}", words(&plan.strategy));
+            let head = format!("{}: peak memory, {head}", words(plan.strategy));
             view! { <div class="memory"><h3>{head}</h3><ul>{bars}</ul></div> }
         })
     };

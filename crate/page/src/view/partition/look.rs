@@ -18,7 +18,7 @@ use web_sys::{CanvasRenderingContext2d, DragEvent, File, HtmlCanvasElement, Imag
 pub fn Look() -> impl IntoView {
     let page = Page::of_here();
     let shape = page.part(|state| state.looks_at());
-    let image = page.part(|state| state.cooperation.image.clone());
+    let image = page.part(|state| state.partition.cooperation.image.clone());
     let over = RwSignal::new(false);
     let take = move |file: File| {
         let Some(shape) = shape.get_untracked() else { return };

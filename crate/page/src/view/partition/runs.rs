@@ -35,28 +35,28 @@ fn Buttons(drawn: Memo<Option<Drawn>>) -> impl IntoView {
     let running = page.part(|state| state.run == Run::Cooperating);
     let why_not = page.part(|state| state.why_not_cooperate());
     let waiting = page.part(|state| {
-        !state.is_ready() || matches!(state.run, Run::Measuring | Run::Planning) || state.why_not_cooperate().is_some()
+        !state.worker.is_ready()
+            || matches!(state.run, Run::Measuring | Run::Planning)
+            || state.why_not_cooperate().is_some()
     });
-    let refused = page.part(|state| state.partition_form.is_run_wanted && state.partition_form.is_refused());
+    let refused = page.part(|state| state.partition.form.is_run_wanted && state.partition.form.is_refused());
     let progress = page.part(|state| progress(state, Run::Cooperating));
-    let are_there = page.part(|state| !state.cooperation.workers.is_empty());
+    let are_there = page.part(|state| !state.partition.cooperation.workers.is_empty());
     let (runs, check) = (page.part(|state| state.settings.runs as f64), page.part(|state| state.settings.check));
     // Of strategies without a plan there is nothing to run.
-    let names = Memo::new(move |_| {
+    let strategies = Memo::new(move |_| {
         drawn.with(|drawn| {
-            let drawn = drawn.as_ref();
-            drawn.map(|drawn| {
-                drawn.names.map(|name| (name, plan_of(&drawn.told, name).is_some_and(|p| p.failed.is_none())))
-            })
+            let has_plan = |told, strategy| plan_of(told, strategy).is_some_and(|plan| plan.failed.is_none());
+            drawn.as_ref().map(|drawn| drawn.strategies.map(|strategy| (strategy, has_plan(&drawn.told, strategy))))
         })
     });
-    let both = move || names.get().map(|names| names.map(|(name, _)| name).to_vec()).unwrap_or_default();
-    let cannot = move |which: usize| waiting.get() || names.get().is_none_or(|names| !names[which].1);
+    let both = move || strategies.get().map(|both| both.map(|(strategy, _)| strategy).to_vec()).unwrap_or_default();
+    let cannot = move |which: usize| waiting.get() || strategies.get().is_none_or(|both| !both[which].1);
     let one = move |which: usize| {
-        let name = move || both().get(which).copied();
+        let strategy = move || both().get(which).copied();
         view! {
-            <button type="button" disabled=move || cannot(which) on:click=move |_| page.act(Act::Cooperate(name().into_iter().collect()))>
-                "Run " {move || name().map(words)}
+            <button type="button" disabled=move || cannot(which) on:click=move |_| page.act(Act::Cooperate(strategy().into_iter().collect()))>
+                "Run " {move || strategy().map(words)}
             </button>
         }
     };
@@ -96,7 +96,7 @@ fn Buttons(drawn: Memo<Option<Drawn>>) -> impl IntoView {
 #[component]
 fn Crew() -> impl IntoView {
     let page = Page::of_here();
-    let workers = page.part(|state| state.cooperation.workers.clone());
+    let workers = page.part(|state| state.partition.cooperation.workers.clone());
     let n = Memo::new(move |_| workers.with(Vec::len));
     let one = move |i: usize| {
         let part = move |read: fn(&WorkerState) -> String| move || workers.with(|workers| workers.get(i).map(read));
@@ -124,7 +124,7 @@ fn Crew() -> impl IntoView {
 /// What the newest run answered.
 #[component]
 fn Answer() -> impl IntoView {
-    let newest = Page::of_here().part(|state| state.cooperation.runs.last().cloned());
+    let newest = Page::of_here().part(|state| state.partition.cooperation.runs.last().cloned());
     let shown = |run: Shared<Cooperated>| {
         let class = |(i, score): (usize, &Score)| {
             let part = Some(score.probability as f32);
@@ -174,7 +174,7 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
         let verdict = run.whole.map(verdict).map(|(is_equal, words)| badge(is_equal, words));
         view! {
             <div class="ran">
-                <h3>{words(&run.wish.strategy).to_owned()}": the run"</h3>
+                <h3>{words(run.wish.strategy)}": the run"</h3>
                 {verdict}
                 <ul>
                     <li>{conditions(&run.wish.partition)} "."</li>

@@ -74,7 +74,7 @@ fn number(millis: f64) -> String {
 
 fn line(i: usize, line: &Line) -> impl IntoView + use<> {
     let dashes = DASHES[i % DASHES.len()];
-    let name = words(&line.strategy).to_owned();
+    let name = words(line.strategy);
     let stretch = |stretch: &Vec<[f64; 2]>| {
         let dots =
             stretch.iter().map(|[x, y]| view! { <circle cx=across(*x) cy=up(*y) r="2.5"></circle> }).collect_view();
@@ -84,7 +84,7 @@ fn line(i: usize, line: &Line) -> impl IntoView + use<> {
     let label = end.zip(line.label).map(|([x, y], at)| {
         view! {
             <line class="lead" x1=across(x) + 4.0 y1=up(y) x2=across(1.0) + 14.0 y2=up(at)></line>
-            <text x=across(1.0) + 18.0 y=up(at) + 4.0>{name.clone()}</text>
+            <text x=across(1.0) + 18.0 y=up(at) + 4.0>{name}</text>
         }
     });
     view! {
