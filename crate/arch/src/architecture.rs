@@ -5,11 +5,8 @@
 //! [`crate::Plan`].
 
 use crate::error::ArchError;
-use crate::op::{MAX_CHANNELS, MIN_CHANNELS, Op, Pool, Sampler};
+use crate::op::{MAX_CHANNELS, MAX_OPS, MIN_CHANNELS, Op, Pool, Sampler};
 use crate::task::GraphSource;
-
-/// Longest architecture, operations (communicates not counted).
-pub const MAX_OPS: usize = 64;
 
 /// Operations in the order of execution; one that exists is valid.
 ///

@@ -5,9 +5,7 @@
 
 use thiserror::Error;
 
-use crate::architecture::MAX_OPS;
-use crate::op::{MAX_CHANNELS, MIN_CHANNELS, Op};
-use crate::plan::MAX_CUTS;
+use crate::op::{MAX_CHANNELS, MAX_CUTS, MAX_OPS, MIN_CHANNELS, Op};
 use crate::task::GraphSource;
 
 /// Why a list of operations, a placement or a text is refused: what was wrong, where, and what would be right.

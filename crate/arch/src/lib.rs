@@ -41,14 +41,14 @@ mod text;
 pub mod tolerance;
 mod trace;
 
-pub use architecture::{Architecture, MAX_OPS};
+pub use architecture::Architecture;
 pub use array::{Array, ArrayError, Data};
 pub use codec::{Codec, Compression, LinkCodec};
 pub use error::ArchError;
 pub use halves::{Halves, HalvesError};
-pub use op::{Connect, MAX_CHANNELS, MIN_CHANNELS, Message, Op, Pool, Reducer, Sampler};
+pub use op::{Connect, MAX_CHANNELS, MAX_CUTS, MAX_OPS, MIN_CHANNELS, Message, Op, Pool, Reducer, Sampler};
 pub use params::{CLASSIFIER_HIDDEN, ParamSpec};
-pub use plan::{MAX_CUTS, Plan, Segment, Tier};
+pub use plan::{Plan, Segment, Tier};
 pub use probe::{Probe, timed};
 pub use rng::{SplitMix64, fnv_1a, random_neighbour};
 pub use task::{GraphSource, MODELNET10, Task};

@@ -6,9 +6,7 @@ use std::ops::Range;
 use crate::architecture::Architecture;
 use crate::codec::LinkCodec;
 use crate::error::ArchError;
-
-/// Most cuts of a plan: device → edge → device.
-pub const MAX_CUTS: usize = 2;
+use crate::op::MAX_CUTS;
 
 /// Where a part of the network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

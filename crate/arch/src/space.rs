@@ -6,8 +6,9 @@
 
 use crate::architecture::Architecture;
 use crate::codec::LinkCodec;
+use crate::op::MAX_CUTS;
 use crate::op::Op;
-use crate::plan::{MAX_CUTS, Plan};
+use crate::plan::Plan;
 use crate::rng::SplitMix64;
 use crate::task::GraphSource;
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::Result;
 use cleave_arch::{Array, Segment, SplitMix64, Task, Tier};
 
-use crate::local::{Engine, millis_since};
+use crate::local::{Engine, median, millis_since};
 use crate::output::Format;
 
 /// Arguments of `cleave bench`.
@@ -72,14 +72,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         What::Partition => partition::run(format),
         What::Predict => predict::run(format, &args.predict),
     }
-}
-
-pub use predict::read as read_pairs;
-
-/// The middle of the values; 0 of none.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Points in a cube: the time does not depend on where they are.

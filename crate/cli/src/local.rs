@@ -178,3 +178,8 @@ impl Wake for Unpark {
 pub fn millis_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
+
+/// The middle of the values; 0 of none.
+pub(crate) fn median(values: Vec<f64>) -> f64 {
+    cleave_cost::stats::median(&values).unwrap_or(0.0)
+}

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use cleave_app::pricing::{Conditions, Predictor, Prices, Pricing, Unused};
 use cleave_arch::{Plan, Task, Trace};
+use cleave_cost::pairs::Pairs;
 use cleave_cost::{Price, Profile};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
@@ -118,6 +119,15 @@ pub fn read_predictor(path: &Path) -> Result<Predictor> {
 pub fn read(path: &Path) -> Result<Profile> {
     let text = fs::read_to_string(path).with_context(|| format!("the profile {} cannot be read", path.display()))?;
     Profile::from_json(&text).with_context(|| format!("the profile {}", path.display()))
+}
+
+/// Reads measured pairs.
+///
+/// # Errors
+/// A file that cannot be read or is something else.
+pub fn read_pairs(path: &Path) -> Result<Pairs> {
+    let text = fs::read_to_string(path).with_context(|| format!("the pairs {} cannot be read", path.display()))?;
+    Pairs::from_json(&text).with_context(|| format!("the pairs {}", path.display()))
 }
 
 impl Prediction {

@@ -7,8 +7,8 @@
 use crate::browser::{now_micros, wait_until};
 use crate::engines::Engines;
 use crate::gpu;
+use crate::input::Input;
 use crate::mailbox::Mailbox;
-use crate::worker::Input;
 use cleave_app::effect::{self, Job, Owner};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;

@@ -1,7 +1,7 @@
 //! The device tier in a dedicated worker: it chooses an engine, holds a network and an input, and
 //! drives the session machines over a socket or, with no edge, over a simulated link in this tab.
 //!
-//! One loop takes one [`Input`](worker::Input) after another from one mailbox; everything that the
+//! One loop takes one [`Input`](input::Input) after another from one mailbox; everything that the
 //! browser calls back (messages, the socket, timers, finished work) only puts an input there.
 
 pub mod browser;
@@ -11,6 +11,7 @@ mod death;
 pub mod engine;
 pub mod engines;
 pub mod gpu;
+pub mod input;
 pub mod mailbox;
 mod outbox;
 pub mod port;

@@ -2,8 +2,8 @@
 //! between them, so the queue keeps it and a timer only says that something may be due.
 
 use crate::browser::{after, now_micros, wait_until};
+use crate::input::Input;
 use crate::mailbox::Mailbox;
-use crate::worker::Input;
 use cleave_app::effect;
 use cleave_session::Micros;
 use std::collections::VecDeque;

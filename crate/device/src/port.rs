@@ -2,8 +2,8 @@
 //! transferred instead of copied.
 
 use crate::browser::scope;
+use crate::input::Input;
 use crate::mailbox::Mailbox;
-use crate::worker::Input;
 use cleave_contract::{Cloud, Event, Failure, Intent};
 use js_sys::{Array, Float32Array, Reflect};
 use serde::Serialize;

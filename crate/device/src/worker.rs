@@ -12,6 +12,7 @@ use crate::death;
 use crate::engine::{self, Choice, Gpu};
 use crate::engines::Engines;
 use crate::gpu;
+use crate::input::Input;
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, look_at, look_exactly_at};
 use crate::port::{self, Page};
@@ -30,22 +31,6 @@ use cleave_session::{EngineError, Measured, Micros, measure_codec};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-
-/// What can happen to the worker.
-pub enum Input {
-    /// The page wants something.
-    Intent(Intent),
-    /// An engine has been chosen for this preference.
-    Chosen(Preference, Box<(Option<Gpu>, Choice)>),
-    /// WebGPU is lost.
-    LostGpu(String),
-    /// For the application.
-    App(effect::Input),
-    /// What an image network's operators take on this engine.
-    OperatorTimes(Backend, OperatorTimes),
-    /// What every strategy makes of a request is on show.
-    Planned(PartitionWish, Box<Planned>),
-}
 
 /// The worker behind a page: runs until the page closes it.
 pub async fn run() {

@@ -11,9 +11,10 @@ use cleave_contract::{Backend, Crash, Event, Frame, Intent, Link, Outcome, Place
 use cleave_cost::Profile;
 use cleave_device::browser::turn;
 use cleave_device::cooperating::Site;
+use cleave_device::input::Input;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
-use cleave_device::worker::{Input, serve};
+use cleave_device::worker::serve;
 use cleave_model::{Card, Gnn, Storage, Weights};
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -13,8 +13,7 @@ use cleave_model::cnn::{Cnn, CnnWeights};
 use rayon::ThreadPoolBuilder;
 use serde_json::json;
 
-use super::median;
-use crate::local::millis_since;
+use crate::local::{median, millis_since};
 use crate::output::{Align, Format, table};
 
 const RUNS: usize = 7;

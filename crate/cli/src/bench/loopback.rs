@@ -15,8 +15,8 @@ use cleave_session::{FrameReport, Lane, Outcome, Work};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
-use super::{LoopbackArgs, median, random_cloud, stages};
-use crate::local::{DeviceChoice, Engine};
+use super::{LoopbackArgs, random_cloud, stages};
+use crate::local::{DeviceChoice, Engine, median};
 use crate::loopback::LoopbackEdge;
 use crate::network::{self, Network};
 use crate::output::{Align, Format, table};

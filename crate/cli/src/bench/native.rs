@@ -6,8 +6,8 @@ use anyhow::Result;
 use cleave_arch::{Architecture, Array, Plan, Task, Tier};
 use serde_json::{Value, json};
 
-use super::{median, random_cloud, stages};
-use crate::local::{DeviceChoice, Engine, millis_since};
+use super::{random_cloud, stages};
+use crate::local::{DeviceChoice, Engine, median, millis_since};
 use crate::network::Network;
 use crate::output::{Align, Format, table};
 

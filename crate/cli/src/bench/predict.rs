@@ -1,10 +1,9 @@
 //! Predictions against measured pairs: the sum over the table, by the measures of GCoDE's own test log, before and after
 //! a calibration from ten frames, with how far a plan's own frames are apart.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cleave_app::pricing::Predictor;
 use cleave_arch::Task;
 use cleave_cost::graph::PlanGraph;
@@ -13,7 +12,7 @@ use cleave_cost::{Calibration, Machines, Stages};
 use serde_json::{Value, json};
 
 use crate::output::{Align, Format, table};
-use crate::predict::read_predictor;
+use crate::predict::{read_pairs, read_predictor};
 use crate::train::predictor::{graphs, machines};
 
 /// What `predict` reads.
@@ -53,18 +52,9 @@ pub(super) fn run(format: Format, args: &PredictArgs) -> Result<()> {
     let judged = args
         .pairs
         .iter()
-        .map(|path| judge(&long(read(path)?, args.from_ms), predictor.as_ref()))
+        .map(|path| judge(&long(read_pairs(path)?, args.from_ms), predictor.as_ref()))
         .collect::<Result<Vec<_>>>()?;
     format.print(|| to_text(&judged), || to_json(&judged))
-}
-
-/// Reads measured pairs.
-///
-/// # Errors
-/// A file that cannot be read or is something else.
-pub fn read(path: &Path) -> Result<Pairs> {
-    let text = fs::read_to_string(path).with_context(|| format!("the pairs {} cannot be read", path.display()))?;
-    Pairs::from_json(&text).with_context(|| format!("the pairs {}", path.display()))
 }
 
 /// Without the plans that take less, but with those that calibrate.

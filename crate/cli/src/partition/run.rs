@@ -15,7 +15,7 @@ use cleave_session::cooperate::Traffic;
 use serde_json::{Value, json};
 
 use super::{cooperate, look};
-use crate::bench::median;
+use crate::local::median;
 use crate::loopback::LoopbackEdge;
 use crate::output::{Align, table};
 

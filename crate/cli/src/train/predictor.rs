@@ -12,8 +12,8 @@ use cleave_train::{PlanSample, PredictorConfig, PredictorEpoch, fit_predictor};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::bench::read_pairs;
 use crate::output::Format;
+use crate::predict::read_pairs;
 
 /// Arguments of `cleave train predictor`.
 #[derive(clap::Args, Debug)]

@@ -1,8 +1,9 @@
 //! Choosing the engine, and losing it.
 
-use super::{Input, Worker, engine_of};
+use super::{Worker, engine_of};
 use crate::engine::{self, Choice, Gpu};
 use crate::gpu;
+use crate::input::Input;
 use cleave_app::effect;
 use cleave_contract::{Backend, Death, Event, Preference};
 

@@ -1,8 +1,9 @@
 //! Planning how several workers share an image network: one request at a time, between the page's other ones. What is
 //! planned is `app`'s; here operators are timed on this thread, and the page is heard between two steps.
 
-use super::{Input, Worker};
+use super::Worker;
 use crate::browser::turn;
+use crate::input::Input;
 use crate::port::Page;
 use crate::probing::{Cancelled, measure};
 use cleave_app::cooperation::RequestError;
