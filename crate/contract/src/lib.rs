@@ -3,19 +3,29 @@
 #![allow(missing_docs)] // the names of a message's fields are their documentation
 
 mod cooperation;
+mod death;
+mod dispatch;
 mod failure;
 mod figures;
+mod frame;
 mod partition;
+mod price;
+mod search;
 
 pub use cooperation::{
     Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Replanned, Score, Whole, WorkerState,
 };
+pub use death::{Crash, Death, TEST_WORKER};
+pub use dispatch::{Choice, Decision, Dispatch, Goal, Target};
 pub use failure::{Failure, LongWork};
 pub use figures::{Baseline, Binding, Limit, PriceBasis};
+pub use frame::{Frame, Lane, Outcome, Span, Stream};
 pub use partition::{
-    MAX_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionStrategy, PartitionWish, Partitions,
-    SetupPoint, SplitWay, WorkerActivity, WorkerSpan,
+    MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionStrategy,
+    PartitionWish, Partitions, SetupPoint, SplitWay, WorkerActivity, WorkerSpan,
 };
+pub use price::{Powers, Price, Prices, Profile};
+pub use search::{Design, Inspection, Judge, Reference, Search, SearchWish, Strategy};
 use serde::{Deserialize, Serialize};
 
 /// Which engine computes the device tier.
@@ -131,20 +141,6 @@ pub enum Intent {
     Crash(Crash),
 }
 
-/// Name of a worker that was started for a test.
-pub const TEST_WORKER: &str = "test";
-
-/// What a test makes a worker die of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Crash {
-    /// A defect.
-    Panic,
-    /// More memory than there is.
-    Memory,
-    /// The GPU device is destroyed, as a driver that is reset does.
-    LoseGpu,
-}
-
 /// Where an edge listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeAddress {
@@ -197,19 +193,6 @@ pub enum Event {
     Failed { what: Failure, why: String },
     /// The last event: this worker is of no use any more and nothing it held is left. Whoever started it replaces it.
     Died(Death),
-}
-
-/// What ended a worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Death {
-    /// A defect, where and what.
-    Panicked { message: String },
-    /// No memory was left. The worker cannot say this itself: the page infers it.
-    OutOfMemory,
-    /// Anything else that ends a module, in the browser's words; told by the page, too.
-    Trapped { message: String },
-    /// WebGPU is gone, and this worker's module cannot open it a second time. `in_use`: it was the engine, not only open.
-    LostGpu { why: String, in_use: bool },
 }
 
 /// One measured candidate engine; `millis` is absent where it does not run, and `note` says why.
@@ -281,327 +264,4 @@ pub struct Network {
     /// Test accuracy from the model card in 0..=1; absent for random weights, whose answers mean nothing.
     pub accuracy: Option<f64>,
     pub params: usize,
-}
-
-/// How a frame ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// As planned.
-    AsPlanned,
-    /// The edge did not answer; the device finished the frame itself.
-    Local { why: String },
-    /// No answer.
-    Failed { why: String },
-}
-
-/// One frame's ledger. Spans are in milliseconds since the frame was submitted, on the device's clock
-/// (the edge's are translated with the estimated clock offset).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Frame {
-    pub id: u64,
-    /// When the frame was submitted, in milliseconds since the worker started: places frames of a stream beside each other.
-    pub submitted_millis: f64,
-    pub outcome: Outcome,
-    pub spans: Vec<Span>,
-    pub total_millis: f64,
-    pub bytes_up: usize,
-    pub bytes_down: usize,
-    /// Softmax of the logits, in the order of the network's classes.
-    pub probabilities: Vec<f32>,
-    /// Largest |Δlogit| / max(1, largest |logit|) against the unsplit run on the device, where that was computed.
-    pub delta: Option<f32>,
-    /// The largest `delta` that counts as equal for this plan, codec and pair of engines; absent where no bound holds,
-    /// because a rounded feature can choose another neighbour.
-    pub bound: Option<f32>,
-    /// What it was predicted to cost when it was submitted.
-    pub predicted: Option<Price>,
-    pub plan: String,
-    pub codec: String,
-}
-
-impl Frame {
-    /// Whether the edge had a part in the answer: only then is there something to hold against the unsplit one.
-    pub fn is_split(&self) -> bool {
-        self.outcome == Outcome::AsPlanned && self.bytes_up > 0
-    }
-}
-
-/// What is known of the machines.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
-    /// The whole of it, as a file.
-    pub json: String,
-    /// False if it was interrupted.
-    pub complete: bool,
-    /// Device and engine.
-    pub device: String,
-    /// Edge and engine, if one was measured.
-    pub edge: Option<String>,
-    /// Rows of both tables.
-    pub rows: usize,
-    /// Median part by which a row may be off.
-    pub noise: f64,
-    /// Round trip in milliseconds, megabits per second up and down, without imposed conditions.
-    pub link: Option<[f64; 3]>,
-    /// Frames that corrected it.
-    pub calibrated: usize,
-    /// What energy is estimated by.
-    pub powers: Powers,
-}
-
-/// What a device draws: the estimate of energy rests on these three constants.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Powers {
-    /// While it computes.
-    pub active_milliwatts: f64,
-    /// While it communicates.
-    pub communicating_milliwatts: f64,
-    /// While it waits for the edge.
-    pub static_milliwatts: f64,
-}
-
-/// What one frame of a plan is predicted to take.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Price {
-    pub device_millis: f64,
-    pub up_millis: f64,
-    pub edge_millis: f64,
-    pub down_millis: f64,
-    /// Codecs and events.
-    pub other_millis: f64,
-    /// Two standard deviations of the sum.
-    pub uncertainty_millis: f64,
-    /// With enough frames in flight.
-    pub frames_per_second: f64,
-    /// Most memory of the engine, weights included.
-    pub device_peak_bytes: u64,
-    pub edge_peak_bytes: u64,
-    /// On the device, by constants: an estimate.
-    pub energy_millijoules: f64,
-}
-
-impl Price {
-    /// Latency of one frame.
-    pub fn total_millis(&self) -> f64 {
-        self.device_millis + self.up_millis + self.edge_millis + self.down_millis + self.other_millis
-    }
-}
-
-/// Prices of a network's placements under the conditions of now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prices {
-    /// The architecture that they are of.
-    pub architecture: String,
-    /// What they rest on.
-    pub basis: PriceBasis,
-    /// How many times slower the device is emulated; 1: it is as it is.
-    pub slowdown: f64,
-    /// The plan in use.
-    pub plan: Price,
-    /// Everything on the device.
-    pub whole: Price,
-    /// Cut before operation i, for 0..=n_ops.
-    pub cuts: Vec<Price>,
-    /// Every operation on the tier that runs it, then the classifier.
-    pub op_millis: Vec<f64>,
-    /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message.
-    pub hgnas_peak_bytes: u64,
-}
-
-/// How candidates are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Strategy {
-    /// GCoDE: uniform draws, filtered by the limits.
-    Random,
-    /// HGNAS: functions of the two halves, then operations.
-    Stages,
-    /// NSGA-II over accuracy, latency, energy and memory.
-    Nsga,
-}
-
-/// What accuracies are measured on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Judge {
-    /// Furniture that the worker generates.
-    #[default]
-    Furniture,
-    /// The clouds of the edge.
-    Edge,
-}
-
-/// What is searched for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SearchWish {
-    pub strategy: Strategy,
-    /// Of one frame.
-    pub latency_millis: Option<f64>,
-    /// On the device, a frame.
-    pub energy_millijoules: Option<f64>,
-    /// Most memory on the device.
-    pub device_megabytes: Option<f64>,
-    /// Candidates to look at.
-    pub candidates: u64,
-    /// Architectures to judge.
-    pub evaluations: u64,
-    pub seed: u64,
-    /// Of what crosses.
-    pub codec: String,
-    /// A wish of before there was a choice means furniture.
-    #[serde(default)]
-    pub judge: Judge,
-}
-
-/// A search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Search {
-    pub running: bool,
-    /// What it is doing.
-    pub stage: String,
-    /// Candidates that came so far: drawn (of those wanted), valid, within the limits by the table and by the predictor.
-    pub drawn: u64,
-    pub wanted: u64,
-    pub valid: u64,
-    pub by_table: u64,
-    pub by_predictor: u64,
-    /// Architectures judged.
-    pub evaluated: u64,
-    /// On which set of clouds, by a name that no other set has.
-    pub judged_on: String,
-    /// Candidates a second, judging left out.
-    pub per_second: f64,
-    /// Those that no other beats.
-    pub designs: Vec<Design>,
-    /// How many times slower the device was emulated; 1: it was as it is.
-    pub slowdown: f64,
-    /// What they are held against, under the same conditions: DGCNN on the device, on the edge and at its best cut.
-    pub references: Vec<Reference>,
-    /// The limit that keeps every candidate out.
-    pub binding: Option<Binding>,
-    /// All of it, about once a second: what goes on after a reload.
-    pub state: Option<String>,
-}
-
-/// A network with its mapping, as predicted; accuracy by the shared weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Design {
-    pub plan: String,
-    /// On the clouds that the search was judged on, 0..=1.
-    pub accuracy: f64,
-    pub latency_millis: f64,
-    pub energy_millijoules: f64,
-    pub device_peak_bytes: u64,
-    pub edge_peak_bytes: u64,
-    pub link_bytes: u64,
-}
-
-/// A known network with a mapping beside which designs are shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
-    /// Where it runs.
-    pub baseline: Baseline,
-    /// Its accuracy is that of its card, on ModelNet10; negative where none is known.
-    pub design: Design,
-}
-
-/// A design's price, operation by operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Inspection {
-    /// The design, with its communicates.
-    pub plan: String,
-    /// The task that it is priced for: nodes, input channels, neighbours, classes.
-    pub n_points: usize,
-    pub in_channels: usize,
-    pub k: usize,
-    pub n_classes: usize,
-    pub price: Price,
-    /// Every operation on the tier that runs it, then the classifier.
-    pub op_millis: Vec<f64>,
-}
-
-/// What the dispatcher is to reach.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Target {
-    pub goal: Goal,
-    /// Least accuracy, 0..=1.
-    pub accuracy: Option<f64>,
-    /// Most milliseconds of a frame.
-    pub latency_millis: Option<f64>,
-}
-
-/// What is best among the choices that keep to a target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Goal {
-    /// The least latency.
-    #[default]
-    Fastest,
-    /// The highest accuracy, then the least latency.
-    MostAccurate,
-    /// The least energy of the device.
-    LeastEnergy,
-}
-
-/// The dispatcher.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Dispatch {
-    pub running: bool,
-    pub target: Target,
-    /// The zoo's networks with their placements that some condition makes best.
-    pub choices: Vec<Choice>,
-    /// Which of them runs.
-    pub current: usize,
-    /// Megabits per second towards the edge, as last measured; absent until then.
-    pub up_mbps: Option<f64>,
-    pub rtt_millis: Option<f64>,
-    /// Time of the edge's part over its prediction; 1: as predicted.
-    pub edge_load: f64,
-    /// The latest decisions, the newest last.
-    pub decisions: Vec<Decision>,
-}
-
-/// A network of the zoo with a placement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
-    pub name: String,
-    pub plan: String,
-    pub accuracy: f64,
-}
-
-/// A change of what runs, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// Milliseconds since the worker started.
-    pub at_millis: f64,
-    /// Indexes into the choices.
-    pub from: usize,
-    pub to: usize,
-    /// "the link is at 5.1 Mbps, not 98: 23.4 ms would be 8.1".
-    pub reason: String,
-}
-
-/// A stage of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Span {
-    pub lane: Lane,
-    pub start_millis: f64,
-    pub end_millis: f64,
-}
-
-/// Who was busy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lane {
-    Device,
-    Uplink,
-    Edge,
-    Downlink,
-}
-
-/// A running stream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Stream {
-    pub running: bool,
-    pub frames: u64,
-    pub frames_per_second: f64,
-    pub mean_millis: f64,
-    pub local: u64,
-    pub failed: u64,
 }

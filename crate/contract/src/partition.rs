@@ -64,6 +64,9 @@ pub struct PartitionWish {
     pub shared: bool,
 }
 
+/// Least workers of a wish.
+pub const MIN_PARTITION_WORKERS: usize = 2;
+
 /// Most workers of a wish.
 pub const MAX_PARTITION_WORKERS: usize = 8;
 

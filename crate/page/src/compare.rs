@@ -1,7 +1,7 @@
 //! Two searches side by side: what each was asked for, how far it came and how much of the plane its designs dominate.
 
 use crate::format;
-use crate::state::Shared;
+use crate::state::shared::Shared;
 use cleave_contract::{Design, Search, SearchWish, Strategy};
 
 /// A search with what it was asked for.

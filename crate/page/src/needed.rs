@@ -1,11 +1,8 @@
 //! What would be right where a person, or a link, has written something that cannot be read.
 
-use crate::partition::form::MIN_WORKERS;
-use crate::state::CLASSES;
-use cleave_arch::ArchError;
 use cleave_arch::cnn::NetworkError;
-use cleave_contract::MAX_PARTITION_WORKERS;
-use cleave_contract::PartitionStrategy;
+use cleave_arch::{ArchError, MODELNET10};
+use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, PartitionStrategy};
 use thiserror::Error;
 
 /// What is needed instead. The words go on a sentence, or become one beside a field.
@@ -21,7 +18,7 @@ pub enum Needed {
     #[error("write one position, two as “3-9”, or “none”")]
     Cuts,
     /// A shape's class.
-    #[error("the shapes are {}", CLASSES.join(", "))]
+    #[error("the shapes are {}", MODELNET10.join(", "))]
     Class,
     /// An engine, or none in particular.
     #[error("the engines are auto, wasm and webgpu")]
@@ -49,7 +46,7 @@ pub enum Needed {
         most: f64,
     },
     /// Another number of workers.
-    #[error("{MIN_WORKERS} to {MAX_PARTITION_WORKERS} workers are needed, a number for each")]
+    #[error("{MIN_PARTITION_WORKERS} to {MAX_PARTITION_WORKERS} workers are needed, a number for each")]
     Workers,
     /// Fewer places of workers.
     #[error("there are at most {} workers beside this tab", MAX_PARTITION_WORKERS - 1)]
@@ -70,4 +67,16 @@ pub enum Needed {
 
 fn strategies() -> String {
     PartitionStrategy::ALL.map(PartitionStrategy::name).join(", ")
+}
+
+/// A number, bounds included.
+pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, Needed> {
+    let number = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or(Needed::Number { least, most })
+}
+
+/// A number above 0.
+pub(crate) fn positive(text: &str, most: f64) -> Result<f64, Needed> {
+    let number = number(text, 0.0, most).ok().filter(|n| *n > 0.0);
+    number.ok_or(Needed::Positive { most })
 }

@@ -2,7 +2,7 @@
 //! with the bytes that a cut there would send. All of it is derived from the plan's text and the task; the worker is not asked.
 
 use crate::format;
-use crate::state::Cuts;
+use crate::state::settings::Cuts;
 use cleave_arch::{
     ArchError, Codec, Connect, LinkCodec, Message, Op, Plan, Pool, Reducer, Sampler, Slot, Task, Tier, Trace,
 };

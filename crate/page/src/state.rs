@@ -16,12 +16,13 @@ mod frames;
 mod hear;
 mod input;
 mod network;
+pub mod notice;
 mod partition;
 mod revive;
 mod run;
 mod search;
-mod settings;
-mod shared;
+pub mod settings;
+pub mod shared;
 #[cfg(test)]
 pub(crate) mod tests;
 mod worker;
@@ -38,6 +39,7 @@ pub use edge::EdgeConnection;
 pub use frames::{Answer, Freshness, JUDGED, REMEMBERED, RecentFrames};
 pub use input::ShownInput;
 pub use network::{DGCNN, Listed, NetworkChoice};
+pub use notice::Notice;
 pub use partition::Partitioning;
 pub use revive::Replay;
 pub use run::Run;
@@ -48,17 +50,6 @@ pub use worker::{ComputeWorker, Engine, Loading, Progress};
 
 /// The gallery's classes: ModelNet10's, in its order.
 pub use cleave_arch::MODELNET10 as CLASSES;
-
-/// Something that went wrong: what, why and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// What did not work.
-    pub what: String,
-    /// The cause.
-    pub why: String,
-    /// What the person can do.
-    pub remedy: String,
-}
 
 /// All that the page knows.
 #[derive(Clone, Debug)]

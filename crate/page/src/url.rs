@@ -4,13 +4,14 @@
 //! and its default used: an old or mistyped link still opens. The edge's token never gets into the query: it arrives in the
 //! fragment and is dropped from sight at once.
 
-use crate::needed::Needed;
-use crate::partition::form::{MIN_WORKERS, MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
+use crate::needed::{Needed, number, positive};
+use crate::partition::form::{MOST_MBPS, MOST_MILLIS, MOST_SLOWER};
 use crate::partition::member::address;
-use crate::state::{CLASSES, Cuts, Settings};
+use crate::state::settings::{Cuts, Settings};
+use cleave_arch::MODELNET10 as CLASSES;
 use cleave_contract::{
-    Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN, PartitionStrategy,
-    Preference,
+    Backend, EdgeAddress, MAX_COOPERATION_RUNS, MAX_IN_FLIGHT, MAX_PARTITION_WORKERS, MAX_SLOWDOWN,
+    MIN_PARTITION_WORKERS, PartitionStrategy, Preference,
 };
 
 /// How one part of the state is written and read.
@@ -231,23 +232,13 @@ fn whole(text: &str, least: u64, most: u64) -> Result<u64, Needed> {
     number.ok_or(Needed::Whole { least, most })
 }
 
-pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, Needed> {
-    let number = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or(Needed::Number { least, most })
-}
-
-pub(crate) fn positive(text: &str, most: f64) -> Result<f64, Needed> {
-    let number = number(text, 0.0, most).ok().filter(|n| *n > 0.0);
-    number.ok_or(Needed::Positive { most })
-}
-
 fn print_slower(slower: &[f64]) -> String {
     slower.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn parse_slower(settings: &mut Settings, text: &str) -> Result<(), Needed> {
     let slower = text.split(',').map(|text| positive(text, MOST_SLOWER)).collect::<Result<Vec<_>, _>>()?;
-    if !(MIN_WORKERS..=MAX_PARTITION_WORKERS).contains(&slower.len()) {
+    if !(MIN_PARTITION_WORKERS..=MAX_PARTITION_WORKERS).contains(&slower.len()) {
         return Err(Needed::Workers);
     }
     settings.partition.slower = slower;

@@ -1,6 +1,6 @@
 //! What the application tells as data, in words for people: what went wrong with its remedy, and what is under way.
 
-use crate::state::Notice;
+use crate::state::notice::Notice;
 use cleave_contract::{Failure, LongWork};
 
 const SEARCH: &str = "Change the limits or the budget and start again; what was found before is kept.";

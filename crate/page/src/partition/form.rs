@@ -1,13 +1,9 @@
 //! The form as it is typed, and the wishes that it makes once every field of it is right: to plan, and to run.
 
 use super::member::Member;
-use crate::needed::Needed;
-use crate::url::{number, positive};
+use crate::needed::{Needed, number, positive};
 use cleave_arch::cnn::zoo::network;
-use cleave_contract::{MAX_PARTITION_WORKERS, MemberWish, PartitionWish};
-
-/// Fewest workers that share something.
-pub const MIN_WORKERS: usize = 2;
+use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, MemberWish, PartitionWish};
 
 /// Most that a worker is slower than this tab.
 pub const MOST_SLOWER: f64 = 1_000.0;
@@ -96,7 +92,7 @@ impl Form {
 
     /// The same for so many workers; new ones are as fast as this tab.
     pub fn with_workers(mut self, workers: usize) -> Self {
-        let workers = workers.clamp(MIN_WORKERS, MAX_PARTITION_WORKERS);
+        let workers = workers.clamp(MIN_PARTITION_WORKERS, MAX_PARTITION_WORKERS);
         self.slower.resize(workers, "1".into());
         self.members.resize(workers - 1, Member::default());
         self

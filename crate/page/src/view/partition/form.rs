@@ -1,13 +1,13 @@
 //! The form: which network, which workers, which links. What is wrong with a field stands beside it, and nothing is sent.
 
 use super::progress;
-use crate::partition::form::{Field, Form, MIN_WORKERS};
+use crate::partition::form::{Field, Form};
 use crate::partition::member::{FIRST_ADDRESS, place_of};
 use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
 use cleave_arch::cnn::zoo::NETWORKS;
-use cleave_contract::MAX_PARTITION_WORKERS;
+use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS};
 use leptos::prelude::*;
 
 /// Value of the choice of a native edge.
@@ -154,7 +154,7 @@ fn Workers(form: Memo<Form>) -> impl IntoView {
     view! {
         <div class="field broad">
             <label>"workers"
-                <select on:change=chosen>{(MIN_WORKERS..=MAX_PARTITION_WORKERS).map(option).collect_view()}</select>
+                <select on:change=chosen>{(MIN_PARTITION_WORKERS..=MAX_PARTITION_WORKERS).map(option).collect_view()}</select>
             </label>
         </div>
         <fieldset class="wish broad workers">
