@@ -87,6 +87,11 @@ pub fn sentence(phrase: &str) -> String {
     if phrase.is_empty() || phrase.ends_with(['.', '!', '?', '…']) { phrase.into() } else { format!("{phrase}.") }
 }
 
+/// Predicted over measured, minus one, as a signed percentage.
+pub fn error(predicted: f64, measured: f64) -> String {
+    if measured <= 0.0 { "–".into() } else { format!("{:+.0} %", 100.0 * (predicted / measured - 1.0)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,7 @@ pub mod member;
 pub mod ran;
 pub mod sweep;
 
-use crate::format;
-use crate::price::error;
+use crate::format::{self, error};
 use cleave_contract::{PartitionPlan, PartitionStrategy, PartitionWish, Partitions, WorkerActivity};
 use thiserror::Error;
 

@@ -113,11 +113,6 @@ pub fn summary(bars: &[Bar]) -> String {
     )
 }
 
-/// Predicted over measured, minus one, as a signed percentage.
-pub fn error(predicted: f64, measured: f64) -> String {
-    if measured <= 0.0 { "–".into() } else { format!("{:+.0} %", 100.0 * (predicted / measured - 1.0)) }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -187,6 +182,6 @@ pub(crate) mod tests {
         let frame = frame(1, 0.0);
         assert_eq!(PARTS.map(|part| part.measured(&frame)), [10.0, 10.0, 10.0, 10.0, 0.0]);
         assert_eq!(PARTS.map(|part| part.of(&price(1.0))).iter().sum::<f64>(), price(1.0).total_millis());
-        assert_eq!([error(11.0, 10.0), error(1.0, 0.0)], ["+10 %".to_owned(), "–".into()]);
+        assert_eq!([format::error(11.0, 10.0), format::error(1.0, 0.0)], ["+10 %".to_owned(), "–".into()]);
     }
 }

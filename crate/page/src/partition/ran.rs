@@ -1,8 +1,7 @@
 //! A partition that was run: measurement beside prediction, who took part, and how the answers compare.
 
 use super::{Row, figures, words};
-use crate::format;
-use crate::price::error;
+use crate::format::{self, error};
 use cleave_contract::{Cooperated, Replanned, Whole};
 
 /// What the plan of a run is called.
