@@ -223,6 +223,7 @@ pub(crate) mod tests {
             plans,
             sweep,
             source: "operators measured in this tab".into(),
+            times: "{}".into(),
         }
     }
 

@@ -156,7 +156,7 @@ fn wait(browser: &mut Browser, reports: &Receiver<Report>, limit: Duration) -> R
         match reports.recv_timeout(Duration::from_millis(500)) {
             Ok(Report::Result(json)) => return Ok(json),
             Ok(Report::Failure(why)) => bail!("the page said: {why}"),
-            Ok(Report::Step(_)) => {}
+            Ok(Report::Step(_) | Report::Compare(_)) => {}
             Err(RecvTimeoutError::Timeout) if browser.runs() => {}
             Err(RecvTimeoutError::Timeout) => bail!("the browser ended by itself"),
             Err(RecvTimeoutError::Disconnected) => bail!("the server ended"),

@@ -4,8 +4,8 @@
 use super::Visitor;
 use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
 use cleave_contract::{
-    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, MemberWish, PartitionStrategy, PartitionWish,
-    Phase, Preference, Replanned, WorkerActivity,
+    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, LongWork, MemberWish, PartitionStrategy,
+    PartitionWish, Preference, Replanned, WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -98,7 +98,7 @@ async fn a_worker_that_is_lost_costs_no_answer() {
         wish
     };
     visitor.say(Intent::Cooperate(slow(OutputChannel)));
-    let running = |event: &Event| matches!(event, Event::Phase { phase: Phase::Running, done: 2, .. });
+    let running = |event: &Event| matches!(event, Event::Progress { what: LongWork::RunPartition, done: 2, .. });
     visitor.until(|event| running(event).then_some(())).await;
     visitor.say(Intent::LoseWorker(1));
     let ended = |event: &Event| if let Event::Cooperated(ran) = event { Some((**ran).clone()) } else { None };
