@@ -140,7 +140,7 @@ impl Workbench {
             Work::Add => {
                 let ones = || Tensor::ones([ADDED], &self.device);
                 let [a, b] = self.addends.get_or_insert_with(|| [ones(), ones()]).clone();
-                Some((a + b).slice([0..1]))
+                Some((a + b).slice(0..1))
             }
         })
     }
