@@ -236,8 +236,8 @@ try {
   await search();
   await judged();
   await shared();
-  await compared();
   await dispatched();
+  await compared();
   await cooperated({ url, token });
   await refusedToken(url);
   await revived({ url, token });

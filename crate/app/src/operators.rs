@@ -322,12 +322,13 @@ mod tests {
         let other = "2x8x8: conv 5 k3 p1".parse().unwrap();
         let why = OperatorTimes::from_json(&json, &other).unwrap_err();
         assert!(matches!(why, TimesError::Network { .. }), "{why}");
-        let changed = |change: &dyn Fn(&mut Value)| {
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let changed = |change: Change| {
             let mut json = json.clone();
             change(&mut json);
             OperatorTimes::from_json(&json, &network()).unwrap_err().to_string()
         };
-        let wrong: [(&dyn Fn(&mut Value), &str); 4] = [
+        let wrong: [(Change, &str); 4] = [
             (&|json| json["samples"][1]["layer_ms"] = json!(-1.0), "layer_ms must be a number from 0"),
             (&|json| json["samples"][0]["way"] = json!("columns"), "outputs, inputs or rows"),
             (&|json| drop(json["samples"].as_array_mut().unwrap().pop()), "measure them again"),
