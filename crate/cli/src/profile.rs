@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use cleave_app::profiling::echo;
 use cleave_arch::{Architecture, Plan, Probe, Task, Tier};
-use cleave_cost::{Answer, Ask, Echo, Effort, Profile, Profiler, Table};
+use cleave_cost::{Answer, Ask, Effort, Profile, Profiler, Table};
 use cleave_session::{LinkStatus, Measured, Work};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -106,12 +107,6 @@ fn answer(ask: Ask, device: &Device, remote: Option<&Remote>) -> Result<Answer> 
         Ask::Probe { tier: Tier::Edge, probe, runs } => on_edge(edge()?, probe, runs)?.map_or(Answer::Failed, times),
         Ask::Train { up, down, count } => {
             let echoes = edge()?.train(up as u32, down as u32, count, PATIENCE)?;
-            let echo = |echo: &cleave_session::Echo| Echo {
-                sent: echo.sent.0,
-                edge_received: echo.edge_received,
-                edge_sent: echo.edge_sent,
-                arrived: echo.arrived.0,
-            };
             Answer::Train(echoes.iter().map(echo).collect())
         }
     })

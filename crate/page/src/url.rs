@@ -318,6 +318,12 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// The folder of an address, with a slash at its end.
+pub fn folder(address: &str) -> &str {
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    path.rfind('/').map_or(path, |slash| &path[..=slash])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,5 +469,12 @@ mod tests {
         let other = edge_address("?edge=wss%3A%2F%2Fe%2Fws&token=t", "", "h", Scheme::Secure);
         assert_eq!(other.map(|edge| edge.url), Some("wss://e/ws".into()));
         assert_eq!(edge_address("?net=dgcnn", "", "h", Scheme::Plain), None);
+    }
+
+    #[test]
+    fn files_are_beside_the_page_whatever_its_name() {
+        for page in ["http://h/a/", "http://h/a/index.html", "http://h/a/index.html?net=x/y#token=/", "http://h/a/?q"] {
+            assert_eq!(folder(page), "http://h/a/", "{page}");
+        }
     }
 }

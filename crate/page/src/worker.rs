@@ -2,6 +2,7 @@
 //! clones. The module is compiled here, off the main thread, and handed over, so that it is fetched exactly once.
 
 use crate::state::{Act, Listed, Loading, Notice, unloaded};
+use crate::url::folder;
 use crate::view::Page;
 use cleave_contract::{CooperationWish, Death, Event, ImageWish, Intent, SearchWish, TEST_WORKER};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
@@ -345,9 +346,9 @@ fn absolute(path: &str) -> Result<String, JsValue> {
     Ok(web_sys::Url::new_with_base(path, &base_url())?.href())
 }
 
-/// Where the page's files are.
+/// Where the page's files are: its address without its own name, with a slash at its end.
 pub fn base_url() -> String {
-    document().base_uri().ok().flatten().unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned()
+    folder(&document().base_uri().ok().flatten().unwrap_or_default()).to_owned()
 }
 
 fn text(value: &JsValue) -> String {
