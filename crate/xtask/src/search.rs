@@ -195,7 +195,7 @@ impl Found {
         );
         for row in rows {
             println!(
-                "{:<28} {:<14} {:>6.2} %  {:>6.1} ms {:>6.0} mJ {:>6.2} MB    {:>6.1}   −{:.1} %  −{:.1} %",
+                "{:<28} {:<14} {:>6.2} %  {:>6.1} ms {:>6.0} mJ {:>6.2} MB    {:>6.1}  {:>+6.1} %  {:>+6.1} %",
                 word(&row, "label"),
                 word(&row, "name"),
                 100.0 * number(&row, "accuracy"),
@@ -203,15 +203,15 @@ impl Found {
                 number(&row, "energy_mj"),
                 number(&row, "device_peak_bytes") / 1e6,
                 number(&row, "times_faster"),
-                100.0 * number(&row, "less_memory"),
-                100.0 * number(&row, "less_energy"),
+                0.0 - 100.0 * number(&row, "less_memory"),
+                0.0 - 100.0 * number(&row, "less_energy"),
             );
             println!(
-                "{:>46} against unfused DGCNN: × {:.1}, memory −{:.1} %, energy −{:.1} %",
+                "{:>46} against unfused DGCNN: × {:.1}, memory {:+.1} %, energy {:+.1} %",
                 "",
                 number(&row, "times_faster_than_textbook"),
-                100.0 * number(&row, "less_memory_than_textbook"),
-                100.0 * number(&row, "less_energy_than_textbook"),
+                0.0 - 100.0 * number(&row, "less_memory_than_textbook"),
+                0.0 - 100.0 * number(&row, "less_energy_than_textbook"),
             );
         }
         println!(
