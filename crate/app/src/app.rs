@@ -251,11 +251,7 @@ impl App {
     fn perform(&mut self, effects: Vec<OffloadEffect>) {
         for effect in effects {
             match effect {
-                OffloadEffect::Connect { connection, url } => self.effects.push(Effect::Connect { connection, url }),
-                OffloadEffect::Disconnect { connection } => self.effects.push(Effect::Disconnect { connection }),
-                OffloadEffect::Send { connection, at, bytes } => {
-                    self.effects.push(Effect::Send { connection, at, bytes });
-                }
+                OffloadEffect::Socket(effect) => self.effects.push(Effect::Socket(effect)),
                 OffloadEffect::EdgeJob(job) => self.compute_for_edge(job),
                 OffloadEffect::Session(effect) => self.session_says(effect),
             }

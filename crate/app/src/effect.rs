@@ -108,10 +108,9 @@ pub enum Purpose {
     Deployment(u32),
 }
 
-/// What the shell is to do.
-pub enum Effect {
-    /// Tell the page.
-    Tell(Event),
+/// What is to be done with a socket to the edge.
+#[derive(Debug)]
+pub enum SocketEffect {
     /// Open a socket; what it says comes as [`Input::Socket`].
     Connect {
         /// Its number.
@@ -133,6 +132,14 @@ pub enum Effect {
         /// The whole message.
         bytes: Vec<u8>,
     },
+}
+
+/// What the shell is to do.
+pub enum Effect {
+    /// Tell the page.
+    Tell(Event),
+    /// Something with a socket.
+    Socket(SocketEffect),
     /// Run this on the engine; [`Input::Computed`] tells, always.
     Compute(Job),
     /// Have the engine ready for this network as long as somebody holds it; [`Input::Prepared`] tells.

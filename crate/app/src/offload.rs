@@ -1,6 +1,7 @@
 //! The device's session and whatever is at its other end: a native edge behind a socket of the shell's, or the edge half
 //! here. The session decides; this file only carries, and says what people are told of the link.
 
+use crate::effect::SocketEffect;
 use crate::simulated::{EdgeJob, EdgeJobDone, SimulatedEdge};
 use cleave_arch::tolerance::Engines;
 use cleave_contract::{self as contract, EdgeAddress, EdgeStatus};
@@ -18,27 +19,8 @@ const RTT_CHANGE: f64 = 0.1;
 /// What the shell is to do, and what the session tells of its frames.
 #[derive(Debug)]
 pub enum OffloadEffect {
-    /// Open a socket.
-    Connect {
-        /// Its number.
-        connection: u32,
-        /// Where.
-        url: String,
-    },
-    /// Close it.
-    Disconnect {
-        /// Its number.
-        connection: u32,
-    },
-    /// Write one message, not before `at` and in order.
-    Send {
-        /// The socket's number.
-        connection: u32,
-        /// The earliest moment.
-        at: Micros,
-        /// The whole message.
-        bytes: Vec<u8>,
-    },
+    /// Something with the socket to the native edge.
+    Socket(SocketEffect),
     /// Work of the edge half here.
     EdgeJob(EdgeJob),
     /// Whatever else the session wants; never `Connect`, `Disconnect` or `Send`.
@@ -121,7 +103,7 @@ impl Offload {
         };
         let mut effects = Vec::new();
         if is_socket {
-            effects.push(OffloadEffect::Disconnect { connection });
+            effects.push(OffloadEffect::Socket(SocketEffect::Disconnect { connection }));
         }
         let why = "the link was broken here, on purpose".into();
         effects.extend(self.handle(DeviceEvent::Closed { connection, why }, now));
@@ -138,7 +120,10 @@ impl Offload {
                     DeviceEffect::Connect { connection } => match &self.edge {
                         Some(edge) => {
                             self.far = Far::Socket { connection };
-                            effects.push(OffloadEffect::Connect { connection, url: edge.url.clone() });
+                            effects.push(OffloadEffect::Socket(SocketEffect::Connect {
+                                connection,
+                                url: edge.url.clone(),
+                            }));
                         }
                         None => {
                             let edge = Box::new(SimulatedEdge::open(self.stopwatch, now));
@@ -254,7 +239,7 @@ impl Offload {
         match &self.far {
             Far::Socket { connection } if *connection == of => {
                 self.far = Far::Nothing;
-                Some(OffloadEffect::Disconnect { connection: of })
+                Some(OffloadEffect::Socket(SocketEffect::Disconnect { connection: of }))
             }
             Far::Simulated { connection, .. } if *connection == of => {
                 self.far = Far::Nothing;
@@ -266,7 +251,9 @@ impl Offload {
 
     fn send(&mut self, of: u32, at: Micros, bytes: Vec<u8>) -> Option<OffloadEffect> {
         match &mut self.far {
-            Far::Socket { connection } if *connection == of => Some(OffloadEffect::Send { connection: of, at, bytes }),
+            Far::Socket { connection } if *connection == of => {
+                Some(OffloadEffect::Socket(SocketEffect::Send { connection: of, at, bytes }))
+            }
             Far::Simulated { edge, connection } if *connection == of => {
                 edge.send(at, bytes);
                 None

@@ -20,7 +20,7 @@ use crate::probing::Cancelled;
 use crate::socket::Socket;
 use burn::tensor::Device;
 use cleave_app::App;
-use cleave_app::effect::{self, Effect, Engine, FetchError, Purpose, SocketEvent};
+use cleave_app::effect::{self, Effect, Engine, FetchError, Purpose, SocketEffect, SocketEvent};
 use cleave_app::evaluation::Batch;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::OnShow;
@@ -155,9 +155,9 @@ impl Worker {
     fn perform(&mut self, effect: Effect) -> Option<effect::Input> {
         match effect {
             Effect::Tell(event) => self.page.post(event),
-            Effect::Connect { connection, url } => return self.connect(connection, &url),
-            Effect::Disconnect { connection } => drop(self.sockets.remove(&connection)),
-            Effect::Send { connection, at, bytes } => self.send(connection, at, bytes),
+            Effect::Socket(SocketEffect::Connect { connection, url }) => return self.connect(connection, &url),
+            Effect::Socket(SocketEffect::Disconnect { connection }) => drop(self.sockets.remove(&connection)),
+            Effect::Socket(SocketEffect::Send { connection, at, bytes }) => self.send(connection, at, bytes),
             Effect::Compute(job) => self.jobs.add(job),
             Effect::Prepare(ticket, network) => {
                 let result = self.engines.prepare(&network);

@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 use cleave_app::App;
-use cleave_app::effect::{Effect, Engine, FetchError, Input, Job, SocketEvent};
+use cleave_app::effect::{Effect, Engine, FetchError, Input, Job, SocketEffect, SocketEvent};
 use cleave_app::network::{Named, Network};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
@@ -197,11 +197,11 @@ impl World {
     fn perform(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::Tell(event) => self.events.push_back(event),
-            Effect::Connect { connection, .. } => self.connect(connection),
-            Effect::Disconnect { connection } => {
+            Effect::Socket(SocketEffect::Connect { connection, .. }) => self.connect(connection),
+            Effect::Socket(SocketEffect::Disconnect { connection }) => {
                 let _gone = self.edge.take_if(|edge| edge.connection == connection);
             }
-            Effect::Send { connection, at, bytes } => {
+            Effect::Socket(SocketEffect::Send { connection, at, bytes }) => {
                 self.later(at.max(self.now) + DELAY, Happening::AtEdge { connection, bytes });
             }
             Effect::Compute(job) => self.compute(job),
