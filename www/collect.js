@@ -4,7 +4,7 @@
 
 import { UNSHAPED, load, measure, profile, report, say, start, step, wanted } from './driver.js';
 
-const shaped = { ...UNSHAPED, mbps: Number(wanted.get('mbps')), delay_millis: Number(wanted.get('delay') ?? 0) };
+const shaped = { ...UNSHAPED, mbps: Number(wanted.get('mbps')), delay_ms: Number(wanted.get('delay') ?? 0) };
 const RUNS = Number(wanted.get('runs'));
 const ROUNDS = Number(wanted.get('rounds'));
 

@@ -63,8 +63,8 @@ export async function planned() {
 // Milliseconds on the device, up, on the edge, down, and in all.
 export function stages(frame) {
   const lane = (name) => frame.spans.filter((span) => span.lane === name)
-    .reduce((sum, span) => sum + span.end_millis - span.start_millis, 0);
-  return [lane('Device'), lane('Uplink'), lane('Edge'), lane('Downlink'), frame.total_millis];
+    .reduce((sum, span) => sum + span.end_ms - span.start_ms, 0);
+  return [lane('Device'), lane('Uplink'), lane('Edge'), lane('Downlink'), frame.total_ms];
 }
 
 // Loads a network, by name or as a text form.
@@ -95,7 +95,7 @@ export async function profile() {
   }
 }
 
-export const UNSHAPED = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
+export const UNSHAPED = { mbps: 0, delay_ms: 0, jitter_ms: 0 };
 
 // Median stages of so many frames of what is loaded, under a link. Weights go to the edge unshaped: they are no part of
 // a frame.

@@ -5,7 +5,7 @@
 import { operations, report, say, start, step, until, wanted } from './driver.js';
 import { revived } from './revive.js';
 
-const LINK = { mbps: 0, delay_millis: 0, jitter_millis: 0 };
+const LINK = { mbps: 0, delay_ms: 0, jitter_ms: 0 };
 
 const frame = () => until((event) => event.Frame);
 const isPlanned = (frame) => frame.outcome === 'AsPlanned';
@@ -83,7 +83,7 @@ async function stream(network) {
 
 // A search with the shared weights, stopped half-way and gone on with; then a frame of what it found, on the edge too.
 async function search() {
-  const limits = { latency_millis: 50, energy_millijoules: null, device_megabytes: null };
+  const limits = { latency_ms: 50, energy_millijoules: null, device_megabytes: null };
   say({ Search: { strategy: 'Nsga', ...limits, candidates: 6000, evaluations: 8, seed: 1, codec: 'f32' } });
   const ended = (event) => (event.Search?.running === false ? event.Search : null);
   await until((event) => event.Search);
@@ -92,7 +92,7 @@ async function search() {
   say({ ResumeSearch: { json: half.state } });
   const found = await until(ended);
   if (!(found.drawn >= 6000 && found.evaluated === 8)) throw new Error(`the search ended at ${found.drawn}, ${found.evaluated}`);
-  const slow = found.designs.find((design) => !(design.latency_millis <= 50));
+  const slow = found.designs.find((design) => !(design.latency_ms <= 50));
   if (slow || found.designs.length === 0) throw new Error(`${found.designs.length} designs, too slow: ${slow?.plan}`);
   say({ Deploy: { plan: found.designs[0].plan } });
   const network = await until((event) => event.Network ?? (event.Failed ? { failed: event.Failed.why } : null));
@@ -107,32 +107,32 @@ async function search() {
 
 // This edge has no clouds that judge: a search on them is refused with words, and one on furniture is not.
 async function judged() {
-  const limits = { latency_millis: 20, energy_millijoules: null, device_megabytes: null };
-  const wish = { strategy: 'Random', ...limits, candidates: 1000, evaluations: 2, seed: 3, codec: 'f32' };
-  say({ Search: { ...wish, judge: 'Edge' } });
+  const limits = { latency_ms: 20, energy_millijoules: null, device_megabytes: null };
+  const request = { strategy: 'Random', ...limits, candidates: 1000, evaluations: 2, seed: 3, codec: 'f32' };
+  say({ Search: { ...request, judge: 'Edge' } });
   const failed = await until((event) => event.Failed ?? (event.Search ? { why: 'it began' } : null));
   if (!failed.why.includes('no edge with clouds')) throw new Error(`a search on the edge's clouds: ${failed.why}`);
-  say({ Search: { ...wish, judge: 'Furniture' } });
+  say({ Search: { ...request, judge: 'Furniture' } });
   const found = await until((event) => (event.Search?.running === false ? event.Search : null));
   await step(`a search on clouds that the edge has not: ${failed.why}; the next one was judged on ${found.judged_on}`);
 }
 
 // A search that came by a link finds what the one found that was shared.
 async function shared() {
-  const limits = { latency_millis: 20, energy_millijoules: null, device_megabytes: null };
-  const wish = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 7, codec: 'f32' };
+  const limits = { latency_ms: 20, energy_millijoules: null, device_megabytes: null };
+  const request = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 7, codec: 'f32' };
   const ended = (event) => (event.Search?.running === false ? event.Search : null);
-  say({ Search: wish });
+  say({ Search: request });
   const own = await until(ended);
-  say({ Share: wish });
+  say({ Share: request });
   const { text } = await until((event) => event.Shared);
   // Other conditions than those in the link.
   say({ Shape: { ...LINK, mbps: 1 } });
   say({ OpenShared: { text } });
-  const { wish: told } = await until((event) => event.Shared);
+  const { request: told } = await until((event) => event.Shared);
   const found = await until(ended);
   say({ Shape: LINK });
-  if (told.seed !== wish.seed) throw new Error(`the link holds seed ${told.seed}`);
+  if (told.seed !== request.seed) throw new Error(`the link holds seed ${told.seed}`);
   if (own.designs.length === 0 || JSON.stringify(found.designs) !== JSON.stringify(own.designs)) {
     throw new Error('the shared search found other designs');
   }
@@ -150,14 +150,14 @@ async function compared() {
   say({ Network: 'gnn10' });
   const network = await until((event) => event.Network);
   const { cuts } = await until((event) => event.Prices);
-  const limits = { latency_millis: 12, energy_millijoules: null, device_megabytes: null };
-  const wish = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 11, codec: 'f32', judge: 'Furniture' };
-  say({ Search: wish });
+  const limits = { latency_ms: 12, energy_millijoules: null, device_megabytes: null };
+  const request = { strategy: 'Random', ...limits, candidates: 4000, evaluations: 4, seed: 11, codec: 'f32', judge: 'Furniture' };
+  say({ Search: request });
   const { designs } = await until((event) => (event.Search?.running === false ? event.Search : null));
-  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_millis: 2, mbps: 100, delay_millis: 0, shared: false };
+  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_ms: 2, mbps: 100, delay_ms: 0, shared: false };
   say({ Partition: partition });
   const { plans, times } = await until((event) => event.Partitions);
-  await report('/compare', JSON.stringify({ plan: network.plan, cuts, wish, designs, partition, plans, times }));
+  await report('/compare', JSON.stringify({ plan: network.plan, cuts, request, designs, partition, plans, times }));
 }
 
 // The dispatcher under a live stream whose link is stepped: every frame is answered, and what runs is told.
@@ -165,7 +165,7 @@ async function dispatched() {
   say({ Shape: { ...LINK, mbps: 100 } });
   say({ RunStream: { in_flight: 1 } });
   await frame();
-  say({ Dispatch: { goal: 'Fastest', accuracy: 0.93, latency_millis: null } });
+  say({ Dispatch: { goal: 'Fastest', accuracy: 0.93, latency_ms: null } });
   const begun = await until((event) => event.Dispatch);
   if (!begun.running || begun.choices.length < 2) throw new Error(`the dispatcher has ${begun.choices.length} choices`);
   const ids = [];
@@ -189,16 +189,16 @@ async function dispatched() {
 
 // LeNet-5 over this tab, another worker of the browser and the edge; then that worker is lost in mid-run.
 async function cooperated(edge) {
-  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_millis: 2, mbps: 100, delay_millis: 0, shared: false };
+  const partition = { network: 'lenet5', slower: [1, 1, 1], setup_ms: 2, mbps: 100, delay_ms: 0, shared: false };
   const members = ['Browser', { Edge: { ...edge, url: edge.url.replace(/\/ws$/, '') } }];
-  const wish = { partition, strategy: 'iop', members, runs: 3, check: true, image: { Noise: 3 } };
+  const request = { partition, strategy: 'iop', members, runs: 3, check: true, image: { Noise: 3 } };
   const ended = async () => {
     const ran = await until((event) => event.Cooperated ?? (event.Failed ? { failed: event.Failed.why } : null));
     if (ran.failed) throw new Error(`the workers did not run: ${ran.failed}`);
     if (!(ran.whole.distance <= ran.whole.bound)) throw new Error(`${ran.whole.distance} from the unsplit answer`);
     return ran;
   };
-  say({ Cooperate: wish });
+  say({ Cooperate: request });
   const first = await ended();
   const { measured, predicted } = first;
   if (measured.messages !== predicted.messages) throw new Error(`${measured.messages} of ${predicted.messages} messages`);
@@ -206,7 +206,7 @@ async function cooperated(edge) {
   if (!peaks.every((peak) => peak > 0)) throw new Error(`peaks of memory: ${peaks}`);
   if (!first.is_trained || first.scores.length !== 10) throw new Error(`weights: ${first.weights}`);
   await step(`${first.workers.join(', ')} shared LeNet-5: ${first.whole.distance.toExponential(1)} from the unsplit answer`);
-  say({ Cooperate: { ...wish, strategy: 'output-channel', partition: { ...partition, setup_millis: 10 }, runs: 8 } });
+  say({ Cooperate: { ...request, strategy: 'output-channel', partition: { ...partition, setup_ms: 10 }, runs: 8 } });
   await until((event) => event.Progress?.what === 'RunPartition' && event.Progress.done === 2);
   say({ LoseWorker: 1 });
   const second = await ended();

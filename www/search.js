@@ -56,7 +56,7 @@ async function table(index, powers) {
           + powers.static_milliwatts * edge) / 1e3;
         await tell({ row: {
           name, accuracy, mbps, placement, plan, millis, device, up, edge, down, energy, bytes: memory.device_peak_bytes,
-          predicted_millis: total(predicted.plan), predicted_bytes: predicted.plan.device_peak_bytes,
+          predicted_ms: total(predicted.plan), predicted_bytes: predicted.plan.device_peak_bytes,
         } });
       }
     }
@@ -71,7 +71,7 @@ async function seeds(n) {
     const limit = limits[seed % limits.length];
     const began = performance.now();
     say({ Search: {
-      strategy: ['Nsga', 'Random'][seed % 2], latency_millis: limit, energy_millijoules: null, device_megabytes: null,
+      strategy: ['Nsga', 'Random'][seed % 2], latency_ms: limit, energy_millijoules: null, device_megabytes: null,
       candidates: 20000, evaluations: 12, seed, codec: 'f32',
     } });
     const found = await until((event) => (event.Search?.running === false ? event.Search : event.Failed));
@@ -84,7 +84,7 @@ async function seeds(n) {
     if (network.failed) throw new Error(`${design.plan}: ${network.failed}`);
     const [, , , , millis] = median(await measure(link(40), RUNS));
     await tell({ search: {
-      seed, limit, plan: design.plan, predicted: design.latency_millis, millis, seconds, per_second: found.per_second,
+      seed, limit, plan: design.plan, predicted: design.latency_ms, millis, seconds, per_second: found.per_second,
     } });
   }
 }
@@ -106,11 +106,11 @@ async function steps() {
       if (event.Failed) throw new Error(`${JSON.stringify(event.Failed.what)}: ${event.Failed.why}`);
       if (event.Dispatch) {
         const last = event.Dispatch.decisions.at(-1);
-        if (last && decided.at(-1)?.at_millis !== last.at_millis) {
-          decided.push({ ...last, mbps, after_millis: performance.now() - began });
+        if (last && decided.at(-1)?.at_ms !== last.at_ms) {
+          decided.push({ ...last, mbps, after_ms: performance.now() - began });
         }
       } else {
-        latencies.push(event.Frame.total_millis);
+        latencies.push(event.Frame.total_ms);
         if (event.Frame.outcome !== 'AsPlanned') other += 1;
       }
     }
@@ -160,7 +160,7 @@ try {
   if (parts.includes('table')) await table(index, powers);
   if (parts.includes('seeds')) await seeds(Number(wanted.get('seeds')));
   const latency = wanted.get('latency');
-  const target = { goal: latency ? 'MostAccurate' : 'Fastest', accuracy: Number(wanted.get('accuracy')), latency_millis: latency && Number(latency) };
+  const target = { goal: latency ? 'MostAccurate' : 'Fastest', accuracy: Number(wanted.get('accuracy')), latency_ms: latency && Number(latency) };
   if (parts.includes('dispatch')) await dispatch(target);
   await report('/result', 'done');
 } catch (error) {

@@ -246,7 +246,7 @@ impl Dispatching {
         let conditions = self.dispatcher.conditions(now);
         let place = |choice: usize| self.choices.iter().position(|other| *other == choice).unwrap_or(0);
         let decision = |decision: &Decision| contract::Decision {
-            at_millis: decision.at.as_millis(),
+            at_ms: decision.at.as_millis(),
             from: place(decision.from),
             to: place(decision.to),
             reason: decision.why.clone(),
@@ -268,7 +268,7 @@ impl Dispatching {
             choices: self.choices.iter().map(choice).collect(),
             current: place(self.dispatcher.running()),
             up_mbps: Some(conditions.up_mbps),
-            rtt_millis: Some(conditions.rtt_ms),
+            rtt_ms: Some(conditions.rtt_ms),
             edge_load: conditions.edge_load,
             decisions,
         })
@@ -283,6 +283,6 @@ fn session_target(target: contract::Target) -> Target {
             contract::Goal::LeastEnergy => Goal::LeastEnergy,
         },
         accuracy: target.accuracy,
-        latency_ms: target.latency_millis,
+        latency_ms: target.latency_ms,
     }
 }

@@ -88,8 +88,8 @@ impl Offload {
     pub fn reshape(&mut self, link: contract::Link, now: Micros) -> Vec<OffloadEffect> {
         self.shape = LinkShape {
             bits_per_second: if link.mbps > 0.0 { ((link.mbps * 1e6) as u64).max(1) } else { 0 },
-            delay_micros: (link.delay_millis.clamp(0.0, 10_000.0) * 1000.0) as u32,
-            jitter_micros: (link.jitter_millis.clamp(0.0, 10_000.0) * 1000.0) as u32,
+            delay_micros: (link.delay_ms.clamp(0.0, 10_000.0) * 1000.0) as u32,
+            jitter_micros: (link.jitter_ms.clamp(0.0, 10_000.0) * 1000.0) as u32,
         };
         self.handle(DeviceEvent::Shape { up: self.shape, down: self.shape }, now)
     }
@@ -267,15 +267,15 @@ impl Offload {
         let url = self.edge.as_ref().map(|edge| edge.url.clone());
         match (status, url) {
             (LinkStatus::Stopped(why), Some(url)) => {
-                Some(EdgeStatus::Lost { url, why: why.to_string(), retry_millis: 0.0 })
+                Some(EdgeStatus::Lost { url, why: why.to_string(), retry_ms: 0.0 })
             }
             (LinkStatus::Off | LinkStatus::Stopped(_) | LinkStatus::Refused { .. }, _) => None,
             (_, None) => Some(EdgeStatus::Simulated),
             (LinkStatus::Connecting { .. }, Some(url)) => Some(EdgeStatus::Connecting { url }),
             (LinkStatus::Deploying { .. }, Some(_)) => None,
             (LinkStatus::Lost { why, retry_at }, Some(url)) => {
-                let retry_millis = (*retry_at - now).as_millis();
-                Some(EdgeStatus::Lost { url, why: why.clone(), retry_millis })
+                let retry_ms = (*retry_at - now).as_millis();
+                Some(EdgeStatus::Lost { url, why: why.clone(), retry_ms })
             }
             (LinkStatus::Ready { .. }, Some(_)) => {
                 self.told_rtt = f64::INFINITY;
@@ -288,17 +288,17 @@ impl Offload {
     pub fn connected(&mut self) -> Option<EdgeStatus> {
         let (session, edge) = (self.session.as_ref()?, self.edge.as_ref()?);
         let LinkStatus::Ready { name, threads, .. } = session.status() else { return None };
-        let rtt_millis = session.clock().and_then(|clock| clock.rtt()).map_or(0.0, Micros::as_millis);
-        if (rtt_millis - self.told_rtt).abs() <= RTT_CHANGE * self.told_rtt.min(1e9) {
+        let rtt_ms = session.clock().and_then(|clock| clock.rtt()).map_or(0.0, Micros::as_millis);
+        if (rtt_ms - self.told_rtt).abs() <= RTT_CHANGE * self.told_rtt.min(1e9) {
             return None;
         }
-        self.told_rtt = rtt_millis;
+        self.told_rtt = rtt_ms;
         let told = |set: &ValidationSet| contract::Validation { name: set.name.clone(), clouds: set.clouds as usize };
         Some(EdgeStatus::Connected {
             url: edge.url.clone(),
             name: name.clone(),
             threads: *threads as usize,
-            rtt_millis,
+            rtt_ms,
             validation: session.validation().map(told),
         })
     }

@@ -8,7 +8,7 @@ mod workers;
 pub use workers::{Reach, Workers, WorkersError};
 
 use cleave_arch::cnn::{Network, Partition};
-use cleave_contract::PartitionWish;
+use cleave_contract::PartitionRequest;
 use cleave_partition::{Effort, PartitionError, Plan, Problem, Strategy, mixed};
 
 use crate::operators::OperatorTimes;
@@ -139,17 +139,17 @@ pub enum Shown {
 
 /// The plans that were made last, by the request that they answer: what a page shows.
 #[derive(Clone, Debug, Default)]
-pub struct OnShow(Option<(PartitionWish, Planned)>);
+pub struct OnShow(Option<(PartitionRequest, Planned)>);
 
 impl OnShow {
     /// These are shown from now on.
-    pub fn put(&mut self, wish: PartitionWish, planned: Planned) {
-        self.0 = Some((wish, planned));
+    pub fn put(&mut self, request: PartitionRequest, planned: Planned) {
+        self.0 = Some((request, planned));
     }
 
     /// What is on show for a request and a strategy.
-    pub fn of(&self, wish: &PartitionWish, strategy: Strategy) -> Shown {
-        let same = self.0.as_ref().filter(|(shown, _)| shown == wish).map(|(_, planned)| planned);
+    pub fn of(&self, request: &PartitionRequest, strategy: Strategy) -> Shown {
+        let same = self.0.as_ref().filter(|(shown, _)| shown == request).map(|(_, planned)| planned);
         let plans = same.iter().flat_map(|planned| &planned.plans);
         let mut found = plans.filter_map(|(of, plan)| (*of == strategy).then_some(plan.as_ref().ok()?));
         found.next().map_or(Shown::Other, |plan| Shown::Plan(plan.partition.clone()))

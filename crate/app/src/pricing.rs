@@ -53,8 +53,8 @@ impl Conditions {
 
     /// A native edge behind a link of this shape.
     pub fn native(shape: &LinkShape) -> Self {
-        let [delay_millis, jitter_millis] = [shape.delay_micros, shape.jitter_micros].map(|us| f64::from(us) / 1e3);
-        let link = contract::Link { mbps: shape.bits_per_second as f64 / 1e6, delay_millis, jitter_millis };
+        let [delay_ms, jitter_ms] = [shape.delay_micros, shape.jitter_micros].map(|us| f64::from(us) / 1e3);
+        let link = contract::Link { mbps: shape.bits_per_second as f64 / 1e6, delay_ms, jitter_ms };
         Self { link, edge: EdgeSite::Native }
     }
 }
@@ -235,7 +235,7 @@ impl Pricing {
         machines.device = machines.device.slowed(self.slowdown.0);
         let mbps = (link.mbps > 0.0).then_some(link.mbps);
         // Jitter is drawn uniformly from nothing to its bound: half of it on average.
-        machines.link = machines.link.shaped(mbps, link.delay_millis + link.jitter_millis / 2.0);
+        machines.link = machines.link.shaped(mbps, link.delay_ms + link.jitter_ms / 2.0);
         let why_not = self.why_not(&machines);
         let predictor = self.predictor.as_ref().filter(|_| why_not.is_none()).cloned();
         let basis = match (self.profile.n_rows() > 0, self.profile.complete, &predictor) {
@@ -384,9 +384,9 @@ pub fn metrics(price: &Price) -> Metrics {
 
 /// Where a frame's time went.
 pub fn measured_stages(report: &FrameReport) -> Stages {
-    let lane = |lane| report.lane_millis(lane);
+    let lane = |lane| report.lane_ms(lane);
     let (device, up, edge, down) = (lane(Lane::Device), lane(Lane::Uplink), lane(Lane::Edge), lane(Lane::Downlink));
-    Stages { device, up, edge, down, rest: report.total_millis() - device - up - edge - down }
+    Stages { device, up, edge, down, rest: report.total_ms() - device - up - edge - down }
 }
 
 #[cfg(test)]

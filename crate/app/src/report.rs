@@ -11,15 +11,15 @@ pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> contrac
     let since = |at: Micros| (at - report.submitted).as_millis();
     let spans = report.spans.iter().map(|span| contract::Span {
         lane: lane(span.lane),
-        start_millis: since(span.start),
-        end_millis: since(span.end),
+        start_ms: since(span.start),
+        end_ms: since(span.end),
     });
     contract::Frame {
         id: report.id,
         outcome: outcome(&report.outcome),
         spans: spans.collect(),
-        submitted_millis: report.submitted.as_millis(),
-        total_millis: since(report.ended),
+        submitted_ms: report.submitted.as_millis(),
+        total_ms: since(report.ended),
         bytes_up: report.bytes_up,
         bytes_down: report.bytes_down,
         probabilities: logits(report).map(softmax).unwrap_or_default(),

@@ -208,7 +208,7 @@ fn design(plan: &str, accuracy: f64, metrics: Metrics) -> contract::Design {
     contract::Design {
         plan: plan.into(),
         accuracy,
-        latency_millis: latency_ms,
+        latency_ms,
         energy_millijoules: energy_mj,
         device_peak_bytes: device_bytes,
         edge_peak_bytes: edge_bytes,

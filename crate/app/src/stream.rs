@@ -63,7 +63,7 @@ impl Stream {
             running,
             frames: self.frames,
             frames_per_second: if elapsed > 0.0 { counted * 1000.0 / elapsed } else { 0.0 },
-            mean_millis: self.totals.iter().sum::<f64>() / (self.totals.len().max(1)) as f64,
+            mean_ms: self.totals.iter().sum::<f64>() / (self.totals.len().max(1)) as f64,
             local: self.local,
             failed: self.failed,
         }

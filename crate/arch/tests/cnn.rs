@@ -176,7 +176,7 @@ fn random_partition(rng: &mut SplitMix64, network: &Network) -> Partition {
         let legal: Vec<usize> = match operator.kind {
             Kind::Conv { .. } => vec![0, 1, 2, 3, 4],
             Kind::Linear => vec![0, 1, 2, 3],
-            Kind::LocalNorm { .. } => vec![0, 1, 2, 4],
+            Kind::Lrn { .. } => vec![0, 1, 2, 4],
         };
         let split = match legal[rng.below(legal.len())] {
             0 => Split::Copies,

@@ -98,7 +98,7 @@ fn with_edge(
     engine: Arc<Engine>,
     input: &Input,
 ) -> Result<(Vec<Frame>, f64)> {
-    let patience = settings.deadline + Duration::from_secs(5);
+    let timeout = settings.deadline + Duration::from_secs(5);
     let mut remote = Remote::start(settings)?;
     remote.deploy(Arc::new(Work::new(network.plan.clone(), network.task, network.model())), engine)?;
     remote.wait_ready(READY)?;
@@ -110,7 +110,7 @@ fn with_edge(
             remote.submit(submitted, input.cloud.clone())?;
             submitted += 1;
         }
-        frames.push(Frame::reported(remote.next_report(patience)?));
+        frames.push(Frame::reported(remote.next_report(timeout)?));
     }
     Ok((frames, started.elapsed().as_secs_f64()))
 }
@@ -151,7 +151,7 @@ impl Inference {
     /// Median latency of the frames that went as planned, milliseconds.
     fn measured_ms(&self) -> Option<f64> {
         let planned = self.frames.iter().filter(|frame| frame.as_planned);
-        median(&planned.map(|frame| frame.total_millis).collect::<Vec<_>>())
+        median(&planned.map(|frame| frame.total_ms).collect::<Vec<_>>())
     }
 
     fn check(&self) -> Result<()> {

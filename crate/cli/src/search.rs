@@ -272,7 +272,7 @@ fn limit_words(limit: Limit) -> &'static str {
 mod tests {
     use super::*;
     use clap::Parser;
-    use cleave_contract::{Judge, SearchWish};
+    use cleave_contract::{Judge, SearchRequest};
 
     #[derive(clap::Parser)]
     struct Line {
@@ -288,9 +288,9 @@ mod tests {
     /// The same limits, budget and seed in the page's form and on the command line.
     #[test]
     fn arguments_are_the_pages_request() {
-        let wish = SearchWish {
+        let request = SearchRequest {
             strategy: cleave_contract::Strategy::Stages,
-            latency_millis: Some(7.5),
+            latency_ms: Some(7.5),
             energy_millijoules: Some(80.0),
             device_megabytes: Some(2.1),
             candidates: 50_000,
@@ -301,7 +301,7 @@ mod tests {
         };
         let line = "--strategy stages --latency-ms 7.5 --energy-mj 80 --device-mb 2.1 --candidates 50000 --evaluations 24 \
                     --seed 42 --codec i8+lz4";
-        assert_eq!(settings(line), Request::from(&wish).settings("a set"));
+        assert_eq!(settings(line), Request::from(&request).settings("a set"));
         let all = settings("--strategy exhaustive --positions 4 --edge-mb 3 --link-kb 12 --weight 0.02");
         assert_eq!(all.strategy, Strategy::Exhaustive { positions: 4 });
         assert_eq!((all.limits.edge_bytes, all.limits.link_bytes, all.weight), (Some(3e6), Some(12e3), 0.02));

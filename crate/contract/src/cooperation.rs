@@ -1,30 +1,30 @@
 //! What page and worker say of image networks that real workers share: who they are, what they did, and what they answered.
 
-use crate::{Backend, EdgeAddress, PartitionPlan, PartitionStrategy, PartitionWish};
+use crate::{Backend, EdgeAddress, PartitionPlan, PartitionRequest, PartitionStrategy};
 use serde::{Deserialize, Serialize};
 
 /// A partition that is to be run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CooperationWish {
+pub struct CooperationRequest {
     /// Network, workers and links. A browser worker is really made so many times slower, so it cannot be below 1; how fast
     /// an edge is is measured, whatever stands there.
-    pub partition: PartitionWish,
+    pub partition: PartitionRequest,
     pub strategy: PartitionStrategy,
     /// All workers but the first, which is this tab.
-    pub members: Vec<MemberWish>,
+    pub members: Vec<MemberRequest>,
     /// How often, one after another; 1 to [`MAX_COOPERATION_RUNS`]. The median counts.
     pub runs: usize,
     /// Also run it whole in this tab, to compare the answers and the time.
     pub check: bool,
-    pub image: ImageWish,
+    pub image: ImageRequest,
 }
 
-/// Most runs of a wish.
+/// Most runs of a request.
 pub const MAX_COOPERATION_RUNS: usize = 100;
 
 /// A worker beside the tab's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MemberWish {
+pub enum MemberRequest {
     /// Another worker of this browser.
     Browser,
     /// A native one, `ws://HOST:PORT`.
@@ -33,7 +33,7 @@ pub enum MemberWish {
 
 /// What the network is to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ImageWish {
+pub enum ImageRequest {
     /// Noise of this seed.
     Noise(u64),
     /// Red, green, blue and opacity of every pixel, row by row, of exactly the network's height and width. A network of one
@@ -61,7 +61,7 @@ pub struct WorkerState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cooperated {
     /// As it was asked for, without the pixels.
-    pub wish: CooperationWish,
+    pub request: CooperationRequest,
     pub engine: Backend,
     /// Names of the workers that shared the last run, in the order of the plan.
     pub workers: Vec<String>,
@@ -74,7 +74,7 @@ pub struct Cooperated {
     /// The same as it was measured: the run that took the median time. Its energy is that of the measured times.
     pub measured: PartitionPlan,
     /// What every run took, in order.
-    pub each_millis: Vec<f64>,
+    pub each_ms: Vec<f64>,
     /// Pairs of workers of the plan whose messages went through the coordinator, as they do not reach each other.
     pub relayed: Vec<[usize; 2]>,
     /// How often a run was begun anew because a worker was lost.
@@ -99,7 +99,7 @@ pub enum Replanned {
     /// By the measured speeds it is the faster one.
     Speeds {
         /// What the plan on show would take, predicted by these.
-        shown_millis: f64,
+        shown_ms: f64,
         /// What the other one would take.
         millis: f64,
     },

@@ -9,7 +9,7 @@ pub struct Target {
     /// Least accuracy, 0..=1.
     pub accuracy: Option<f64>,
     /// Most milliseconds of a frame.
-    pub latency_millis: Option<f64>,
+    pub latency_ms: Option<f64>,
 }
 
 /// What is best among the choices that keep to a target.
@@ -35,7 +35,7 @@ pub struct Dispatch {
     pub current: usize,
     /// Megabits per second towards the edge, as last measured; absent until then.
     pub up_mbps: Option<f64>,
-    pub rtt_millis: Option<f64>,
+    pub rtt_ms: Option<f64>,
     /// Time of the edge's part over its prediction; 1: as predicted.
     pub edge_load: f64,
     /// The latest decisions, the newest last.
@@ -54,7 +54,7 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Milliseconds since the worker started.
-    pub at_millis: f64,
+    pub at_ms: f64,
     /// Indexes into the choices.
     pub from: usize,
     pub to: usize,

@@ -20,10 +20,10 @@ pub enum Outcome {
 pub struct Frame {
     pub id: u64,
     /// When the frame was submitted, in milliseconds since the worker started: places frames of a stream beside each other.
-    pub submitted_millis: f64,
+    pub submitted_ms: f64,
     pub outcome: Outcome,
     pub spans: Vec<Span>,
-    pub total_millis: f64,
+    pub total_ms: f64,
     pub bytes_up: usize,
     pub bytes_down: usize,
     /// Softmax of the logits, in the order of the network's classes.
@@ -50,8 +50,8 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Span {
     pub lane: Lane,
-    pub start_millis: f64,
-    pub end_millis: f64,
+    pub start_ms: f64,
+    pub end_ms: f64,
 }
 
 /// Who was busy.
@@ -69,7 +69,7 @@ pub struct Stream {
     pub running: bool,
     pub frames: u64,
     pub frames_per_second: f64,
-    pub mean_millis: f64,
+    pub mean_ms: f64,
     pub local: u64,
     pub failed: u64,
 }

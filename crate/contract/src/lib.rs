@@ -13,7 +13,8 @@ mod price;
 mod search;
 
 pub use cooperation::{
-    Cooperated, CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish, Replanned, Score, Whole, WorkerState,
+    Cooperated, CooperationRequest, ImageRequest, MAX_COOPERATION_RUNS, MemberRequest, Replanned, Score, Whole,
+    WorkerState,
 };
 pub use death::{Crash, Death, TEST_WORKER};
 pub use dispatch::{Choice, Decision, Dispatch, Goal, Target};
@@ -21,11 +22,11 @@ pub use failure::{Failure, LongWork};
 pub use figures::{Baseline, Binding, Limit, PriceBasis};
 pub use frame::{Frame, Lane, Outcome, Span, Stream};
 pub use partition::{
-    MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionStep, PartitionStrategy,
-    PartitionWish, Partitions, SetupPoint, SplitWay, WorkerActivity, WorkerSpan,
+    MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, OperatorRow, PartitionPlan, PartitionRequest, PartitionStep,
+    PartitionStrategy, Partitions, SetupPoint, SplitWay, WorkerActivity, WorkerSpan,
 };
 pub use price::{Powers, Price, Prices, Profile};
-pub use search::{Design, Inspection, Judge, Reference, Search, SearchWish, Strategy};
+pub use search::{Design, Inspection, Judge, Reference, Search, SearchRequest, Strategy};
 use serde::{Deserialize, Serialize};
 
 /// Which engine computes the device tier.
@@ -53,14 +54,16 @@ pub struct Link {
     /// Megabits per second; `f64::INFINITY` is not representable in every format, so 0 means unshaped.
     pub mbps: f64,
     /// Added one-way delay.
-    pub delay_millis: f64,
+    #[serde(alias = "delay_millis")]
+    pub delay_ms: f64,
     /// Largest random extra delay, uniformly drawn.
-    pub jitter_millis: f64,
+    #[serde(alias = "jitter_millis")]
+    pub jitter_ms: f64,
 }
 
 impl Link {
     /// No conditions.
-    pub const UNSHAPED: Self = Self { mbps: 0.0, delay_millis: 0.0, jitter_millis: 0.0 };
+    pub const UNSHAPED: Self = Self { mbps: 0.0, delay_ms: 0.0, jitter_ms: 0.0 };
 }
 
 /// Most times that a device is emulated slower than it is.
@@ -114,7 +117,7 @@ pub enum Intent {
     /// Correct predictions by ten frames of the network at different cuts.
     Calibrate,
     /// Search for networks with their mapping under the conditions of now.
-    Search(SearchWish),
+    Search(SearchRequest),
     /// Go on with a search from the state that was told.
     ResumeSearch { json: String },
     /// Run a design by the shared weights.
@@ -122,15 +125,15 @@ pub enum Intent {
     /// Price a design, operation by operation; [`Event::Inspected`] tells.
     Inspect { plan: String },
     /// Put a search into a link, with the machines' figures that it rests on; [`Event::Shared`] tells.
-    Share(SearchWish),
+    Share(SearchRequest),
     /// Begin the search that a link holds.
     OpenShared { text: String },
     /// From now on choose design and cut from the zoo by the measured link and edge, or no longer.
     Dispatch(Option<Target>),
     /// Plan how several workers share an image network, by every strategy; [`Event::Partitions`] tells.
-    Partition(PartitionWish),
-    /// Run a partition over real workers; [`Event::Cooperated`] tells. They stay for the next wish of the same workers.
-    Cooperate(CooperationWish),
+    Partition(PartitionRequest),
+    /// Run a partition over real workers; [`Event::Cooperated`] tells. They stay for the next request of the same workers.
+    Cooperate(CooperationRequest),
     /// Lose the worker with this number, counted from 0, now: its work is planned anew over the others.
     LoseWorker(usize),
     /// The workers are not needed any more.
@@ -178,10 +181,10 @@ pub enum Event {
     /// What a design costs, as [`Intent::Inspect`] asked.
     Inspected(Inspection),
     /// A search as text for a link: letters, digits, `-` and `_`.
-    Shared { wish: SearchWish, text: String },
+    Shared { request: SearchRequest, text: String },
     /// What the dispatcher knows and has decided: after every decision and about twice a second.
     Dispatch(Dispatch),
-    /// What every strategy makes of a wish, as [`Intent::Partition`] asked.
+    /// What every strategy makes of a request, as [`Intent::Partition`] asked.
     Partitions(Partitions),
     /// The workers of a cooperation, the tab's first: after every change of one of them; none when all are dismissed.
     Workers(Vec<WorkerState>),
@@ -211,9 +214,9 @@ pub enum EdgeStatus {
     /// Trying.
     Connecting { url: String },
     /// A native edge answers.
-    Connected { url: String, name: String, threads: usize, rtt_millis: f64, validation: Option<Validation> },
+    Connected { url: String, name: String, threads: usize, rtt_ms: f64, validation: Option<Validation> },
     /// It went away; frames are finished locally until it is back.
-    Lost { url: String, why: String, retry_millis: f64 },
+    Lost { url: String, why: String, retry_ms: f64 },
 }
 
 /// What a single frame waits for: until then, and 2 s at most, it is not run.

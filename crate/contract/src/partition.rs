@@ -1,4 +1,4 @@
-//! What page and worker say of image networks that several workers share: the wish, and what each strategy would do.
+//! What page and worker say of image networks that several workers share: the request, and what each strategy would do.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -49,37 +49,37 @@ impl fmt::Display for PartitionStrategy {
 
 /// Which network is to be shared by whom, over what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartitionWish {
+pub struct PartitionRequest {
     /// Name of an image network, or its chain.
     pub network: String,
     /// How many times slower than this tab each worker is; the first has the image. 2 to [`MAX_PARTITION_WORKERS`].
     pub slower: Vec<f64>,
     /// Set-up of a message, milliseconds.
-    pub setup_millis: f64,
+    pub setup_ms: f64,
     /// Rate of every link, megabits per second.
     pub mbps: f64,
     /// One-way delay, milliseconds.
-    pub delay_millis: f64,
+    pub delay_ms: f64,
     /// One message at a time over all workers, as on one radio channel.
     pub shared: bool,
 }
 
-/// Least workers of a wish.
+/// Least workers of a request.
 pub const MIN_PARTITION_WORKERS: usize = 2;
 
-/// Most workers of a wish.
+/// Most workers of a request.
 pub const MAX_PARTITION_WORKERS: usize = 8;
 
-/// What all strategies make of a wish.
+/// What all strategies make of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Partitions {
-    pub wish: PartitionWish,
+    pub request: PartitionRequest,
     /// Its chain.
     pub network: String,
     pub operators: Vec<OperatorRow>,
     /// One for each strategy.
     pub plans: Vec<PartitionPlan>,
-    /// The same wish over other set-up times, ascending.
+    /// The same request over other set-up times, ascending.
     pub sweep: Vec<SetupPoint>,
     /// Where the operators' times come from, for people.
     pub source: String,
@@ -165,7 +165,7 @@ pub enum WorkerActivity {
 /// All strategies at one set-up time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SetupPoint {
-    pub setup_millis: f64,
+    pub setup_ms: f64,
     /// In the order of [`Partitions::plans`]; absent where there is no plan.
     pub millis: Vec<Option<f64>>,
 }

@@ -40,14 +40,14 @@ pub struct Powers {
 /// What one frame of a plan is predicted to take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Price {
-    pub device_millis: f64,
-    pub up_millis: f64,
-    pub edge_millis: f64,
-    pub down_millis: f64,
+    pub device_ms: f64,
+    pub up_ms: f64,
+    pub edge_ms: f64,
+    pub down_ms: f64,
     /// Codecs and events.
-    pub other_millis: f64,
+    pub other_ms: f64,
     /// Two standard deviations of the sum.
-    pub uncertainty_millis: f64,
+    pub uncertainty_ms: f64,
     /// With enough frames in flight.
     pub frames_per_second: f64,
     /// Most memory of the engine, weights included.
@@ -59,8 +59,8 @@ pub struct Price {
 
 impl Price {
     /// Latency of one frame.
-    pub fn total_millis(&self) -> f64 {
-        self.device_millis + self.up_millis + self.edge_millis + self.down_millis + self.other_millis
+    pub fn total_ms(&self) -> f64 {
+        self.device_ms + self.up_ms + self.edge_ms + self.down_ms + self.other_ms
     }
 }
 
@@ -80,7 +80,7 @@ pub struct Prices {
     /// Cut before operation i, for 0..=n_ops.
     pub cuts: Vec<Price>,
     /// Every operation on the tier that runs it, then the classifier.
-    pub op_millis: Vec<f64>,
+    pub op_ms: Vec<f64>,
     /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message.
     pub hgnas_peak_bytes: u64,
 }

@@ -26,10 +26,11 @@ pub enum Judge {
 
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SearchWish {
+pub struct SearchRequest {
     pub strategy: Strategy,
     /// Of one frame.
-    pub latency_millis: Option<f64>,
+    #[serde(alias = "latency_millis")]
+    pub latency_ms: Option<f64>,
     /// On the device, a frame.
     pub energy_millijoules: Option<f64>,
     /// Most memory on the device.
@@ -41,7 +42,7 @@ pub struct SearchWish {
     pub seed: u64,
     /// Of what crosses.
     pub codec: String,
-    /// A wish of before there was a choice means furniture.
+    /// A request of before there was a choice means furniture.
     #[serde(default)]
     pub judge: Judge,
 }
@@ -82,7 +83,7 @@ pub struct Design {
     pub plan: String,
     /// On the clouds that the search was judged on, 0..=1.
     pub accuracy: f64,
-    pub latency_millis: f64,
+    pub latency_ms: f64,
     pub energy_millijoules: f64,
     pub device_peak_bytes: u64,
     pub edge_peak_bytes: u64,
@@ -110,5 +111,5 @@ pub struct Inspection {
     pub n_classes: usize,
     pub price: Price,
     /// Every operation on the tier that runs it, then the classifier.
-    pub op_millis: Vec<f64>,
+    pub op_ms: Vec<f64>,
 }

@@ -20,7 +20,7 @@ pub fn now_micros() -> u64 {
 }
 
 /// Milliseconds as a fraction, for measurements.
-pub fn now_millis() -> f64 {
+pub fn now_ms() -> f64 {
     scope().performance().map_or(0.0, |performance| performance.now())
 }
 

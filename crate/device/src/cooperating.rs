@@ -15,7 +15,7 @@ use cleave_app::cooperation::{CooperationError, Effect, Event, News, Read, Repor
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::OnShow;
 use cleave_arch::cnn::zoo;
-use cleave_contract::{Backend, CooperationWish, Event as Told, Failure, LongWork};
+use cleave_contract::{Backend, CooperationRequest, Event as Told, Failure, LongWork};
 use cleave_session::Micros;
 use cleave_session::cooperate::Weights;
 use machines::{Happening, Machines};
@@ -30,7 +30,7 @@ const TRAINED: (&str, &str) = ("lenet5", "model/image/lenet5.safetensors");
 /// A request with what this tab knows for it.
 pub struct Order {
     /// As the page sent it.
-    pub wish: CooperationWish,
+    pub request: CooperationRequest,
     /// The same, read.
     pub read: Read,
     /// The plans that the page shows.
@@ -210,7 +210,7 @@ impl Driver {
 
     fn ended(&mut self, report: &Report) {
         let Some((order, trained)) = self.running.take() else { return };
-        let cooperated = view::cooperated(&order.wish, order.backend, &order.read, &trained, report);
+        let cooperated = view::cooperated(&order.request, order.backend, &order.read, &trained, report);
         self.page.post(Told::Cooperated(Box::new(cooperated)));
     }
 
@@ -232,12 +232,12 @@ impl Driver {
         }
         self.assemble(&order)?;
         let Some(team) = &mut self.team else { return Ok(()) };
-        team.machines.slow_down(&order.wish.partition.slower);
+        team.machines.slow_down(&order.request.partition.slower);
         team.machines.use_file(match &trained.weights {
             Weights::File(file) => Some(file.clone()),
             Weights::Seeded(_) => None,
         });
-        let request: Request = order.read.request(&order.wish, times, trained.weights.clone(), &order.on_show);
+        let request: Request = order.read.request(&order.request, times, trained.weights.clone(), &order.on_show);
         self.running = Some((order, trained));
         self.event(Event::Run(Box::new(request)));
         Ok(())

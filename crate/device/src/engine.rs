@@ -1,7 +1,7 @@
 //! The two engines of the device tier and the choice between them: by measurement, except that a
 //! software WebGPU adapter, an order of magnitude slower than wasm SIMD, is measured only when asked for.
 
-use crate::browser::{describe, now_millis};
+use crate::browser::{describe, now_ms};
 use crate::gpu;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
@@ -171,10 +171,10 @@ pub async fn timed<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
 ) -> Result<Vec<f64>, String> {
     let mut times = Vec::new();
     for run in 0..warm + runs {
-        let start = now_millis();
+        let start = now_ms();
         gpu::read_back(answer()).await.map_err(|why| format!("{why:?}"))?;
         if run >= warm {
-            times.push(now_millis() - start);
+            times.push(now_ms() - start);
         }
     }
     times.sort_by(f64::total_cmp);

@@ -79,8 +79,8 @@ pub fn open(is_software: bool, destroy: impl Fn() + 'static) {
         watch.is_opened = true;
         watch.destroy = Some(Box::new(destroy));
     });
-    let patience_s = if is_software { SOFTWARE_PATIENCE_S } else { PATIENCE_S };
-    wasm_bindgen_futures::spawn_local(count(patience_s));
+    let timeout_s = if is_software { SOFTWARE_PATIENCE_S } else { PATIENCE_S };
+    wasm_bindgen_futures::spawn_local(count(timeout_s));
 }
 
 /// Destroys the device, as a driver that is reset does.
@@ -91,15 +91,15 @@ pub fn destroy() {
 }
 
 /// Seconds in which this thread was free to take a result: while it computes, none can come.
-async fn count(patience_s: u32) {
+async fn count(timeout_s: u32) {
     let (mut oldest, mut waited_s) = (None, 0);
     while lost().is_none() {
         sleep(1000.0).await;
         let now = with(|watch| watch.awaited.first().copied());
         waited_s = if now.is_some() && now == oldest { waited_s + 1 } else { 0 };
         oldest = now;
-        if waited_s >= patience_s {
-            lose(format!("a result did not come back within {patience_s} s"));
+        if waited_s >= timeout_s {
+            lose(format!("a result did not come back within {timeout_s} s"));
         }
     }
 }

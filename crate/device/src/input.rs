@@ -4,7 +4,7 @@ use crate::engine::{Choice, Gpu};
 use cleave_app::effect;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::Planned;
-use cleave_contract::{Backend, Intent, PartitionWish, Preference};
+use cleave_contract::{Backend, Intent, PartitionRequest, Preference};
 
 /// What can happen to the worker.
 pub enum Input {
@@ -19,5 +19,5 @@ pub enum Input {
     /// What an image network's operators take on this engine.
     OperatorTimes(Backend, OperatorTimes),
     /// What every strategy makes of a request is on show.
-    Planned(PartitionWish, Box<Planned>),
+    Planned(PartitionRequest, Box<Planned>),
 }

@@ -1,6 +1,6 @@
 //! Times an image network's operators on this thread: `app` says which part is next, here it is run and awaited.
 
-use crate::browser::{now_millis, sleep, turn};
+use crate::browser::{now_ms, sleep, turn};
 use burn::tensor::Device;
 use cleave_app::operators::{OperatorTimes, Probing, Workbench};
 use cleave_arch::cnn::Network;
@@ -33,13 +33,13 @@ pub async fn measure(
         if cancelled.get() {
             return Ok(None);
         }
-        let start = now_millis();
+        let start = now_ms();
         let took = match bench.run(step.work).map_err(|why| why.to_string())? {
             None => None,
             // A GPU has computed all of it once a value can be read.
             Some(value) => {
                 value.into_data_async().await.map_err(|why| format!("{why:?}"))?;
-                Some(now_millis() - start)
+                Some(now_ms() - start)
             }
         };
         probing.took(took);

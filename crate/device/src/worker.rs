@@ -5,7 +5,7 @@ mod choosing;
 mod cooperating;
 mod partitioning;
 
-use crate::browser::{fetch, now_micros, now_millis, turn};
+use crate::browser::{fetch, now_micros, now_ms, turn};
 use crate::compute::Jobs;
 use crate::cooperating::{Cooperating, Site};
 use crate::death;
@@ -106,7 +106,7 @@ impl Worker {
             Input::LostGpu(why) => self.lose_gpu(why),
             Input::App(input) => self.tell_app(input),
             Input::OperatorTimes(engine, times) => self.keep_times(engine, times),
-            Input::Planned(wish, planned) => self.on_show.put(wish, *planned),
+            Input::Planned(request, planned) => self.on_show.put(request, *planned),
         }
         self.send_due();
         if self.jobs.can_start() && self.app.quiet_until(now()).is_none() {
@@ -118,8 +118,8 @@ impl Worker {
 
     fn intend(&mut self, intent: Intent) {
         match intent {
-            Intent::Partition(wish) => self.partition(wish),
-            Intent::Cooperate(wish) => self.cooperate(wish),
+            Intent::Partition(request) => self.partition(request),
+            Intent::Cooperate(request) => self.cooperate(request),
             Intent::LoseWorker(worker) => self.cooperating.lose(worker),
             Intent::Dismiss => self.cooperating.dismiss(),
             Intent::Stop => self.stop_all(),
@@ -270,9 +270,9 @@ fn unreadable(why: impl std::fmt::Debug) -> EngineError {
 
 /// Times a probe on an engine of this tab; `None`: nobody runs it here.
 pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Option<Measured> {
-    if let Some(measured) = measure_codec(probe, runs, now_millis).await {
+    if let Some(measured) = measure_codec(probe, runs, now_ms).await {
         return measured.ok();
     }
-    let ms = cleave_model::measure(probe, device, runs, now_millis).await?.ok()?;
+    let ms = cleave_model::measure(probe, device, runs, now_ms).await?.ok()?;
     Some(Measured { ms, bytes: 0 })
 }

@@ -259,7 +259,7 @@ async fn a_stream_runs_over_a_shaped_link_until_it_is_stopped() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.hold(SMALL).await;
     let plan: Plan = SMALL.parse().unwrap();
-    visitor.say(Intent::Shape(Link { mbps: 40.0, delay_millis: 2.0, jitter_millis: 1.0 }));
+    visitor.say(Intent::Shape(Link { mbps: 40.0, delay_ms: 2.0, jitter_ms: 1.0 }));
     let plan = plan.with_cuts(vec![7]).unwrap();
     visitor.say(Intent::Plan { plan: plan.to_string(), codec: "f32".into() });
     visitor.say(Intent::RunStream { in_flight: 3 });
@@ -269,7 +269,7 @@ async fn a_stream_runs_over_a_shaped_link_until_it_is_stopped() {
     for _ in 0..6 {
         let frame = frame().await;
         assert_eq!(frame.outcome, Outcome::AsPlanned);
-        assert!(frame.total_millis >= 4.0, "two one-way delays of 2 ms are in every frame: {}", frame.total_millis);
+        assert!(frame.total_ms >= 4.0, "two one-way delays of 2 ms are in every frame: {}", frame.total_ms);
         assert!(frame.bytes_up > 64 * 4);
     }
     visitor.say(Intent::Stop);
@@ -328,11 +328,11 @@ async fn a_profile_is_measured_and_every_cut_has_its_price() {
     assert_eq!(read(&whole.json).row(kept.probe), Some(&kept));
     let priced = visitor.until(prices).await;
     assert_eq!(priced.basis, PriceBasis::Table);
-    assert!(priced.cuts.iter().all(|price| price.total_millis() > 0.0 && price.device_peak_bytes > 0));
+    assert!(priced.cuts.iter().all(|price| price.total_ms() > 0.0 && price.device_peak_bytes > 0));
 
     let frame = visitor.run(&SMALL.parse().unwrap(), Codec::F32).await;
     let predicted = frame.predicted.unwrap();
-    assert!(predicted.device_millis > 0.0 && predicted.up_millis == 0.0, "{predicted:?}");
+    assert!(predicted.device_ms > 0.0 && predicted.up_ms == 0.0, "{predicted:?}");
     visitor.say(Intent::Calibrate);
     assert_eq!(visitor.until(profile).await.calibrated, 10);
 }
@@ -352,8 +352,8 @@ async fn a_device_that_is_emulated_slower_is_priced_so_and_answers_the_same() {
     assert!(visitor.failure().await.contains("1 to 100 × slower, not 0.5"));
     visitor.say(Intent::SlowDown { times: 4.0 });
     let after = priced(4.0).await.plan;
-    assert!((after.device_millis / before.device_millis - 4.0).abs() < 1e-9, "{before:?} {after:?}");
-    assert_eq!((after.edge_millis, after.other_millis), (before.edge_millis, before.other_millis));
+    assert!((after.device_ms / before.device_ms - 4.0).abs() < 1e-9, "{before:?} {after:?}");
+    assert_eq!((after.edge_ms, after.other_ms), (before.edge_ms, before.other_ms));
     assert_equal(&visitor.run(&plan, Codec::F32).await, SPLIT_F32);
 }
 

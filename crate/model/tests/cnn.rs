@@ -137,7 +137,7 @@ fn plain(network: &Network, weights: &Weights, image: Tensor<4>) -> Vec<f32> {
                 let scale = part("weight") / part("running_var").add_scalar(1e-5).sqrt();
                 (x - part("running_mean")) * scale + part("bias")
             }
-            Layer::LocalNorm { size } => {
+            Layer::Lrn { size } => {
                 let squares = x.clone() * x.clone();
                 let sums = (0..channels).map(|c| {
                     let from = c.saturating_sub(size / 2);
@@ -183,7 +183,7 @@ fn random_step(rng: &mut SplitMix64, operator: &Operator, workers: usize) -> Ste
     let legal: &[usize] = match operator.kind {
         Kind::Conv { .. } => &[0, 1, 2, 3, 4],
         Kind::Linear => &[0, 1, 2, 3],
-        Kind::LocalNorm { .. } => &[0, 1, 2, 4],
+        Kind::Lrn { .. } => &[0, 1, 2, 4],
     };
     let split = match legal[rng.below(legal.len())] {
         0 => Split::Copies,
@@ -229,7 +229,7 @@ fn strategies(network: &Network, workers: usize, even: bool) -> Vec<(&'static st
         let weights: Vec<f64> = (0..workers).map(|j| if even { 1.0 } else { 1.0 + 1.5 * j as f64 }).collect();
         Shares::by_weight(units, &weights)
     };
-    let is_norm = |operator: &Operator| matches!(operator.kind, Kind::LocalNorm { .. });
+    let is_norm = |operator: &Operator| matches!(operator.kind, Kind::Lrn { .. });
     let outputs = |operator: &Operator| match is_norm(operator) {
         true => Split::Copies,
         false => Split::Outputs(share(operator.made.channels)),

@@ -69,7 +69,7 @@ fn measured(network: &Arc<Network>, schedule: &Arc<Schedule>, worker: usize) -> 
 
 fn strategies(network: &Network, workers: usize) -> Vec<(&'static str, Vec<Step>)> {
     let share = |units| Shares::by_weight(units, &[3.0, 2.0, 1.0, 2.0][..workers]);
-    let is_norm = |kind: &Kind| matches!(kind, Kind::LocalNorm { .. });
+    let is_norm = |kind: &Kind| matches!(kind, Kind::Lrn { .. });
     let of = |split: &dyn Fn(usize) -> Split| {
         (0..network.operators().len()).map(|at| Step::new(split(at))).collect::<Vec<_>>()
     };

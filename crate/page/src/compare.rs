@@ -2,13 +2,13 @@
 
 use crate::format;
 use crate::state::shared::Shared;
-use cleave_contract::{Design, Search, SearchWish, Strategy};
+use cleave_contract::{Design, Search, SearchRequest, Strategy};
 
 /// A search with what it was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
     /// Unknown for a search that somebody else began and did not describe.
-    pub wish: Option<SearchWish>,
+    pub request: Option<SearchRequest>,
     /// How far it came and what it found.
     pub search: Shared<Search>,
 }
@@ -28,20 +28,20 @@ const MARGIN: f64 = 1.1;
 /// The point that both runs' designs are measured from: milliseconds a little beyond the slowest, and no accuracy at all.
 pub fn reference_point(runs: [&Recorded; 2]) -> [f64; 2] {
     let designs = runs.into_iter().flat_map(|run| &run.search.designs);
-    let slowest = designs.map(|design| design.latency_millis).filter(|millis| millis.is_finite()).fold(0.0, f64::max);
+    let slowest = designs.map(|design| design.latency_ms).filter(|millis| millis.is_finite()).fold(0.0, f64::max);
     [MARGIN * slowest, 0.0]
 }
 
 /// The area between a point of high latency and low accuracy and the designs that are better in both: each
 /// `[milliseconds, accuracy]`; what is not better in both adds nothing (Zitzler and Thiele 1999).
-pub fn hypervolume(designs: &[[f64; 2]], [most_millis, least_accuracy]: [f64; 2]) -> f64 {
+pub fn hypervolume(designs: &[[f64; 2]], [most_ms, least_accuracy]: [f64; 2]) -> f64 {
     let mut better: Vec<[f64; 2]> = designs.to_vec();
-    better.retain(|[millis, accuracy]| *millis < most_millis && *accuracy > least_accuracy);
+    better.retain(|[millis, accuracy]| *millis < most_ms && *accuracy > least_accuracy);
     better.sort_by(|a, b| a[0].total_cmp(&b[0]));
     let (mut area, mut height) = (0.0, least_accuracy);
     for [millis, accuracy] in better {
         if accuracy > height {
-            area += (most_millis - millis) * (accuracy - height);
+            area += (most_ms - millis) * (accuracy - height);
             height = accuracy;
         }
     }
@@ -50,7 +50,7 @@ pub fn hypervolume(designs: &[[f64; 2]], [most_millis, least_accuracy]: [f64; 2]
 
 /// The part of the rectangle from the reference point to no time and full accuracy that a run's designs dominate, 0..=1.
 fn dominated(run: &Recorded, reference: [f64; 2]) -> f64 {
-    let points: Vec<[f64; 2]> = run.search.designs.iter().map(|d| [d.latency_millis, d.accuracy]).collect();
+    let points: Vec<[f64; 2]> = run.search.designs.iter().map(|d| [d.latency_ms, d.accuracy]).collect();
     let all = reference[0] * (1.0 - reference[1]);
     if all > 0.0 { hypervolume(&points, reference) / all } else { 0.0 }
 }
@@ -59,19 +59,20 @@ fn dominated(run: &Recorded, reference: [f64; 2]) -> f64 {
 pub fn lines(runs: [&Recorded; 2]) -> Vec<Line> {
     let reference = reference_point(runs);
     let line = |name, read: &dyn Fn(&Recorded) -> String| Line { name, values: runs.map(read) };
-    let wished = |read: fn(&SearchWish) -> String| move |run: &Recorded| run.wish.as_ref().map_or_else(unknown, read);
+    let asked =
+        |read: fn(&SearchRequest) -> String| move |run: &Recorded| run.request.as_ref().map_or_else(unknown, read);
     let counted = |read: fn(&Search) -> u64| move |run: &Recorded| format::count(read(&run.search) as usize);
     vec![
-        line("strategy", &wished(|wish| strategy(wish.strategy).into())),
-        line("seed", &wished(|wish| wish.seed.to_string())),
-        line("limits", &wished(limits)),
+        line("strategy", &asked(|request| strategy(request.strategy).into())),
+        line("seed", &asked(|request| request.seed.to_string())),
+        line("limits", &asked(limits)),
         line("candidates", &counted(|search| search.drawn)),
         line("judged", &counted(|search| search.evaluated)),
         line("judged on", &|run| run.search.judged_on.clone()),
         line("candidates/s", &counted(|search| search.per_second.round() as u64)),
         line("designs", &counted(|search| search.designs.len() as u64)),
         line("best accuracy", &|run| best(run, |d| d.accuracy, f64::max, format::percent)),
-        line("least latency", &|run| best(run, |d| d.latency_millis, f64::min, format::millis)),
+        line("least latency", &|run| best(run, |d| d.latency_ms, f64::min, format::millis)),
         line("hypervolume", &|run| format!("{:.3}", dominated(run, reference))),
     ]
 }
@@ -102,11 +103,14 @@ pub fn strategy(strategy: Strategy) -> &'static str {
     }
 }
 
-/// The limits of a wish: `≤ 30 ms, ≤ 5 MB`, or `none`.
-pub fn limits(wish: &SearchWish) -> String {
+/// The limits of a request: `≤ 30 ms, ≤ 5 MB`, or `none`.
+pub fn limits(request: &SearchRequest) -> String {
     let limit = |value: Option<f64>, unit: &str| value.map(|value| format!("≤ {value} {unit}"));
-    let all =
-        [limit(wish.latency_millis, "ms"), limit(wish.energy_millijoules, "mJ"), limit(wish.device_megabytes, "MB")];
+    let all = [
+        limit(request.latency_ms, "ms"),
+        limit(request.energy_millijoules, "mJ"),
+        limit(request.device_megabytes, "MB"),
+    ];
     let set: Vec<String> = all.into_iter().flatten().collect();
     if set.is_empty() { "none".into() } else { set.join(", ") }
 }
@@ -115,10 +119,10 @@ pub fn limits(wish: &SearchWish) -> String {
 mod tests {
     use super::*;
     use crate::front::tests::design;
-    use crate::state::tests::{search, wish};
+    use crate::state::tests::{request, search};
 
     fn recorded(designs: Vec<Design>) -> Recorded {
-        Recorded { wish: Some(wish()), search: Shared::new(Search { designs, ..search(false) }) }
+        Recorded { request: Some(request()), search: Shared::new(Search { designs, ..search(false) }) }
     }
 
     #[test]
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn the_table_says_what_each_run_was_and_found() {
         let mut other = recorded(vec![]);
-        other.wish = None;
+        other.request = None;
         let lines = lines([&recorded(vec![design(0.5, 20.0), design(0.9, 100.0)]), &other]);
         let of = |name: &str| lines.iter().find(|line| line.name == name).unwrap().values.clone();
         assert_eq!(of("strategy"), ["NSGA-II", "–"]);
@@ -162,6 +166,6 @@ mod tests {
         assert_eq!(of("designs"), ["2", "0"]);
         assert_eq!(of("best accuracy"), ["90.0 %", "–"]);
         assert_eq!(of("least latency"), ["20.0 ms", "–"]);
-        assert_eq!(limits(&SearchWish { latency_millis: None, ..wish() }), "none");
+        assert_eq!(limits(&SearchRequest { latency_ms: None, ..request() }), "none");
     }
 }

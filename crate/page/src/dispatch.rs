@@ -26,7 +26,7 @@ pub struct Told {
 pub fn decisions(dispatch: &Dispatch) -> Vec<Told> {
     let name = |index: usize| dispatch.choices.get(index).map_or_else(|| "–".into(), choice_words);
     let told = |decision: &Decision| Told {
-        at: format::clock(decision.at_millis),
+        at: format::clock(decision.at_ms),
         change: format!("{} → {}", name(decision.from), name(decision.to)),
         reason: format::sentence(&decision.reason),
     };
@@ -57,7 +57,7 @@ pub fn figures(dispatch: &Dispatch) -> [(&'static str, String, &'static str); 3]
     let one = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| format!("{value:.1}"));
     [
         ("link up", one(dispatch.up_mbps), "Mbps"),
-        ("round trip", one(dispatch.rtt_millis), "ms"),
+        ("round trip", one(dispatch.rtt_ms), "ms"),
         ("edge load", format!("{:.2}", dispatch.edge_load), "×"),
     ]
 }
@@ -71,18 +71,18 @@ pub(crate) mod tests {
     pub(crate) fn dispatch(running: bool, current: usize, n_decisions: usize) -> Dispatch {
         let choice = |plan: &str| Choice { name: "small".into(), plan: plan.into(), accuracy: 0.9 };
         let decision = |i: usize| Decision {
-            at_millis: 1_000.0 * i as f64,
+            at_ms: 1_000.0 * i as f64,
             from: i % 2,
             to: 1 - i % 2,
             reason: format!("reason {i}"),
         };
         Dispatch {
             running,
-            target: Target { goal: Goal::Fastest, accuracy: None, latency_millis: None },
+            target: Target { goal: Goal::Fastest, accuracy: None, latency_ms: None },
             choices: vec![choice("3 2 1 4,0 6 3 0"), choice("3 2 1 5 4,0 6 3 0 0")],
             current,
             up_mbps: Some(5.06),
-            rtt_millis: None,
+            rtt_ms: None,
             edge_load: 1.0,
             decisions: (0..n_decisions).map(decision).collect(),
         }

@@ -1,9 +1,9 @@
-//! A search as a file: JSON with the wish, the funnel, the designs and the references as they are; CSV with one row per design
+//! A search as a file: JSON with the request, the funnel, the designs and the references as they are; CSV with one row per design
 //! and reference, each with its run, so that the tables of several runs can be put under each other.
 
 use crate::compare::Recorded;
 use crate::front::{baseline_words, binding_words};
-use cleave_contract::{Design, Search, SearchWish, Strategy};
+use cleave_contract::{Design, Search, SearchRequest, Strategy};
 use std::fmt::Write;
 
 /// Columns of the CSV: the design's, then its run's.
@@ -24,7 +24,7 @@ pub fn to_csv(run: &Recorded) -> String {
             cell(name),
             cell(&design.plan),
             accuracy,
-            number(design.latency_millis),
+            number(design.latency_ms),
             number(design.energy_millijoules),
             design.device_peak_bytes.to_string(),
             design.edge_peak_bytes.to_string(),
@@ -40,18 +40,18 @@ pub fn to_csv(run: &Recorded) -> String {
 
 /// The cells that every row of a run has.
 fn run_cells(run: &Recorded) -> String {
-    let of_wish = match &run.wish {
-        Some(wish) => {
+    let of_request = match &run.request {
+        Some(request) => {
             let limit = |limit: Option<f64>| limit.map(number).unwrap_or_default();
             vec![
-                cell(word(wish.strategy)),
-                wish.seed.to_string(),
-                limit(wish.latency_millis),
-                limit(wish.energy_millijoules),
-                limit(wish.device_megabytes),
-                wish.candidates.to_string(),
-                wish.evaluations.to_string(),
-                cell(&wish.codec),
+                cell(word(request.strategy)),
+                request.seed.to_string(),
+                limit(request.latency_ms),
+                limit(request.energy_millijoules),
+                limit(request.device_megabytes),
+                request.candidates.to_string(),
+                request.evaluations.to_string(),
+                cell(&request.codec),
             ]
         }
         None => vec![String::new(); 8],
@@ -60,7 +60,7 @@ fn run_cells(run: &Recorded) -> String {
     let funnel = [search.drawn, search.valid, search.by_table, search.by_predictor, search.evaluated];
     let of_funnel = funnel.map(|n| n.to_string());
     let of_machine = [number(search.per_second), number(search.slowdown), cell(&search.judged_on)];
-    of_wish.into_iter().chain(of_funnel).chain(of_machine).collect::<Vec<_>>().join(",")
+    of_request.into_iter().chain(of_funnel).chain(of_machine).collect::<Vec<_>>().join(",")
 }
 
 /// A text of the table; quoted where a reader would misunderstand it.
@@ -89,7 +89,7 @@ fn word(strategy: Strategy) -> &'static str {
 /// The whole run as one JSON object; what is unknown is `null`.
 pub fn to_json(run: &Recorded) -> String {
     let search = &run.search;
-    let wish = run.wish.as_ref().map_or_else(|| "null".into(), wish_object);
+    let request = run.request.as_ref().map_or_else(|| "null".into(), request_object);
     let designs: Vec<String> = search.designs.iter().map(|design| object(&design_fields(design))).collect();
     let references = search.references.iter().map(|reference| {
         let mut fields = vec![("name", text(baseline_words(reference.baseline)))];
@@ -98,7 +98,7 @@ pub fn to_json(run: &Recorded) -> String {
     });
     let references: Vec<String> = references.collect();
     let fields = [
-        ("wish", wish),
+        ("request", request),
         ("judged_on", text(&search.judged_on)),
         ("device_slowdown", or_null(Some(search.slowdown))),
         ("funnel", funnel_object(search)),
@@ -108,16 +108,16 @@ pub fn to_json(run: &Recorded) -> String {
     object(&fields)
 }
 
-fn wish_object(wish: &SearchWish) -> String {
+fn request_object(request: &SearchRequest) -> String {
     object(&[
-        ("strategy", text(word(wish.strategy))),
-        ("seed", wish.seed.to_string()),
-        ("latency_millis", or_null(wish.latency_millis)),
-        ("energy_millijoules", or_null(wish.energy_millijoules)),
-        ("device_megabytes", or_null(wish.device_megabytes)),
-        ("candidates", wish.candidates.to_string()),
-        ("evaluations", wish.evaluations.to_string()),
-        ("codec", text(&wish.codec)),
+        ("strategy", text(word(request.strategy))),
+        ("seed", request.seed.to_string()),
+        ("latency_ms", or_null(request.latency_ms)),
+        ("energy_millijoules", or_null(request.energy_millijoules)),
+        ("device_megabytes", or_null(request.device_megabytes)),
+        ("candidates", request.candidates.to_string()),
+        ("evaluations", request.evaluations.to_string()),
+        ("codec", text(&request.codec)),
     ])
 }
 
@@ -138,7 +138,7 @@ fn design_fields(design: &Design) -> Vec<(&'static str, String)> {
     vec![
         ("plan", text(&design.plan)),
         ("accuracy", or_null(known(design))),
-        ("latency_millis", or_null(Some(design.latency_millis))),
+        ("latency_ms", or_null(Some(design.latency_ms))),
         ("energy_millijoules", or_null(Some(design.energy_millijoules))),
         ("device_peak_bytes", design.device_peak_bytes.to_string()),
         ("edge_peak_bytes", design.edge_peak_bytes.to_string()),
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::front::tests::{design, reference};
     use crate::state::Shared;
-    use crate::state::tests::{search, wish};
+    use crate::state::tests::{request, search};
     use cleave_contract::Baseline;
 
     fn run() -> Recorded {
@@ -187,7 +187,10 @@ mod tests {
         search.references = vec![reference(Baseline::OnEdge, -1.0, 100.0)];
         search.judged_on = "\"generated\" furniture".into();
         (search.drawn, search.per_second) = (7, f64::NAN);
-        Recorded { wish: Some(SearchWish { seed: 9_007_199_254_740_991, ..wish() }), search: Shared::new(search) }
+        Recorded {
+            request: Some(SearchRequest { seed: 9_007_199_254_740_991, ..request() }),
+            search: Shared::new(search),
+        }
     }
 
     #[test]
@@ -202,29 +205,29 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_unknown_wish_keeps_its_columns() {
-        let row = to_csv(&Recorded { wish: None, ..run() }).lines().last().map(str::to_owned).unwrap();
+    fn a_run_of_unknown_request_keeps_its_columns() {
+        let row = to_csv(&Recorded { request: None, ..run() }).lines().last().map(str::to_owned).unwrap();
         assert_eq!(row.split(',').count(), 25, "{row}");
     }
 
     #[test]
-    fn an_object_holds_wish_funnel_designs_and_references() {
+    fn an_object_holds_request_funnel_designs_and_references() {
         assert_eq!(
             to_json(&run()),
             concat!(
-                r#"{"wish":{"strategy":"nsga","seed":9007199254740991,"latency_millis":10,"energy_millijoules":null,"#,
+                r#"{"request":{"strategy":"nsga","seed":9007199254740991,"latency_ms":10,"energy_millijoules":null,"#,
                 r#""device_megabytes":null,"candidates":1,"evaluations":1,"codec":"f32"},"#,
                 r#""judged_on":"\"generated\" furniture","#,
                 r#""device_slowdown":1,"#,
                 r#""funnel":{"drawn":7,"wanted":2,"valid":1,"by_table":1,"by_predictor":1,"evaluated":1,"#,
                 r#""candidates_per_second":null,"binding":null},"#,
-                r#""designs":[{"plan":"3 2,0 6","accuracy":0.9,"latency_millis":1.5,"energy_millijoules":1,"#,
+                r#""designs":[{"plan":"3 2,0 6","accuracy":0.9,"latency_ms":1.5,"energy_millijoules":1,"#,
                 r#""device_peak_bytes":1,"edge_peak_bytes":1,"link_bytes":1}],"#,
-                r#""references":[{"name":"DGCNN on the edge","plan":"-1 100","accuracy":null,"latency_millis":100,"#,
+                r#""references":[{"name":"DGCNN on the edge","plan":"-1 100","accuracy":null,"latency_ms":100,"#,
                 r#""energy_millijoules":1,"device_peak_bytes":1,"edge_peak_bytes":1,"link_bytes":1}]}"#
             )
         );
-        assert!(to_json(&Recorded { wish: None, ..run() }).starts_with(r#"{"wish":null,"#));
+        assert!(to_json(&Recorded { request: None, ..run() }).starts_with(r#"{"request":null,"#));
     }
 
     #[test]

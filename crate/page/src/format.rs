@@ -56,10 +56,10 @@ pub fn shape([rows, cols]: [usize; 2]) -> String {
 /// The conditions of a link in words: `unshaped`, `40 Mbps, 5 ms ± 1 ms`.
 pub fn link(link: &cleave_contract::Link) -> String {
     let rate = if link.mbps > 0.0 { format!("{} Mbps", link.mbps) } else { "unshaped".into() };
-    match (link.delay_millis > 0.0, link.jitter_millis > 0.0) {
+    match (link.delay_ms > 0.0, link.jitter_ms > 0.0) {
         (false, false) => rate,
-        (_, false) => format!("{rate}, +{} ms each way", link.delay_millis),
-        (_, true) => format!("{rate}, +{}…{} ms each way", link.delay_millis, link.delay_millis + link.jitter_millis),
+        (_, false) => format!("{rate}, +{} ms each way", link.delay_ms),
+        (_, true) => format!("{rate}, +{}…{} ms each way", link.delay_ms, link.delay_ms + link.jitter_ms),
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_link_names_only_what_is_imposed() {
-        let text = |mbps, delay_millis, jitter_millis| link(&Link { mbps, delay_millis, jitter_millis });
+        let text = |mbps, delay_ms, jitter_ms| link(&Link { mbps, delay_ms, jitter_ms });
         assert_eq!(text(0.0, 0.0, 0.0), "unshaped");
         assert_eq!(text(40.0, 5.0, 0.0), "40 Mbps, +5 ms each way");
         assert_eq!(text(0.0, 5.0, 2.0), "unshaped, +5…7 ms each way");

@@ -36,7 +36,7 @@ pub struct Mark {
 
 /// Lays designs out, with those of a kept run and the references: all of them count for the axes.
 pub fn front(designs: &[Design], kept: &[Design], references: &[Reference]) -> Front {
-    let latency = |design: &Design| design.latency_millis.max(1e-3);
+    let latency = |design: &Design| design.latency_ms.max(1e-3);
     let known = |design: &Design| Some(design.accuracy).filter(|accuracy| *accuracy >= 0.0);
     let all = || designs.iter().chain(kept).chain(references.iter().map(|reference| &reference.design));
     let (Some(least), Some(most)) = (all().map(latency).reduce(f64::min), all().map(latency).reduce(f64::max)) else {
@@ -69,7 +69,7 @@ pub fn front(designs: &[Design], kept: &[Design], references: &[Reference]) -> F
 /// The best designs first.
 pub fn best(designs: &[Design]) -> Vec<Design> {
     let mut sorted = designs.to_vec();
-    sorted.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(a.latency_millis.total_cmp(&b.latency_millis)));
+    sorted.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(a.latency_ms.total_cmp(&b.latency_ms)));
     sorted
 }
 
@@ -106,7 +106,7 @@ pub fn reference_words(reference: &Reference) -> String {
         accuracy if accuracy >= 0.0 => format::percent(accuracy),
         _ => "accuracy unknown".into(),
     };
-    format!("{}: {accuracy}, {}", baseline_words(reference.baseline), format::millis(reference.design.latency_millis))
+    format!("{}: {accuracy}, {}", baseline_words(reference.baseline), format::millis(reference.design.latency_ms))
 }
 
 /// How many candidates came how far.
@@ -138,11 +138,11 @@ pub fn funnel(search: &Search) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn design(accuracy: f64, latency_millis: f64) -> Design {
+    pub(crate) fn design(accuracy: f64, latency_ms: f64) -> Design {
         Design {
-            plan: format!("{accuracy} {latency_millis}"),
+            plan: format!("{accuracy} {latency_ms}"),
             accuracy,
-            latency_millis,
+            latency_ms,
             energy_millijoules: 1.0,
             device_peak_bytes: 1,
             edge_peak_bytes: 1,
@@ -150,8 +150,8 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn reference(baseline: Baseline, accuracy: f64, latency_millis: f64) -> Reference {
-        Reference { baseline, design: design(accuracy, latency_millis) }
+    pub(crate) fn reference(baseline: Baseline, accuracy: f64, latency_ms: f64) -> Reference {
+        Reference { baseline, design: design(accuracy, latency_ms) }
     }
 
     #[test]
@@ -197,7 +197,7 @@ pub(crate) mod tests {
     fn the_design_on_show_is_always_in_the_table() {
         let designs: Vec<Design> = (0..5).map(|i| design(0.9 - 0.1 * f64::from(i), f64::from(i))).collect();
         let millis = |most, selected| -> Vec<f64> {
-            listed(&designs, most, selected).iter().map(|design| design.latency_millis).collect()
+            listed(&designs, most, selected).iter().map(|design| design.latency_ms).collect()
         };
         assert_eq!(millis(2, None), [0.0, 1.0]);
         assert_eq!(millis(2, Some(designs[4].plan.as_str())), [0.0, 1.0, 4.0]);
@@ -208,6 +208,6 @@ pub(crate) mod tests {
     #[test]
     fn the_most_accurate_come_first_and_equals_by_latency() {
         let sorted = best(&[design(0.5, 1.0), design(0.9, 5.0), design(0.9, 2.0)]);
-        assert_eq!(sorted.iter().map(|design| design.latency_millis).collect::<Vec<_>>(), [2.0, 5.0, 1.0]);
+        assert_eq!(sorted.iter().map(|design| design.latency_ms).collect::<Vec<_>>(), [2.0, 5.0, 1.0]);
     }
 }

@@ -52,7 +52,7 @@ pub fn stages(inspection: &Inspection, codec: LinkCodec) -> Result<Vec<Stage>, A
             let sent = boundary(&plan, &trace, op);
             stages.push(Stage::Crossing { to: plan.tier_of(op), bytes: sent.bytes, content: sent.content });
         }
-        let millis = inspection.op_millis.get(op).copied().filter(|_| row.use_ == Use::Needed);
+        let millis = inspection.op_ms.get(op).copied().filter(|_| row.use_ == Use::Needed);
         stages.push(Stage::Operation { number: op + 1, row, millis });
     }
     if plan.tier_of_classifier() == Tier::Edge {
@@ -78,7 +78,7 @@ pub struct Share {
 
 /// The price as one bar.
 pub fn shares(price: &Price) -> Vec<Share> {
-    let total = price.total_millis().max(1e-9);
+    let total = price.total_ms().max(1e-9);
     let mut start = 0.0;
     let share = |part: Part| {
         let millis = part.of(price);
@@ -97,8 +97,8 @@ pub fn costs(price: &Price) -> String {
     };
     format!(
         "{} ± {} a frame; up to {:.1} frames/s; peak memory {} on the device{edge}; {:.1} mJ a frame on the device, an estimate.",
-        format::millis(price.total_millis()),
-        format::millis(price.uncertainty_millis),
+        format::millis(price.total_ms()),
+        format::millis(price.uncertainty_ms),
         price.frames_per_second,
         format::bytes(price.device_peak_bytes as usize),
         price.energy_millijoules
@@ -119,7 +119,7 @@ pub(crate) mod tests {
             k: 20,
             n_classes: 10,
             price: price(1.0),
-            op_millis: vec![1.0; 5],
+            op_ms: vec![1.0; 5],
         }
     }
 
@@ -148,7 +148,7 @@ pub(crate) mod tests {
     fn operations_have_names_shapes_and_times_unless_they_are_skipped() {
         // The first graph is replaced before anybody reads it.
         let mut told = inspection("3 3 2 1 4,0 0 6 3 0");
-        told.op_millis = vec![0.5, 1.5, 2.5];
+        told.op_ms = vec![0.5, 1.5, 2.5];
         let stages = stages(&told, LinkCodec::default()).unwrap();
         let Stage::Operation { number, row, millis } = &stages[2] else { panic!("{stages:?}") };
         assert_eq!(

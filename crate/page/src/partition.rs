@@ -9,7 +9,7 @@ pub mod ran;
 pub mod sweep;
 
 use crate::format::{self, error};
-use cleave_contract::{PartitionPlan, PartitionStrategy, PartitionWish, Partitions, WorkerActivity};
+use cleave_contract::{PartitionPlan, PartitionRequest, PartitionStrategy, Partitions, WorkerActivity};
 use thiserror::Error;
 
 /// The one that all others are held against.
@@ -34,19 +34,19 @@ pub fn plan_of(partitions: &Partitions, strategy: PartitionStrategy) -> Option<&
     partitions.plans.iter().find(|plan| plan.strategy == strategy)
 }
 
-/// What a wish is, in a line: `vgg11, 3 workers (1, 1, 2 × slower than this tab), set-up 5 ms, …`.
-pub fn conditions(wish: &PartitionWish) -> String {
-    let times: Vec<String> = wish.slower.iter().map(f64::to_string).collect();
-    let network = if wish.network.contains(':') { "a chain of your own" } else { &wish.network };
-    let medium = if wish.shared { "one radio channel" } else { "an uplink for each" };
+/// What a request is, in a line: `vgg11, 3 workers (1, 1, 2 × slower than this tab), set-up 5 ms, …`.
+pub fn conditions(request: &PartitionRequest) -> String {
+    let times: Vec<String> = request.slower.iter().map(f64::to_string).collect();
+    let network = if request.network.contains(':') { "a chain of your own" } else { &request.network };
+    let medium = if request.shared { "one radio channel" } else { "an uplink for each" };
     format!(
         "{}, {} workers ({} × slower than this tab), set-up {} ms, {} Mbps, delay {} ms, {medium}",
         network,
         times.len(),
         times.join(", "),
-        wish.setup_millis,
-        wish.mbps,
-        wish.delay_millis,
+        request.setup_ms,
+        request.mbps,
+        request.delay_ms,
     )
 }
 
@@ -212,12 +212,10 @@ pub(crate) mod tests {
         let operator = |layer: &str| OperatorRow { layer: layer.into(), output: "4".into(), macs: 10, millis: 1.0 };
         let millis =
             |factor: f64| plans.iter().map(|plan| plan.failed.is_none().then_some(factor * plan.millis)).collect();
-        let sweep = vec![
-            SetupPoint { setup_millis: 0.0, millis: millis(1.0) },
-            SetupPoint { setup_millis: 10.0, millis: millis(2.0) },
-        ];
+        let sweep =
+            vec![SetupPoint { setup_ms: 0.0, millis: millis(1.0) }, SetupPoint { setup_ms: 10.0, millis: millis(2.0) }];
         Partitions {
-            wish: form::first_wish(),
+            request: form::first_request(),
             network: "1x2x2: conv 4 k1, flatten, linear 4".into(),
             operators: vec![operator("conv 4 k1"), operator("linear 4")],
             plans,
@@ -266,11 +264,11 @@ pub(crate) mod tests {
 
     #[test]
     fn conditions_are_told_in_a_line() {
-        let wish = PartitionWish { slower: vec![1.0, 2.5], ..form::first_wish() };
+        let request = PartitionRequest { slower: vec![1.0, 2.5], ..form::first_request() };
         let expected = "alexnet, 2 workers (1, 2.5 × slower than this tab), set-up 5 ms, 100 Mbps, delay 0 ms, an uplink for \
                         each";
-        assert_eq!(conditions(&wish), expected);
-        let own = PartitionWish { network: "1x4x4: conv 2 k3".into(), shared: true, ..wish };
+        assert_eq!(conditions(&request), expected);
+        let own = PartitionRequest { network: "1x4x4: conv 2 k3".into(), shared: true, ..request };
         let told = conditions(&own);
         assert!(told.starts_with("a chain of your own, ") && told.ends_with("one radio channel"), "{told}");
     }

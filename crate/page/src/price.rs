@@ -41,8 +41,8 @@ impl Part {
     /// Its share of a price, milliseconds.
     pub fn of(self, price: &Price) -> f64 {
         match self {
-            Part::Lane(lane) => timeline::lane_millis(price, lane),
-            Part::Other => price.other_millis,
+            Part::Lane(lane) => timeline::lane_ms(price, lane),
+            Part::Other => price.other_ms,
         }
     }
 
@@ -51,7 +51,7 @@ impl Part {
         let lanes = timeline::totals(frame);
         match self {
             Part::Lane(lane) => lanes[timeline::index(lane)],
-            Part::Other => (frame.total_millis - lanes.iter().sum::<f64>()).max(0.0),
+            Part::Other => (frame.total_ms - lanes.iter().sum::<f64>()).max(0.0),
         }
     }
 }
@@ -86,7 +86,7 @@ pub fn bars(state: &State) -> Vec<Bar> {
 
 /// Milliseconds at the top of the chart.
 pub fn top(bars: &[Bar]) -> f64 {
-    bars.iter().map(|bar| bar.price.total_millis().max(bar.measured.unwrap_or(0.0))).fold(0.0, f64::max).max(1e-3)
+    bars.iter().map(|bar| bar.price.total_ms().max(bar.measured.unwrap_or(0.0))).fold(0.0, f64::max).max(1e-3)
 }
 
 /// A placement in words.
@@ -102,13 +102,13 @@ pub fn place(cut: Option<usize>, n_ops: usize) -> String {
 /// The chart in a sentence.
 pub fn summary(bars: &[Bar]) -> String {
     let n_ops = bars.len().saturating_sub(2);
-    let best = bars.iter().min_by(|a, b| a.price.total_millis().total_cmp(&b.price.total_millis()));
+    let best = bars.iter().min_by(|a, b| a.price.total_ms().total_cmp(&b.price.total_ms()));
     let Some(best) = best else { return "No prices yet.".into() };
     let measured = bars.iter().filter(|bar| bar.measured.is_some()).count();
     format!(
         "Cheapest by prediction: {}, {}. {measured} of {} placements measured under these conditions.",
         place(best.cut, n_ops),
-        format::millis(best.price.total_millis()),
+        format::millis(best.price.total_ms()),
         bars.len()
     )
 }
@@ -121,14 +121,14 @@ pub(crate) mod tests {
     use crate::timeline::tests::frame;
     use cleave_contract::Event;
 
-    pub(crate) fn price(device_millis: f64) -> Price {
+    pub(crate) fn price(device_ms: f64) -> Price {
         Price {
-            device_millis,
-            up_millis: 2.0,
-            edge_millis: 1.0,
-            down_millis: 0.5,
-            other_millis: 0.5,
-            uncertainty_millis: 1.0,
+            device_ms,
+            up_ms: 2.0,
+            edge_ms: 1.0,
+            down_ms: 0.5,
+            other_ms: 0.5,
+            uncertainty_ms: 1.0,
             frames_per_second: 10.0,
             device_peak_bytes: 1 << 20,
             edge_peak_bytes: 1 << 20,
@@ -144,7 +144,7 @@ pub(crate) mod tests {
             plan: price(1.0),
             whole: price(9.0),
             cuts: [5.0, 4.0, 3.0, 2.0, 1.0].map(price).to_vec(),
-            op_millis: vec![1.0; 5],
+            op_ms: vec![1.0; 5],
             hgnas_peak_bytes: 1 << 24,
         }
     }
@@ -181,7 +181,7 @@ pub(crate) mod tests {
     fn parts_add_up() {
         let frame = frame(1, 0.0);
         assert_eq!(PARTS.map(|part| part.measured(&frame)), [10.0, 10.0, 10.0, 10.0, 0.0]);
-        assert_eq!(PARTS.map(|part| part.of(&price(1.0))).iter().sum::<f64>(), price(1.0).total_millis());
+        assert_eq!(PARTS.map(|part| part.of(&price(1.0))).iter().sum::<f64>(), price(1.0).total_ms());
         assert_eq!([format::error(11.0, 10.0), format::error(1.0, 0.0)], ["+10 %".to_owned(), "–".into()]);
     }
 }

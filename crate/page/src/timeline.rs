@@ -86,12 +86,11 @@ pub fn layout<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Layout {
 
 fn absolute<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Block> {
     let block = |frame: &Frame, span: &Span| {
-        let length = (span.end_millis - span.start_millis).max(0.0);
+        let length = (span.end_ms - span.start_ms).max(0.0);
         let price = frame.predicted.filter(|_| frame.outcome == Outcome::AsPlanned);
         let measured = totals(frame)[index(span.lane)];
-        let predicted =
-            price.filter(|_| measured > 0.0).map(|price| length / measured * lane_millis(&price, span.lane));
-        Block { lane: span.lane, frame: frame.id, start: frame.submitted_millis + span.start_millis, length, predicted }
+        let predicted = price.filter(|_| measured > 0.0).map(|price| length / measured * lane_ms(&price, span.lane));
+        Block { lane: span.lane, frame: frame.id, start: frame.submitted_ms + span.start_ms, length, predicted }
     };
     let finite = |block: &Block| block.start.is_finite() && block.length.is_finite();
     frames.into_iter().flat_map(|frame| frame.spans.iter().map(move |span| block(frame, span))).filter(finite).collect()
@@ -116,15 +115,15 @@ pub(crate) fn tick(length: f64) -> f64 {
 }
 
 /// A lane's share of a price, milliseconds.
-pub fn lane_millis(price: &Price, lane: Lane) -> f64 {
-    [price.device_millis, price.up_millis, price.edge_millis, price.down_millis][index(lane)]
+pub fn lane_ms(price: &Price, lane: Lane) -> f64 {
+    [price.device_ms, price.up_ms, price.edge_ms, price.down_ms][index(lane)]
 }
 
 /// Milliseconds that each lane was busy for one frame, in the order of [`LANES`].
 pub fn totals(frame: &Frame) -> [f64; 4] {
     let mut totals = [0.0; 4];
     for span in &frame.spans {
-        totals[index(span.lane)] += (span.end_millis - span.start_millis).max(0.0);
+        totals[index(span.lane)] += (span.end_ms - span.start_ms).max(0.0);
     }
     totals
 }
@@ -138,7 +137,7 @@ pub fn summary(frame: &Frame) -> String {
         Outcome::Local { .. } => ", finished on the device".into(),
         Outcome::Failed { .. } => ", without an answer".into(),
     };
-    format!("Frame {}: {}; {} in all{how}.", frame.id, parts.join(", "), format::millis(frame.total_millis))
+    format!("Frame {}: {}; {} in all{how}.", frame.id, parts.join(", "), format::millis(frame.total_ms))
 }
 
 #[cfg(test)]
@@ -146,18 +145,15 @@ pub(crate) mod tests {
     use super::*;
 
     /// A frame whose four stages follow each other, 10 ms each.
-    pub(crate) fn frame(id: u64, submitted_millis: f64) -> Frame {
-        let span = |(i, lane): (usize, &Lane)| Span {
-            lane: *lane,
-            start_millis: 10.0 * i as f64,
-            end_millis: 10.0 * (i + 1) as f64,
-        };
+    pub(crate) fn frame(id: u64, submitted_ms: f64) -> Frame {
+        let span =
+            |(i, lane): (usize, &Lane)| Span { lane: *lane, start_ms: 10.0 * i as f64, end_ms: 10.0 * (i + 1) as f64 };
         Frame {
             id,
-            submitted_millis,
+            submitted_ms,
             outcome: Outcome::AsPlanned,
             spans: LANES.iter().enumerate().map(span).collect(),
-            total_millis: 40.0,
+            total_ms: 40.0,
             bytes_up: 1,
             bytes_down: 1,
             probabilities: vec![0.1; 10],
@@ -181,7 +177,7 @@ pub(crate) mod tests {
     #[test]
     fn a_prediction_is_an_outline_of_its_lane() {
         let mut frame = frame(1, 0.0);
-        frame.spans.push(Span { lane: Lane::Device, start_millis: 40.0, end_millis: 45.0 });
+        frame.spans.push(Span { lane: Lane::Device, start_ms: 40.0, end_ms: 45.0 });
         frame.predicted = Some(crate::price::tests::price(30.0));
         let outlines: Vec<Option<f64>> = layout([&frame]).blocks.iter().map(|block| block.predicted).collect();
         assert_eq!(outlines, [20.0, 2.0, 1.0, 0.5, 10.0].map(Some), "30 ms over 10 and 5 ms, then the others' own");
@@ -209,7 +205,7 @@ pub(crate) mod tests {
     fn nothing_makes_an_empty_drawing() {
         assert_eq!(layout([]), Layout::default());
         let mut broken = frame(1, 0.0);
-        broken.spans[0].end_millis = f64::NAN;
+        broken.spans[0].end_ms = f64::NAN;
         assert!(layout([&broken]).length.is_finite());
     }
 

@@ -56,13 +56,13 @@ const PROPERTIES: [Property; 21] = [
     },
     Property {
         key: "delay",
-        print: |s| s.link.delay_millis.to_string(),
-        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.delay_millis = v),
+        print: |s| s.link.delay_ms.to_string(),
+        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.delay_ms = v),
     },
     Property {
         key: "jitter",
-        print: |s| s.link.jitter_millis.to_string(),
-        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.jitter_millis = v),
+        print: |s| s.link.jitter_ms.to_string(),
+        parse: |s, text| number(text, 0.0, 10_000.0).map(|v| s.link.jitter_ms = v),
     },
     Property {
         key: "slower",
@@ -87,8 +87,8 @@ const PROPERTIES: [Property; 21] = [
     Property { key: "share.slower", print: |s| print_slower(&s.partition.slower), parse: parse_slower },
     Property {
         key: "share.setup",
-        print: |s| s.partition.setup_millis.to_string(),
-        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.setup_millis = v),
+        print: |s| s.partition.setup_ms.to_string(),
+        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.setup_ms = v),
     },
     Property {
         key: "share.mbps",
@@ -97,8 +97,8 @@ const PROPERTIES: [Property; 21] = [
     },
     Property {
         key: "share.delay",
-        print: |s| s.partition.delay_millis.to_string(),
-        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.delay_millis = v),
+        print: |s| s.partition.delay_ms.to_string(),
+        parse: |s, text| number(text, 0.0, MOST_MILLIS).map(|v| s.partition.delay_ms = v),
     },
     Property { key: "share.medium", print: |s| medium(s.partition.shared).to_owned(), parse: parse_medium },
     Property { key: "share.show", print: |s| s.pair.map(PartitionStrategy::name).join(","), parse: parse_pair },
@@ -328,7 +328,7 @@ pub fn folder(address: &str) -> &str {
 mod tests {
     use super::*;
     use cleave_arch::{Codec, Compression, LinkCodec};
-    use cleave_contract::{Link, PartitionWish};
+    use cleave_contract::{Link, PartitionRequest};
     use proptest::prelude::*;
 
     fn settings() -> impl Strategy<Value = Settings> {
@@ -345,8 +345,8 @@ mod tests {
         });
         let link = (0u32..100_000, 0u32..999, 0u32..999).prop_map(|(mbps, delay, jitter)| Link {
             mbps: f64::from(mbps) / 10.0,
-            delay_millis: f64::from(delay) / 10.0,
-            jitter_millis: f64::from(jitter),
+            delay_ms: f64::from(delay) / 10.0,
+            jitter_ms: f64::from(jitter),
         });
         let preference = (0usize..3)
             .prop_map(|i| [Preference::Auto, Preference::Only(Backend::Wasm), Preference::Only(Backend::WebGpu)][i]);
@@ -354,15 +354,15 @@ mod tests {
         let shares =
             (0usize..4, prop::collection::vec(1u32..999, 2..=8), 0u32..999, any::<bool>(), [0usize..5, 0usize..5]);
         let shares = shares.prop_map(|(network, slower, number, shared, pair)| {
-            let wish = PartitionWish {
+            let request = PartitionRequest {
                 network: cleave_arch::cnn::zoo::NETWORKS[network].0.into(),
                 slower: slower.into_iter().map(|tenths| f64::from(tenths) / 10.0).collect(),
-                setup_millis: f64::from(number) / 10.0,
+                setup_ms: f64::from(number) / 10.0,
                 mbps: f64::from(number + 1),
-                delay_millis: f64::from(number),
+                delay_ms: f64::from(number),
                 shared,
             };
-            (wish, pair.map(|i| PartitionStrategy::ALL[i]))
+            (request, pair.map(|i| PartitionStrategy::ALL[i]))
         });
         let edges =
             prop_oneof![Just(vec![]), Just(vec!["".into(), "ws://h:1".into()]), Just(vec!["ws://[::1]:80".into()])];

@@ -19,13 +19,13 @@ mod network;
 mod partition;
 mod pipeline;
 mod price;
+mod request;
 mod run;
 mod scatter;
 mod search;
 mod status;
 mod theme;
 mod timeline;
-mod wish;
 
 use crate::state::{Act, Loading, Notice, State};
 use crate::url::{self, Scheme};
@@ -126,8 +126,8 @@ impl Page {
             && let Some(state) = &search.state
         {
             // What is told now belongs to what was asked for last.
-            let wish = self.state.with_untracked(|state| state.search.sought.clone());
-            worker::keep_search(state, wish.as_ref());
+            let request = self.state.with_untracked(|state| state.search.sought.clone());
+            worker::keep_search(state, request.as_ref());
         }
     }
 
@@ -156,7 +156,7 @@ fn opened() -> State {
     let address = url::edge_address(&query, &fragment, &location.host().unwrap_or_default(), scheme);
     let mut state = State::new(settings, address, worker::base_url());
     state.costs.kept_profile = worker::kept_profile();
-    (state.search.kept, state.search.kept_wish) = (worker::kept_search(), worker::kept_wish());
+    (state.search.kept, state.search.kept_request) = (worker::kept_search(), worker::kept_request());
     state.search.opened = url::shared_search(&fragment);
     if !problems.is_empty() {
         state.notice = Some(Notice {

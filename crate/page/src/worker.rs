@@ -4,7 +4,7 @@
 use crate::state::{Act, Listed, Loading, Notice, unloaded};
 use crate::url::folder;
 use crate::view::Page;
-use cleave_contract::{CooperationWish, Death, Event, ImageWish, Intent, SearchWish, TEST_WORKER};
+use cleave_contract::{CooperationRequest, Death, Event, ImageRequest, Intent, SearchRequest, TEST_WORKER};
 use js_sys::{Array, Float32Array, Reflect, Uint8Array, WebAssembly};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ fn post(worker: &Worker, intent: &Intent) -> Result<(), JsValue> {
     let transfer = Array::new();
     let path: &[&str] = match intent {
         Intent::Open { .. } => &["Open", "bytes"],
-        Intent::Cooperate(CooperationWish { image: ImageWish::Pixels { .. }, .. }) => {
+        Intent::Cooperate(CooperationRequest { image: ImageRequest::Pixels { .. }, .. }) => {
             &["Cooperate", "image", "Pixels", "rgba"]
         }
         _ => &[],
@@ -104,7 +104,7 @@ pub fn keep_profile(json: &str) {
 
 /// Where a search is kept between visits, and what it was asked for.
 const SEARCH: &str = "cleave.search";
-const WISH: &str = "cleave.search.wish";
+const REQUEST: &str = "cleave.search.wish";
 
 /// The search of an earlier visit.
 pub fn kept_search() -> Option<String> {
@@ -112,23 +112,23 @@ pub fn kept_search() -> Option<String> {
 }
 
 /// What the search of an earlier visit was asked for.
-pub fn kept_wish() -> Option<SearchWish> {
-    let json = storage()?.get_item(WISH).ok().flatten()?;
+pub fn kept_request() -> Option<SearchRequest> {
+    let json = storage()?.get_item(REQUEST).ok().flatten()?;
     serde_wasm_bindgen::from_value(js_sys::JSON::parse(&json).ok()?).ok()
 }
 
 /// Keeps a search, so that it can be gone on with after a reload.
-pub fn keep_search(json: &str, wish: Option<&SearchWish>) {
+pub fn keep_search(json: &str, request: Option<&SearchRequest>) {
     let Some(storage) = storage() else { return };
     let _kept = storage.set_item(SEARCH, json);
-    let _kept = match wish.and_then(wish_json) {
-        Some(wish) => storage.set_item(WISH, &wish),
-        None => storage.remove_item(WISH),
+    let _kept = match request.and_then(request_json) {
+        Some(request) => storage.set_item(REQUEST, &request),
+        None => storage.remove_item(REQUEST),
     };
 }
 
-fn wish_json(wish: &SearchWish) -> Option<String> {
-    let value = wish.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).ok()?;
+fn request_json(request: &SearchRequest) -> Option<String> {
+    let value = request.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).ok()?;
     js_sys::JSON::stringify(&value).ok()?.as_string()
 }
 

@@ -272,6 +272,6 @@ fn maps(problem: &Problem) -> usize {
 fn padding(problem: &Problem, at: usize) -> usize {
     match problem.network.operators()[at].kind {
         Kind::Conv { padding, .. } => padding,
-        Kind::Linear | Kind::LocalNorm { .. } => 0,
+        Kind::Linear | Kind::Lrn { .. } => 0,
     }
 }

@@ -75,7 +75,7 @@ fn chain_by(problem: &Problem, shares: &[f64]) -> Result<Chain, PartitionError> 
 
 /// Whether operators `at` and `at + 1` may be a pair: neither normalises across channels.
 fn is_pair(network: &Network, at: usize) -> bool {
-    network.operators()[at..].iter().take(2).all(|operator| !matches!(operator.kind, Kind::LocalNorm { .. }))
+    network.operators()[at..].iter().take(2).all(|operator| !matches!(operator.kind, Kind::Lrn { .. }))
 }
 
 /// What each worker computes in a stage, additions included: F.
@@ -100,7 +100,7 @@ fn partition(problem: &Problem, shares: &[f64], segments: &[usize]) -> Partition
     let operators = problem.network.operators();
     let mut steps: Vec<Step> = Vec::with_capacity(operators.len());
     let alone = |at: usize| match operators[at].kind {
-        Kind::LocalNorm { .. } => Step::new(Split::Copies),
+        Kind::Lrn { .. } => Step::new(Split::Copies),
         _ => Step::new(Split::Outputs(Shares::by_weight(operators[at].made.channels, shares))),
     };
     for length in segments {

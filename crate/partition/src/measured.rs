@@ -54,7 +54,7 @@ fn of_operator(operator: usize, of: &Operator) -> Vec<Probe> {
     let ways: &[Way] = match of.kind {
         Kind::Conv { .. } => &[Way::Outputs, Way::Inputs, Way::Rows],
         Kind::Linear => &[Way::Outputs, Way::Inputs],
-        Kind::LocalNorm { .. } => &[Way::Outputs, Way::Rows],
+        Kind::Lrn { .. } => &[Way::Outputs, Way::Rows],
     };
     let parts = ways.iter().flat_map(|way| SHARES[1..].iter().map(|share| part(*way, *share)));
     // What has few units has no quarter, and what has one no half.
@@ -133,7 +133,7 @@ impl ComputeTimes for Measured<'_> {
         let curves = &self.workers[worker].operators[operator];
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
         let rows = of.made_rows(&(0..of.output.height)).len();
-        let inputs = if matches!(of.kind, Kind::LocalNorm { .. }) { 1.0 } else { share(inputs, of.input.channels) };
+        let inputs = if matches!(of.kind, Kind::Lrn { .. }) { 1.0 } else { share(inputs, of.input.channels) };
         let shares = [share(made.channels.len(), of.made.channels), inputs, share(made.rows.len(), rows)];
         let whole = at(&curves.ways[0], 1.0);
         let of_way = |(curve, share): (&Vec<(f64, f64)>, f64)| {

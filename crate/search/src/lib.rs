@@ -13,14 +13,14 @@ mod archive;
 mod funnel;
 mod genes;
 mod goal;
-mod guess;
 mod search;
 mod strategy;
+mod surrogate;
 
 pub use archive::{Design, crowding, fronts};
 pub use funnel::Funnel;
 pub use genes::{Genes, Space};
 pub use goal::{Binding, Limit, Limits, Metrics};
-pub use guess::Guess;
 pub use search::{Budget, FURNITURE, Pricer, Search, SearchError, Settings, Step};
 pub use strategy::Strategy;
+pub use surrogate::Surrogate;

@@ -4,8 +4,8 @@ use crate::archive::{Design, admit};
 use crate::funnel::Funnel;
 use crate::genes::Space;
 use crate::goal::{Binding, Ledger, Limits, Metrics};
-use crate::guess::Guess;
 use crate::strategy::{Progress, Strategy};
+use crate::surrogate::Surrogate;
 use cleave_arch::{ArchError, Architecture, GraphSource, Halves, LinkCodec, Plan, SplitMix64, Task, fnv_1a};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) pricer: &'a dyn Pricer,
     pub(crate) settings: &'a Settings,
     pub(crate) known: &'a BTreeMap<String, f64>,
-    pub(crate) guess: &'a Guess,
+    pub(crate) surrogate: &'a Surrogate,
     pub(crate) funnel: &'a mut Funnel,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) rng: SplitMix64,
@@ -160,7 +160,7 @@ pub struct Search {
     waiting: Vec<Candidate>,
     /// What follows from the judged ones.
     known: BTreeMap<String, f64>,
-    guess: Guess,
+    surrogate: Surrogate,
 }
 
 /// What is kept.
@@ -230,7 +230,7 @@ impl Search {
             done: false,
         };
         let space = Space::new(task, codec);
-        Ok(Self { space, saved, waiting: Vec::new(), known: BTreeMap::new(), guess: Guess::default() })
+        Ok(Self { space, saved, waiting: Vec::new(), known: BTreeMap::new(), surrogate: Surrogate::default() })
     }
 
     /// Works through one portion of candidates, unless accuracies are awaited.
@@ -246,9 +246,9 @@ impl Search {
             return self.end();
         }
         let Saved { settings, funnel, ledger, progress, portions, .. } = &mut self.saved;
-        let (known, guess) = (&self.known, &self.guess);
+        let (known, surrogate) = (&self.known, &self.surrogate);
         let rng = SplitMix64::new(SplitMix64::new(settings.seed ^ SplitMix64::new(*portions).next_u64()).next_u64());
-        let mut bench = Bench { space: &self.space, pricer, settings, known, guess, funnel, ledger, rng };
+        let mut bench = Bench { space: &self.space, pricer, settings, known, surrogate, funnel, ledger, rng };
         let candidates = progress.portion(&mut bench, PORTION);
         *portions += 1;
         self.take(candidates);
@@ -271,13 +271,13 @@ impl Search {
             }
         }
         let task = *self.space.task();
-        let (settings, guess) = (&self.saved.settings, &self.guess);
+        let (settings, surrogate) = (&self.saved.settings, &self.surrogate);
         // Until something is known, whoever waits is as good as another: the first judged are a sample of what keeps the
         // limits, not the fastest.
         let explores = self.known.len() < settings.budget.sample();
         let value = |candidate: &Candidate| match explores {
             true => SplitMix64::new(settings.seed ^ hash(&candidate.plan)).unit_f32().into(),
-            false => settings.value(guess.of(candidate.plan.architecture(), &task), &candidate.metrics),
+            false => settings.value(surrogate.of(candidate.plan.architecture(), &task), &candidate.metrics),
         };
         let mut valued: Vec<(f64, Candidate)> =
             self.waiting.drain(..).map(|candidate| (value(&candidate), candidate)).collect();
@@ -343,7 +343,7 @@ impl Search {
     }
 
     fn learn(&mut self, text: String, architecture: &Architecture, accuracy: f64) {
-        self.guess.learn(architecture, self.space.task(), accuracy);
+        self.surrogate.learn(architecture, self.space.task(), accuracy);
         self.known.insert(text, accuracy);
     }
 
@@ -501,7 +501,7 @@ impl Bench<'_> {
     /// Known or guessed accuracy.
     pub(crate) fn accuracy(&self, architecture: &Architecture) -> f64 {
         let known = self.known.get(&architecture.to_string()).copied();
-        known.unwrap_or_else(|| self.guess.of(architecture, self.space.task()))
+        known.unwrap_or_else(|| self.surrogate.of(architecture, self.space.task()))
     }
 }
 

@@ -6,7 +6,7 @@
 //! else is relayed by the coordinator.
 //!
 //! **Each submitted run is answered, or fails with a reason.** A member whose connection breaks or on whom the others
-//! wait for longer than the run's patience is left behind: the coordinator asks for a partition over those that remain
+//! wait for longer than the run's timeout is left behind: the coordinator asks for a partition over those that remain
 //! ([`CoordinatorEffect::NeedPlan`]), they join under a new number, and the run starts again; with nobody left it runs
 //! alone. Every wait has a deadline.
 //!

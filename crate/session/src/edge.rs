@@ -273,8 +273,8 @@ impl EdgeSession {
                     Err(wrong) => self.refuse(wrong, Subject::Deployment(deployment), now, fx),
                 }
             }
-            ToEdge::Frame { id, deployment, segment, deadline_millis, tensors } => {
-                let deadline = now + Micros::from_millis(deadline_millis.into());
+            ToEdge::Frame { id, deployment, segment, deadline_ms, tensors } => {
+                let deadline = now + Micros::from_millis(deadline_ms.into());
                 self.frame(Arrived { id, deployment, segment, deadline, tensors, now }, fx);
             }
             ToEdge::Cancel { id } => self.jobs.cancel(id, fx),

@@ -153,13 +153,13 @@ pub struct FrameReport {
 
 impl FrameReport {
     /// Milliseconds that a lane was busy with it.
-    pub fn lane_millis(&self, lane: Lane) -> f64 {
+    pub fn lane_ms(&self, lane: Lane) -> f64 {
         let spans = self.spans.iter().filter(|span| span.lane == lane);
         spans.map(|span| (span.end - span.start).as_millis()).sum()
     }
 
     /// Milliseconds from its submission to its end.
-    pub fn total_millis(&self) -> f64 {
+    pub fn total_ms(&self) -> f64 {
         (self.ended - self.submitted).as_millis()
     }
 }

@@ -19,7 +19,7 @@
 //!     let event = first of {
 //!         a message or a change of the socket   -> Received / Opened / Closed
 //!         an engine that is done                -> Computed
-//!         a wish of the person or program       -> Connect, Submit, Replan, Shape, …
+//!         a request of the person or program       -> Connect, Submit, Replan, Shape, …
 //!         session.next_wake() has come          -> Tick
 //!     };
 //!     for effect in session.handle(event, clock.now()) {

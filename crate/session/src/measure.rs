@@ -1,5 +1,5 @@
 //! Measurements over a session: pieces of work on the edge's engine, and echoes for the link. Both are the device's
-//! wishes; the edge answers, and bounds what it can be asked for.
+//! requests; the edge answers, and bounds what it can be asked for.
 
 use cleave_arch::{LinkCodec, Probe, SplitMix64, timed};
 use cleave_wire::{Limits, Packed, WireError};

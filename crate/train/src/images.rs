@@ -250,7 +250,7 @@ impl<'a> Pass<'a> {
             }
             Layer::Relu => relu(x),
             Layer::BatchNorm => self.batch_norm(&network.weights_of(at), x),
-            Layer::LocalNorm { size } => local_norm(x, size, 0..channels),
+            Layer::Lrn { size } => local_norm(x, size, 0..channels),
             Layer::Dropout => self.drop_some(x),
             Layer::Flatten => x,
         }

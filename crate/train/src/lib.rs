@@ -1,7 +1,7 @@
 //! Data to weights: trains any [`Architecture`](cleave_arch::Architecture) on labelled point clouds or text graphs, on the CPU.
 //!
 //! [`fit`] takes a [`Config`] and [`Material`] and gives [`Weights`](cleave_model::Weights); progress, checkpoints and
-//! the wish to stop go through [`Observer`]. What a layer means is not said here a second time: aggregation, pooling,
+//! the request to stop go through [`Observer`]. What a layer means is not said here a second time: aggregation, pooling,
 //! skips and the graph kernels are `cleave_model`'s, only the linear layers appear in their trainable form, with
 //! BatchNorm as a layer of its own ([`ops`]) instead of folded in. [`evaluate`] runs the exported weights through the
 //! inference network, whole or cut.

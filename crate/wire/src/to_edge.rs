@@ -37,7 +37,7 @@ pub enum ToEdge {
         /// Position of the segment among the plan's segments.
         segment: u8,
         /// Milliseconds until nobody wants the result any more.
-        deadline_millis: u32,
+        deadline_ms: u32,
         /// The live values before the segment, in the order of the trace.
         tensors: Packed,
     },
@@ -86,8 +86,8 @@ impl ToEdge {
                 let writer = write_task(task, writer.kind(2).u32(*deployment).text(plan));
                 write_codec(*codec, writer.raw(&model.0))
             }
-            Self::Frame { id, deployment, segment, deadline_millis, tensors } => {
-                let writer = writer.kind(4).u64(*id).u32(*deployment).u8(*segment).u32(*deadline_millis);
+            Self::Frame { id, deployment, segment, deadline_ms, tensors } => {
+                let writer = writer.kind(4).u64(*id).u32(*deployment).u8(*segment).u32(*deadline_ms);
                 writer.raw(tensors.bytes())
             }
             Self::Cancel { id } => writer.kind(5).u64(*id),
@@ -111,7 +111,7 @@ impl ToEdge {
                 id: reader.u64("frame id")?,
                 deployment: reader.u32("deployment")?,
                 segment: reader.u8("segment")?,
-                deadline_millis: reader.u32("deadline")?,
+                deadline_ms: reader.u32("deadline")?,
                 tensors: Packed::from_bytes(reader.tail("tensors").to_vec()),
             },
             5 => Self::Cancel { id: reader.u64("frame id")? },

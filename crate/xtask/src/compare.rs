@@ -25,7 +25,7 @@ pub fn with_command(shell: &Shell, message: &str) -> Result<String> {
     let priced = arguments("arch", [("--profile", profile.clone())]);
     let priced = run([priced, vec![text(&page, "plan")?.to_owned()]].concat())?;
     let cuts = cuts(&page, &priced)?;
-    let designs = designs(&page, &run(search(&page["wish"], &profile)?)?)?;
+    let designs = designs(&page, &run(search(&page["request"], &profile)?)?)?;
     let times = metadata::target_folder(shell)?.join("compared-times.json");
     std::fs::write(&times, text(&page, "times")?).context("the times cannot be written")?;
     let times = times.display().to_string();
@@ -43,15 +43,15 @@ fn list<'a>(of: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
     Ok(list)
 }
 
-fn search(wish: &Value, profile: &str) -> Result<Vec<String>> {
-    let number = |key: &str| wish[key].to_string();
-    let word = |key: &str| wish[key].as_str().map(str::to_lowercase).with_context(|| format!("no {key}"));
+fn search(request: &Value, profile: &str) -> Result<Vec<String>> {
+    let number = |key: &str| request[key].to_string();
+    let word = |key: &str| request[key].as_str().map(str::to_lowercase).with_context(|| format!("no {key}"));
     Ok(arguments(
         "search",
         [
             ("--device", profile.to_owned()),
             ("--strategy", word("strategy")?),
-            ("--latency-ms", number("latency_millis")),
+            ("--latency-ms", number("latency_ms")),
             ("--candidates", number("candidates")),
             ("--evaluations", number("evaluations")),
             ("--seed", number("seed")),
@@ -60,16 +60,16 @@ fn search(wish: &Value, profile: &str) -> Result<Vec<String>> {
     ))
 }
 
-fn partition(wish: &Value, times: &str) -> Result<Vec<String>> {
-    let count = wish["slower"].as_array().context("no workers")?.len();
+fn partition(request: &Value, times: &str) -> Result<Vec<String>> {
+    let count = request["slower"].as_array().context("no workers")?.len();
     Ok(arguments(
         "partition",
         [
-            ("--network", wish["network"].as_str().context("no network")?.to_owned()),
+            ("--network", request["network"].as_str().context("no network")?.to_owned()),
             ("--count", count.to_string()),
-            ("--setup-ms", wish["setup_millis"].to_string()),
-            ("--mbps", wish["mbps"].to_string()),
-            ("--delay-ms", wish["delay_millis"].to_string()),
+            ("--setup-ms", request["setup_ms"].to_string()),
+            ("--mbps", request["mbps"].to_string()),
+            ("--delay-ms", request["delay_ms"].to_string()),
             ("--times", times.to_owned()),
         ],
     ))
@@ -92,11 +92,11 @@ fn same(what: &str, page: &[Value], command: &[Value]) -> Result<usize> {
 fn cuts(page: &Value, command: &Value) -> Result<usize> {
     let told = list(page, "cuts")?.iter().map(|cut| {
         json!([
-            cut["device_millis"],
-            cut["up_millis"],
-            cut["edge_millis"],
-            cut["down_millis"],
-            cut["other_millis"],
+            cut["device_ms"],
+            cut["up_ms"],
+            cut["edge_ms"],
+            cut["down_ms"],
+            cut["other_ms"],
             cut["energy_millijoules"],
             cut["device_peak_bytes"],
             cut["edge_peak_bytes"],
@@ -123,7 +123,7 @@ fn designs(page: &Value, command: &Value) -> Result<usize> {
         json!([
             design["plan"],
             design["accuracy"],
-            design["latency_millis"],
+            design["latency_ms"],
             design["energy_millijoules"],
             design["device_peak_bytes"],
             design["link_bytes"],

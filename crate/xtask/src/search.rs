@@ -132,7 +132,7 @@ impl Found {
             let less = |key: &str, from: &Value| 1.0 - number(row, key) / number(from, key);
             Some(json!({
                 "label": label, "mbps": mbps, "name": row["name"], "plan": row["plan"], "accuracy": row["accuracy"],
-                "millis": row["millis"], "predicted_millis": row["predicted_millis"], "energy_mj": row["energy"],
+                "millis": row["millis"], "predicted_ms": row["predicted_ms"], "energy_mj": row["energy"],
                 "device_peak_bytes": row["bytes"], "times_faster": number(base, "millis") / number(row, "millis"),
                 "less_memory": less("bytes", base), "less_energy": less("energy", base),
                 "times_faster_than_textbook": number(&self.textbook, "millis") / number(row, "millis"),
@@ -237,7 +237,7 @@ impl Found {
         for decision in self.dispatched["decided"].as_array().into_iter().flatten() {
             println!(
                 "  {:.0} ms after {} Mbps: {}",
-                number(decision, "after_millis"),
+                number(decision, "after_ms"),
                 number(decision, "mbps"),
                 word(decision, "reason")
             );

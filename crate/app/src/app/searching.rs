@@ -24,7 +24,7 @@ const SLICE_MS: f64 = 25.0;
 /// What waits for the supernet, and then for what evaluates.
 pub(super) enum Awaiting {
     /// A search to begin.
-    Search(contract::SearchWish),
+    Search(contract::SearchRequest),
     /// A search that came by a link.
     Shared(Box<SharedSearch>),
     /// A search to go on with.
@@ -103,7 +103,7 @@ impl Awaiting {
     /// Name of the set that evaluates; `None`: whatever the edge has.
     fn set(&self) -> Option<&str> {
         match self {
-            Self::Search(wish) => (wish.judge == contract::Judge::Furniture).then_some(FURNITURE),
+            Self::Search(request) => (request.judge == contract::Judge::Furniture).then_some(FURNITURE),
             Self::Shared(shared) => Some(&shared.set),
             Self::Resume(search) => Some(&search.settings().judge),
             Self::Deploy(_) => Some(FURNITURE),
@@ -232,16 +232,16 @@ impl App {
         let task = whole.task;
         let here = self.pricing.under(self.conditions());
         let begun = match then {
-            Awaiting::Search(wish) => {
-                let settings = Request::from(&wish).settings(set.name());
+            Awaiting::Search(request) => {
+                let settings = Request::from(&request).settings(set.name());
                 SearchRun::new(settings, &task, whole.functions, here.for_search(task)).map_err(|why| why.to_string())
             }
             Awaiting::Shared(shared) => {
-                let SharedSearch { wish, conditions, slowdown, profile, .. } = *shared;
+                let SharedSearch { request, conditions, slowdown, profile, .. } = *shared;
                 let pricing = self.pricing.with(profile, slowdown).map_err(|why| why.to_string());
                 pricing.and_then(|mut pricing| {
                     let prices = pricing.under(conditions).for_search(task);
-                    let settings = Request::from(&wish).settings(set.name());
+                    let settings = Request::from(&request).settings(set.name());
                     SearchRun::new(settings, &task, whole.functions, prices).map_err(|why| why.to_string())
                 })
             }
@@ -348,17 +348,17 @@ impl App {
     // ---- links
 
     /// Puts a search under the conditions of now into a link.
-    pub(super) fn share(&mut self, wish: contract::SearchWish) {
+    pub(super) fn share(&mut self, request: contract::SearchRequest) {
         let kept = || self.searching.set.as_ref().map(|set| set.name().to_owned());
-        let set = match wish.judge {
+        let set = match request.judge {
             contract::Judge::Furniture => Some(FURNITURE.into()),
             contract::Judge::Edge => self.offered().or_else(kept),
         };
         let Some(set) = set else { return self.fail(Failure::Share, NoSet::NoEdge) };
         let (conditions, slowdown) = (self.conditions(), self.pricing.slowdown());
         let profile = self.pricing.profile().clone();
-        let shared = SharedSearch { wish: wish.clone(), conditions, slowdown, profile, set };
-        self.tell(Event::Shared { wish, text: shared.to_text() });
+        let shared = SharedSearch { request: request.clone(), conditions, slowdown, profile, set };
+        self.tell(Event::Shared { request, text: shared.to_text() });
     }
 
     /// Begins the search of a link, by the figures that it holds; once it is known whether there is a predictor.
@@ -369,7 +369,7 @@ impl App {
         }
         match SharedSearch::from_text(&text) {
             Ok(shared) => {
-                self.tell(Event::Shared { wish: shared.wish.clone(), text });
+                self.tell(Event::Shared { request: shared.request.clone(), text });
                 self.with_supernet(Awaiting::Shared(Box::new(shared)));
             }
             Err(why) => self.fail(Failure::OpenShared, why),

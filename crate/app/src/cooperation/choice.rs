@@ -70,8 +70,8 @@ impl PlanTask {
             };
             Ok(match best {
                 Ok(plan) if plan.total_ms() < (1.0 - GAIN) * shown.total_ms() => {
-                    let (shown_millis, millis) = (shown.total_ms(), plan.total_ms());
-                    Chosen { plan, replanned: Some(Replanned::Speeds { shown_millis, millis }) }
+                    let (shown_ms, millis) = (shown.total_ms(), plan.total_ms());
+                    Chosen { plan, replanned: Some(Replanned::Speeds { shown_ms, millis }) }
                 }
                 _ => Chosen { plan: shown, replanned: None },
             })

@@ -359,7 +359,7 @@ impl Cooperation {
         }
         self.runs += 1;
         series.run = Some(self.runs);
-        let submit = CoordinatorEvent::Submit { run: self.runs, image: series.image(), patience: series.timeout };
+        let submit = CoordinatorEvent::Submit { run: self.runs, image: series.image(), timeout: series.timeout };
         self.tell(submit, turn);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{Network, Shape, zoo};
-use cleave_contract::{CooperationWish, ImageWish, MAX_COOPERATION_RUNS, MemberWish};
+use cleave_contract::{CooperationRequest, ImageRequest, MAX_COOPERATION_RUNS, MemberRequest};
 use cleave_data::images::from_rgba;
 use cleave_partition::Strategy;
 use cleave_session::cooperate::Weights;
@@ -58,32 +58,38 @@ pub struct Read {
 ///
 /// # Errors
 /// [`RequestError`]: whatever is wrong with it.
-pub fn read(wish: &CooperationWish) -> Result<Read, RequestError> {
-    let workers = Workers::of_wish(&wish.partition)?;
-    let network = zoo::network(&wish.partition.network)?;
+pub fn read(request: &CooperationRequest) -> Result<Read, RequestError> {
+    let workers = Workers::of_request(&request.partition)?;
+    let network = zoo::network(&request.partition.network)?;
     workers.uplinks()?;
-    let (members, slower) = (wish.members.len(), &wish.partition.slower);
+    let (members, slower) = (request.members.len(), &request.partition.slower);
     if members + 1 != slower.len() {
         return Err(RequestError::Members { members, workers: slower.len() });
     }
-    if !(1..=MAX_COOPERATION_RUNS).contains(&wish.runs) {
-        return Err(RequestError::Runs { found: wish.runs });
+    if !(1..=MAX_COOPERATION_RUNS).contains(&request.runs) {
+        return Err(RequestError::Runs { found: request.runs });
     }
-    let is_here = |worker: usize| worker == 0 || wish.members[worker - 1] == MemberWish::Browser;
+    let is_here = |worker: usize| worker == 0 || request.members[worker - 1] == MemberRequest::Browser;
     if let Some((worker, slowdown)) =
         slower.iter().enumerate().find(|(worker, slower)| is_here(*worker) && **slower < 1.0)
     {
         return Err(RequestError::TooFast { worker: worker + 1, slowdown: *slowdown });
     }
-    let strategy = asked(wish.strategy);
-    let (image, image_name) = image(&wish.image, network.input())?;
+    let strategy = asked(request.strategy);
+    let (image, image_name) = image(&request.image, network.input())?;
     Ok(Read { network, workers, strategy, image, image_name })
 }
 
 impl Read {
     /// With what the shell has fetched. All speeds are measured: workers of a browser are made so slow as they are asked
     /// to be, and how fast an edge is, is not asked.
-    pub fn request(&self, wish: &CooperationWish, times: OperatorTimes, weights: Weights, on_show: &OnShow) -> Request {
+    pub fn request(
+        &self,
+        request: &CooperationRequest,
+        times: OperatorTimes,
+        weights: Weights,
+        on_show: &OnShow,
+    ) -> Request {
         Request {
             network: Arc::new(self.network.clone()),
             workers: self.workers.clone(),
@@ -92,17 +98,19 @@ impl Read {
             times: Arc::new(times),
             weights,
             images: vec![self.image.clone()],
-            runs: wish.runs,
-            compare: wish.check,
-            shown: on_show.of(&wish.partition, self.strategy),
+            runs: request.runs,
+            compare: request.check,
+            shown: on_show.of(&request.partition, self.strategy),
         }
     }
 }
 
-fn image(wish: &ImageWish, shape: Shape) -> Result<(Vec<f32>, String), RequestError> {
-    match wish {
-        ImageWish::Noise(seed) => Ok((noise(shape, *seed).next().unwrap_or_default(), format!("noise of seed {seed}"))),
-        ImageWish::Pixels { name, rgba } => {
+fn image(request: &ImageRequest, shape: Shape) -> Result<(Vec<f32>, String), RequestError> {
+    match request {
+        ImageRequest::Noise(seed) => {
+            Ok((noise(shape, *seed).next().unwrap_or_default(), format!("noise of seed {seed}")))
+        }
+        ImageRequest::Pixels { name, rgba } => {
             let values = from_rgba(rgba, shape.channels, [shape.height, shape.width]);
             Ok((values.map_err(|why| RequestError::Image { name: name.clone(), why })?, name.clone()))
         }

@@ -2,7 +2,7 @@
 
 use cleave_arch::tolerance::{ENGINES_F32, SPLIT_F32};
 use cleave_contract::{
-    Backend, Cooperated, CooperationWish, ImageWish, MemberWish, PartitionPlan, Score, Whole, WorkerActivity,
+    Backend, Cooperated, CooperationRequest, ImageRequest, MemberRequest, PartitionPlan, Score, Whole, WorkerActivity,
     WorkerSpan,
 };
 use cleave_model::cnn::likeliest;
@@ -19,7 +19,7 @@ const SCORES: usize = 10;
 
 /// A report with what was asked for.
 pub fn cooperated(
-    wish: &CooperationWish,
+    request: &CooperationRequest,
     engine: Backend,
     read: &Read,
     trained: &Trained,
@@ -27,20 +27,20 @@ pub fn cooperated(
 ) -> Cooperated {
     let predicted = view::plan(report.strategy, &read.network, Ok(&report.formed.plan));
     let median = report.median();
-    let is_edge = wish.members.iter().any(|member| *member != MemberWish::Browser);
+    let is_edge = request.members.iter().any(|member| *member != MemberRequest::Browser);
     let whole = report.whole.as_ref().zip(report.distance()).map(|(whole, distance)| Whole {
         millis: whole.ms,
         distance: distance.into(),
         bound: if is_edge { ENGINES_F32 } else { SPLIT_F32 }.into(),
     });
-    let image = match &wish.image {
-        ImageWish::Pixels { name, .. } => ImageWish::Pixels { name: name.clone(), rgba: Vec::new() },
+    let image = match &request.image {
+        ImageRequest::Pixels { name, .. } => ImageRequest::Pixels { name: name.clone(), rgba: Vec::new() },
         noise => noise.clone(),
     };
     let values = report.answers.last().map_or(&[][..], |answer| &answer.values);
     let scores = likeliest(values, trained.card.as_ref().map_or(&[], |card| &card.classes), SCORES);
     Cooperated {
-        wish: CooperationWish { image, ..wish.clone() },
+        request: CooperationRequest { image, ..request.clone() },
         engine,
         workers: median.iter().flat_map(|report| &report.workers).map(|worker| worker.name.clone()).collect(),
         slower: report.formed.slowdowns.clone(),
@@ -48,7 +48,7 @@ pub fn cooperated(
             .map_or_else(|| predicted.clone(), |run| measured(&predicted, run, &report.formed.weight_bytes)),
         predicted,
         replanned: report.replanned,
-        each_millis: report.own().map(|run| run.took().as_millis()).collect(),
+        each_ms: report.own().map(|run| run.took().as_millis()).collect(),
         relayed: report.formed.relayed.iter().map(|(from, to)| [*from, *to]).collect(),
         restarts: report.restarts,
         gone: report.gone.iter().map(ToString::to_string).collect(),

@@ -8,7 +8,7 @@ use super::Planned;
 use super::strategy::told;
 
 /// All that was planned for a request.
-pub fn partitions(wish: contract::PartitionWish, planned: &Planned) -> contract::Partitions {
+pub fn partitions(request: contract::PartitionRequest, planned: &Planned) -> contract::Partitions {
     let Planned { network, times, plans, sweep } = planned;
     let operators = network.operators().iter().enumerate().map(|(at, operator)| contract::OperatorRow {
         layer: operator.as_layer().to_string(),
@@ -16,9 +16,9 @@ pub fn partitions(wish: contract::PartitionWish, planned: &Planned) -> contract:
         macs: operator.all_macs(),
         millis: times.of(at),
     });
-    let point = |at: &super::SetupTimes| contract::SetupPoint { setup_millis: at.setup_ms, millis: at.ms.clone() };
+    let point = |at: &super::SetupTimes| contract::SetupPoint { setup_ms: at.setup_ms, millis: at.ms.clone() };
     contract::Partitions {
-        wish,
+        request,
         network: network.to_string(),
         operators: operators.collect(),
         plans: plans.iter().map(|(strategy, found)| plan(*strategy, network, found.as_ref())).collect(),

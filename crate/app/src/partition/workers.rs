@@ -1,7 +1,7 @@
 //! The workers that share an image network, as the page's form or the command's file names them: one reading of both, so
 //! that the same workers are the same problem.
 
-use cleave_contract::{MAX_PARTITION_WORKERS, PartitionWish};
+use cleave_contract::{MAX_PARTITION_WORKERS, PartitionRequest};
 use cleave_partition::{Cluster, Link, Links, Medium, PartitionError, Worker};
 use cleave_session::cooperate::{MemberSpec, Uplink};
 use cleave_wire::LinkShape;
@@ -91,19 +91,19 @@ impl Workers {
     ///
     /// # Errors
     /// [`WorkersError`]: too few or too many workers, a slowdown or a link that is none.
-    pub fn of_wish(wish: &PartitionWish) -> Result<Self, WorkersError> {
-        let count = wish.slower.len();
+    pub fn of_request(request: &PartitionRequest) -> Result<Self, WorkersError> {
+        let count = request.slower.len();
         if !(2..=MAX_PARTITION_WORKERS).contains(&count) {
             return Err(WorkersError::Count { found: count });
         }
-        for (worker, slowdown) in wish.slower.iter().enumerate() {
+        for (worker, slowdown) in request.slower.iter().enumerate() {
             check_slowdown(*slowdown, || (worker + 1).to_string())?;
         }
-        let link = Link { setup_ms: wish.setup_millis, mbps: wish.mbps, delay_ms: wish.delay_millis };
-        let medium = if wish.shared { Medium::Shared } else { Medium::Switched };
+        let link = Link { setup_ms: request.setup_ms, mbps: request.mbps, delay_ms: request.delay_ms };
+        let medium = if request.shared { Medium::Shared } else { Medium::Switched };
         let named = (1..=count).map(|worker| Worker::named(format!("worker {worker}"))).collect();
         let cluster = Cluster::new(named, Links::Uniform(link), medium)?;
-        Ok(Self { cluster, slowdowns: wish.slower.iter().copied().map(Some).collect(), reached: vec![None; count] })
+        Ok(Self { cluster, slowdowns: request.slower.iter().copied().map(Some).collect(), reached: vec![None; count] })
     }
 
     /// As the command's file has them: `{"medium": "switched", "link": {"setup_ms": 1, "mbps": 100, "delay_ms": 0.2},
@@ -242,13 +242,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn wish() -> PartitionWish {
-        PartitionWish {
+    fn request() -> PartitionRequest {
+        PartitionRequest {
             network: "lenet5".into(),
             slower: vec![1.0, 2.5],
-            setup_millis: 1.0,
+            setup_ms: 1.0,
             mbps: 10.0,
-            delay_millis: 0.5,
+            delay_ms: 0.5,
             shared: false,
         }
     }
@@ -285,19 +285,19 @@ mod tests {
         let why = Workers::of_file(&json!({ "workers": [], "medium": "wire" })).map(|_| ()).unwrap_err().to_string();
         assert_eq!(why, "medium \"wire\"; it is \"switched\" or \"shared\"");
         let wrong = [
-            (PartitionWish { slower: vec![1.0], ..wish() }, "1 workers; choose 2 to 8"),
-            (PartitionWish { slower: vec![1.0, 0.0], ..wish() }, "worker 2 is 0 times slower"),
-            (PartitionWish { mbps: 0.0, ..wish() }, "Mbps"),
+            (PartitionRequest { slower: vec![1.0], ..request() }, "1 workers; choose 2 to 8"),
+            (PartitionRequest { slower: vec![1.0, 0.0], ..request() }, "worker 2 is 0 times slower"),
+            (PartitionRequest { mbps: 0.0, ..request() }, "Mbps"),
         ];
-        for (wish, says) in wrong {
-            let why = Workers::of_wish(&wish).map(|_| ()).unwrap_err().to_string();
+        for (request, says) in wrong {
+            let why = Workers::of_request(&request).map(|_| ()).unwrap_err().to_string();
             assert!(why.contains(says), "{says}: {why}");
         }
     }
 
     #[test]
     fn links_that_cannot_be_imposed_are_refused() {
-        let workers = Workers::of_wish(&wish()).unwrap();
+        let workers = Workers::of_request(&request()).unwrap();
         assert_eq!(workers.uplinks().unwrap(), [Uplink::of(1.0, 10.0, 0.5); 2]);
         assert_eq!(workers.with_setup(20.0).unwrap().uplinks().unwrap(), [Uplink::of(20.0, 10.0, 0.5); 2]);
         assert_eq!(workers.with_setup(1e6).unwrap().uplinks(), Err(WorkersError::SlowLink));

@@ -148,13 +148,13 @@ fn conditions_slow_the_link_and_the_tab_has_none() {
     let free = price(&mut pricing, native(0.0));
     let shaped = price(&mut pricing, native(10.0));
     assert!(shaped.stages.up > 10.0 * free.stages.up && shaped.stages.device == free.stages.device);
-    let late = contract::Link { mbps: 0.0, delay_millis: 3.0, jitter_millis: 2.0 };
+    let late = contract::Link { mbps: 0.0, delay_ms: 3.0, jitter_ms: 2.0 };
     let late = price(&mut pricing, Conditions { link: late, edge: EdgeSite::Native });
     assert!((late.stages.up - free.stages.up - 4.0).abs() < 1e-9, "delay and half of the jitter");
     let tab = price(&mut pricing, Conditions { edge: EdgeSite::InThisTab, ..native(0.0) });
     assert!(tab.stages.up < 0.01 && tab.stages.edge > free.stages.edge);
     let shape = LinkShape { bits_per_second: 10_000_000, delay_micros: 3_000, jitter_micros: 500 };
-    let link = contract::Link { mbps: 10.0, delay_millis: 3.0, jitter_millis: 0.5 };
+    let link = contract::Link { mbps: 10.0, delay_ms: 3.0, jitter_ms: 0.5 };
     assert_eq!(Conditions::native(&shape), Conditions { link, edge: EdgeSite::Native });
 }
 
@@ -189,9 +189,9 @@ fn a_calibration_shows_in_all_that_is_listed() {
     let trace = plan.architecture().trace(&task);
     let list = |profile| Pricing::of(profile).under(native(40.0)).list(&plan, &trace, &task);
     let (plain, halved) = (list(profile()), list(calibrated(0.5, 1.0)));
-    assert_eq!((plain.cuts.len(), plain.op_millis.len(), plain.basis), (5, 5, PriceBasis::Table));
-    assert!((halved.whole.device_millis / plain.whole.device_millis - 0.5).abs() < 1e-9);
-    assert!(halved.op_millis.iter().zip(&plain.op_millis).all(|(half, all)| (half - 0.5 * all).abs() < 1e-9));
+    assert_eq!((plain.cuts.len(), plain.op_ms.len(), plain.basis), (5, 5, PriceBasis::Table));
+    assert!((halved.whole.device_ms / plain.whole.device_ms - 0.5).abs() < 1e-9);
+    assert!(halved.op_ms.iter().zip(&plain.op_ms).all(|(half, all)| (half - 0.5 * all).abs() < 1e-9));
     assert_eq!(plain.plan, plain.whole);
     let mut pricing = Pricing::of(profile());
     let pairs: Vec<(Stages, Stages)> = (1..=10)
@@ -200,7 +200,7 @@ fn a_calibration_shows_in_all_that_is_listed() {
         .collect();
     pricing.calibrate(&pairs);
     let found = pricing.under(native(40.0)).list(&plan, &trace, &task);
-    assert!((found.whole.device_millis - halved.whole.device_millis).abs() < 1e-9);
+    assert!((found.whole.device_ms - halved.whole.device_ms).abs() < 1e-9);
     let view = pricing.profile_view();
     assert_eq!((view.calibrated, view.complete, view.device.as_str()), (10, true, "device, engine"));
     assert_eq!((view.edge.as_deref(), view.link), (Some("edge, engine"), Some([0.8, 300.0, 280.0])));
@@ -212,9 +212,9 @@ fn an_inspection_is_the_price_operation_by_operation() {
     let (plan, task) = (plan(SPLIT), Task::modelnet10());
     let found = Pricing::of(profile()).under(native(40.0)).inspection(&plan, &task);
     let price = price(&mut Pricing::of(profile()), native(40.0));
-    assert_eq!((found.plan.as_str(), found.n_points, found.op_millis.len()), (SPLIT, 1024, 5));
+    assert_eq!((found.plan.as_str(), found.n_points, found.op_ms.len()), (SPLIT, 1024, 5));
     assert_eq!(found.price, price_view(price));
-    let ops: f64 = found.op_millis.iter().sum();
+    let ops: f64 = found.op_ms.iter().sum();
     assert!(ops < price.stages.device + price.stages.edge);
 }
 

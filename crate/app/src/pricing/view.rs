@@ -17,7 +17,7 @@ impl Prices {
             plan: price_view(self.price(plan, trace, task)),
             whole: price_view(self.price(&whole, trace, task)),
             cuts: self.cuts(plan, trace, task).into_iter().map(price_view).collect(),
-            op_millis: self.machines.op_times(plan, trace, task),
+            op_ms: self.machines.op_times(plan, trace, task),
             hgnas_peak_bytes: hgnas_bytes(trace, task),
         }
     }
@@ -32,7 +32,7 @@ impl Prices {
             k: task.k,
             n_classes: task.n_classes,
             price: price_view(self.price(plan, &trace, task)),
-            op_millis: self.machines.op_times(plan, &trace, task),
+            op_ms: self.machines.op_times(plan, &trace, task),
         }
     }
 }
@@ -63,12 +63,12 @@ impl Pricing {
 /// A price as the page is told of it.
 pub fn price_view(price: Price) -> contract::Price {
     contract::Price {
-        device_millis: price.stages.device,
-        up_millis: price.stages.up,
-        edge_millis: price.stages.edge,
-        down_millis: price.stages.down,
-        other_millis: price.stages.rest,
-        uncertainty_millis: price.uncertainty_ms,
+        device_ms: price.stages.device,
+        up_ms: price.stages.up,
+        edge_ms: price.stages.edge,
+        down_ms: price.stages.down,
+        other_ms: price.stages.rest,
+        uncertainty_ms: price.uncertainty_ms,
         frames_per_second: price.frames_per_second,
         device_peak_bytes: price.device_peak_bytes,
         edge_peak_bytes: price.edge_peak_bytes,

@@ -37,20 +37,20 @@ impl Default for Request {
     }
 }
 
-impl From<&contract::SearchWish> for Request {
-    fn from(wish: &contract::SearchWish) -> Self {
+impl From<&contract::SearchRequest> for Request {
+    fn from(request: &contract::SearchRequest) -> Self {
         Self {
-            strategy: match wish.strategy {
+            strategy: match request.strategy {
                 contract::Strategy::Random => Strategy::Random,
                 contract::Strategy::Stages => Strategy::Stages,
                 contract::Strategy::Nsga => Strategy::Nsga,
             },
-            latency_ms: wish.latency_millis,
-            energy_mj: wish.energy_millijoules,
-            device_mb: wish.device_megabytes,
-            budget: Budget { candidates: wish.candidates, evaluations: wish.evaluations },
-            codec: wish.codec.clone(),
-            seed: wish.seed,
+            latency_ms: request.latency_ms,
+            energy_mj: request.energy_millijoules,
+            device_mb: request.device_megabytes,
+            budget: Budget { candidates: request.candidates, evaluations: request.evaluations },
+            codec: request.codec.clone(),
+            seed: request.seed,
             ..Self::default()
         }
     }

@@ -42,7 +42,7 @@ pub enum SharedError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SharedSearch {
     /// What is searched for.
-    pub wish: contract::SearchWish,
+    pub request: contract::SearchRequest,
     /// Under which conditions.
     pub conditions: Conditions,
     /// How many times slower the device was emulated.
@@ -58,7 +58,8 @@ pub struct SharedSearch {
 struct Written {
     format: String,
     version: u32,
-    wish: contract::SearchWish,
+    #[serde(alias = "wish")]
+    request: contract::SearchRequest,
     link: contract::Link,
     /// The edge half ran on a native edge.
     native: bool,
@@ -84,7 +85,7 @@ impl SharedSearch {
         let written = Written {
             format: FORMAT.into(),
             version: VERSION,
-            wish: self.wish.clone(),
+            request: self.request.clone(),
             link: self.conditions.link,
             native: self.conditions.edge == EdgeSite::Native,
             slowdown: self.slowdown,
@@ -100,14 +101,14 @@ impl SharedSearch {
     /// # Errors
     /// [`SharedError`] with what the text is instead.
     pub fn from_text(text: &str) -> Result<Self, SharedError> {
-        let Written { format, version, wish, link, native, slowdown, profile, judged_on } =
+        let Written { format, version, request, link, native, slowdown, profile, judged_on } =
             serde_json::from_slice(&share::from_text(text)?)?;
         if format != FORMAT || !(OLDEST..=VERSION).contains(&version) {
             return Err(SharedError::Foreign { format, version });
         }
         let edge = if native { EdgeSite::Native } else { EdgeSite::InThisTab };
         let profile = Profile::from_json(&profile)?;
-        Ok(Self { wish, conditions: Conditions { link, edge }, slowdown, profile, set: judged_on })
+        Ok(Self { request, conditions: Conditions { link, edge }, slowdown, profile, set: judged_on })
     }
 }
 
@@ -123,11 +124,11 @@ fn short(mut profile: Profile) -> Profile {
 mod tests {
     use super::*;
     use crate::pricing::tests::{native, profile};
-    use crate::search::tests::wish;
+    use crate::search::tests::request;
 
     fn shared() -> SharedSearch {
         let set = "ModelNet10, 190 clouds (3f2a9c41)".into();
-        SharedSearch { wish: wish(), conditions: native(20.0), slowdown: 2.0, profile: profile(), set }
+        SharedSearch { request: request(), conditions: native(20.0), slowdown: 2.0, profile: profile(), set }
     }
 
     #[test]
@@ -143,8 +144,8 @@ mod tests {
             (&shared().profile.link, &shared().profile.calibration)
         );
         assert_eq!(
-            (&read.wish, read.conditions, read.slowdown, &read.set),
-            (&shared().wish, native(20.0), 2.0, &shared().set)
+            (&read.request, read.conditions, read.slowdown, &read.set),
+            (&shared().request, native(20.0), 2.0, &shared().set)
         );
         let text = shared().to_text();
         assert!(text.len() < 20_000, "{} characters", text.len());
@@ -153,8 +154,11 @@ mod tests {
     #[test]
     fn an_older_link_was_evaluated_on_furniture_and_a_foreign_one_is_refused() {
         let written = |version: u32, format: &str| {
-            let wish = serde_json::to_value(wish()).unwrap();
-            let link = serde_json::to_value(contract::Link::UNSHAPED).unwrap();
+            // As version 1 named them.
+            let mut wish = serde_json::to_value(request()).unwrap();
+            let latency = wish.as_object_mut().unwrap().remove("latency_ms").unwrap();
+            wish["latency_millis"] = latency;
+            let link = serde_json::json!({ "mbps": 0.0, "delay_millis": 0.0, "jitter_millis": 0.0 });
             let fields = serde_json::json!({
                 "format": format, "version": version, "wish": wish, "link": link, "native": false,
                 "profile": Profile::default().to_json(),

@@ -10,10 +10,10 @@ use cleave_search::{Budget, FURNITURE, Pricer};
 use std::rc::Rc;
 
 /// At most 6 ms, NSGA-II.
-pub(crate) fn wish() -> contract::SearchWish {
-    contract::SearchWish {
+pub(crate) fn request() -> contract::SearchRequest {
+    contract::SearchRequest {
         strategy: contract::Strategy::Nsga,
-        latency_millis: Some(6.0),
+        latency_ms: Some(6.0),
         energy_millijoules: Some(60.0),
         device_megabytes: Some(8.0),
         candidates: 3_000,
@@ -34,8 +34,8 @@ fn prices(profile: Profile, mbps: f64) -> SearchPrices {
     Pricing::of(profile).under(native(mbps)).for_search(Task::modelnet10())
 }
 
-fn run(wish: &contract::SearchWish, prices: SearchPrices) -> SearchRun {
-    SearchRun::new(Request::from(wish).settings(FURNITURE), &Task::modelnet10(), None, prices).unwrap()
+fn run(request: &contract::SearchRequest, prices: SearchPrices) -> SearchRun {
+    SearchRun::new(Request::from(request).settings(FURNITURE), &Task::modelnet10(), None, prices).unwrap()
 }
 
 /// A clock that goes on by so many milliseconds whenever it is looked at.
@@ -75,7 +75,7 @@ fn finished(run: SearchRun) -> SearchRun {
 
 #[test]
 fn the_pages_request_and_the_commands_arguments_are_one_search() {
-    let wish = wish();
+    let request = request();
     let arguments = Request {
         strategy: Strategy::Nsga,
         latency_ms: Some(6.0),
@@ -86,11 +86,11 @@ fn the_pages_request_and_the_commands_arguments_are_one_search() {
         seed: 9_007_199_254_740_993,
         ..Request::default()
     };
-    assert_eq!(Request::from(&wish), arguments);
+    assert_eq!(Request::from(&request), arguments);
     let settings = arguments.settings(FURNITURE);
     assert_eq!((settings.limits.device_bytes, settings.judge.as_str()), (Some(8e6), FURNITURE));
     // A tab works in slices of 25 ms between messages, the command in a loop: the same to the last bit.
-    let mut of_page = run(&wish, prices(profile(), 40.0));
+    let mut of_page = run(&request, prices(profile(), 40.0));
     drive(&mut of_page, &mut Clock(0.0, 0.7), 25.0);
     let of_command = SearchRun::new(settings, &Task::modelnet10(), None, prices(profile(), 40.0)).unwrap();
     let of_command = finished(of_command);
@@ -101,9 +101,9 @@ fn the_pages_request_and_the_commands_arguments_are_one_search() {
 
 #[test]
 fn a_search_that_was_stopped_goes_on_to_the_same_designs() {
-    let whole = finished(run(&wish(), prices(profile(), 40.0)));
+    let whole = finished(run(&request(), prices(profile(), 40.0)));
     for slices in [1, 3, 8] {
-        let (mut first, mut clock) = (run(&wish(), prices(profile(), 40.0)), Clock(0.0, 1.0));
+        let (mut first, mut clock) = (run(&request(), prices(profile(), 40.0)), Clock(0.0, 1.0));
         for _ in 0..slices {
             if let Turn::Evaluate(architecture) = first.slice(2.0, || clock.now()) {
                 first.evaluated(&architecture, accuracy(&architecture));
@@ -120,7 +120,7 @@ fn a_search_that_was_stopped_goes_on_to_the_same_designs() {
 #[test]
 fn reports_and_states_keep_their_distance() {
     let mut clock = Clock(0.0, 5.0);
-    let mut run = run(&wish(), prices(profile(), 40.0));
+    let mut run = run(&request(), prices(profile(), 40.0));
     let mut at = Vec::new();
     let mut states = Vec::new();
     loop {
@@ -152,7 +152,7 @@ fn reports_and_states_keep_their_distance() {
 
 #[test]
 fn a_report_says_what_is_known() {
-    let mut run = run(&wish(), prices(profile(), 40.0));
+    let mut run = run(&request(), prices(profile(), 40.0));
     let last = drive(&mut run, &mut Clock(0.0, 1.0), 25.0).pop().unwrap();
     let funnel = run.search().funnel();
     assert_eq!((last.drawn, last.by_table, last.evaluated), (funnel.drawn, funnel.by_table, funnel.evaluated));
@@ -168,8 +168,8 @@ fn a_report_says_what_is_known() {
 
 #[test]
 fn a_limit_that_nothing_keeps_is_told_as_data() {
-    let wish = contract::SearchWish { latency_millis: Some(1e-6), ..wish() };
-    let mut run = run(&wish, prices(profile(), 40.0));
+    let request = contract::SearchRequest { latency_ms: Some(1e-6), ..request() };
+    let mut run = run(&request, prices(profile(), 40.0));
     let last = drive(&mut run, &mut Clock(0.0, 1.0), 25.0).pop().unwrap();
     let binding = last.binding.unwrap();
     assert_eq!((binding.limit, binding.bound), (contract::Limit::Latency, 1e-6));
@@ -183,17 +183,17 @@ fn a_calibration_changes_filter_and_result() {
     let task = Task::modelnet10();
     for (factor, wider) in [(0.5, true), (2.0, false)] {
         let (plain, corrected) = (prices(profile(), 40.0), prices(calibrated(factor, 1.0), 40.0));
-        let wish = contract::SearchWish {
+        let request = contract::SearchRequest {
             strategy: contract::Strategy::Random,
-            latency_millis: Some(if wider { 3.0 } else { 8.0 }),
+            latency_ms: Some(if wider { 3.0 } else { 8.0 }),
             energy_millijoules: None,
             device_megabytes: None,
             candidates: 8_000,
             evaluations: 40,
-            ..wish()
+            ..request()
         };
-        let limit = wish.latency_millis.unwrap();
-        let [before, after] = [plain.clone(), corrected.clone()].map(|prices| finished(run(&wish, prices)));
+        let limit = request.latency_ms.unwrap();
+        let [before, after] = [plain.clone(), corrected.clone()].map(|prices| finished(run(&request, prices)));
         let (few, many) = (before.search().funnel().by_table, after.search().funnel().by_table);
         assert!(if wider { many > few } else { many < few }, "{factor}: {few} became {many}");
         assert_ne!(before.search().zoo(), after.search().zoo());
@@ -216,7 +216,7 @@ fn a_learned_predictor_filters_and_ranks_by_its_own_figures() {
     let mut pricing = Pricing::of(profile());
     pricing.set_predictor(crate::pricing::Predictor::from_safetensors(&predictor_file(0.4)).unwrap());
     let prices = pricing.under(native(40.0)).for_search(Task::modelnet10());
-    let found = finished(run(&contract::SearchWish { energy_millijoules: Some(20.0), ..wish() }, prices.clone()));
+    let found = finished(run(&contract::SearchRequest { energy_millijoules: Some(20.0), ..request() }, prices.clone()));
     let funnel = found.search().funnel();
     assert!(funnel.by_predictor < funnel.by_table, "{funnel:?}");
     for design in found.search().zoo() {
@@ -243,7 +243,7 @@ fn what_cannot_begin_says_why() {
     assert_eq!(fixed.search().functions(), Some(functions), "the first stage is left out");
     let none = Request { budget: Budget { candidates: 0, evaluations: 1 }, ..Request::default() };
     assert!(SearchRun::new(none.settings(FURNITURE), &task, None, prices()).is_err());
-    let saved = run(&wish(), prices()).search().to_json();
+    let saved = run(&request(), prices()).search().to_json();
     let why = SearchRun::resume(&saved, "ModelNet10, 190 clouds (3f2a9c41)", prices()).err().unwrap();
     assert_eq!(why.to_string(), "it was evaluated on generated furniture, not on ModelNet10, 190 clouds (3f2a9c41)");
     assert!(matches!(SearchRun::resume("{}", FURNITURE, prices()), Err(RunError::Search(_))));
@@ -253,7 +253,7 @@ fn what_cannot_begin_says_why() {
 #[test]
 fn an_evaluation_tells_a_search_its_accuracy() {
     let set = Rc::new(EvaluationSet::furniture(10, 16).unwrap());
-    let settings = Request::from(&wish()).settings(set.name());
+    let settings = Request::from(&request()).settings(set.name());
     let mut run = SearchRun::new(settings, &Task::modelnet10(), None, prices(profile(), 40.0)).unwrap();
     let mut clock = Clock(0.0, 1.0);
     let architecture = loop {

@@ -6,7 +6,7 @@ use cleave_session::Micros;
 
 const NETWORKS: [&str; 2] = ["3 2 1 4,0 6 3 0", "3 2 1 3 2 1 4,0 6 2 0 6 3 3"];
 
-const FASTEST: Target = Target { goal: Goal::Fastest, accuracy: None, latency_millis: None };
+const FASTEST: Target = Target { goal: Goal::Fastest, accuracy: None, latency_ms: None };
 
 fn with_zoo() -> World {
     let mut world = World::new();
@@ -29,7 +29,7 @@ fn frames_go_on_while_the_dispatcher_switches_and_it_says_what_it_decided() {
     assert!(begun.running && begun.choices.len() >= 2, "{} choices", begun.choices.len());
     let mut last = None;
     for mbps in [100.0, 0.2, 100.0] {
-        world.say(Intent::Shape(Link { mbps, delay_millis: 0.0, jitter_millis: 0.0 }));
+        world.say(Intent::Shape(Link { mbps, delay_ms: 0.0, jitter_ms: 0.0 }));
         let end = world.now + Micros::from_millis(3_000);
         while world.now < end {
             let frame = world.frame();

@@ -150,11 +150,11 @@ fn a_shaped_link_takes_its_delays_and_a_broken_one_comes_back() {
     both(|edge| {
         let mut world = World::started(edge);
         world.hold(SMALL);
-        world.say(Intent::Shape(Link { mbps: 40.0, delay_millis: 5.0, jitter_millis: 0.0 }));
+        world.say(Intent::Shape(Link { mbps: 40.0, delay_ms: 5.0, jitter_ms: 0.0 }));
         world.plan(&cut(SMALL, 7));
         world.say(Intent::RunOnce);
         let frame = world.frame();
-        assert!(frame.total_millis >= 10.0, "two one-way delays of 5 ms are in every frame: {}", frame.total_millis);
+        assert!(frame.total_ms >= 10.0, "two one-way delays of 5 ms are in every frame: {}", frame.total_ms);
         world.say(Intent::Break);
         world.say(Intent::RunOnce);
         assert!(matches!(world.frame().outcome, Outcome::Local { .. }));

@@ -25,7 +25,7 @@ fn a_profile_is_measured_on_both_sides_and_every_cut_gets_its_price() {
     assert!(measured.complete && measured.edge.is_some() && measured.link.is_some(), "{measured:?}");
     let priced = prices(&mut world);
     assert_eq!(priced.cuts.len(), 5);
-    assert!(priced.cuts.iter().all(|price| price.total_millis() > 0.0));
+    assert!(priced.cuts.iter().all(|price| price.total_ms() > 0.0));
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn a_slower_device_is_priced_so_and_answers_the_same() {
     assert!(matches!(world.failure(), (Failure::SlowDown, why) if why.contains("1 to 100")));
     world.say(Intent::SlowDown { times: 4.0 });
     let after = prices(&mut world).plan;
-    assert!((after.device_millis / before.device_millis - 4.0).abs() < 1e-9, "{before:?} {after:?}");
-    assert_eq!((after.edge_millis, after.other_millis), (before.edge_millis, before.other_millis));
+    assert!((after.device_ms / before.device_ms - 4.0).abs() < 1e-9, "{before:?} {after:?}");
+    assert_eq!((after.edge_ms, after.other_ms), (before.edge_ms, before.other_ms));
     world.say(Intent::RunOnce);
     assert!(world.frame().is_split());
 }

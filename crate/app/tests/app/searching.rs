@@ -1,13 +1,13 @@
 //! Searches by the shipped supernet, in virtual time: from the limits to a design that runs.
 
 use crate::world::World;
-use cleave_contract::{Design, Event, Failure, Intent, Judge, Link, Search, SearchWish, Strategy};
+use cleave_contract::{Design, Event, Failure, Intent, Judge, Link, Search, SearchRequest, Strategy};
 
 /// A search that evaluates three architectures.
-fn wish() -> SearchWish {
-    SearchWish {
+fn request() -> SearchRequest {
+    SearchRequest {
         strategy: Strategy::Random,
-        latency_millis: Some(50.0),
+        latency_ms: Some(50.0),
         energy_millijoules: None,
         device_megabytes: None,
         candidates: 3_000,
@@ -34,8 +34,8 @@ fn told(world: &mut World, running: bool) -> Search {
     })
 }
 
-fn found(world: &mut World, wish: SearchWish) -> Vec<Design> {
-    world.say(Intent::Search(wish));
+fn found(world: &mut World, request: SearchRequest) -> Vec<Design> {
+    world.say(Intent::Search(request));
     let search = told(world, false);
     assert!(search.evaluated <= 3 && !search.designs.is_empty(), "{search:?}");
     search.designs
@@ -44,9 +44,9 @@ fn found(world: &mut World, wish: SearchWish) -> Vec<Design> {
 #[test]
 fn a_search_keeps_its_limits_and_one_that_was_stopped_goes_on_to_the_same_designs() {
     let mut world = world();
-    let whole = found(&mut world, wish());
-    assert!(whole.iter().all(|design| design.latency_millis <= 50.0 && design.accuracy > 0.0));
-    world.say(Intent::Search(wish()));
+    let whole = found(&mut world, request());
+    assert!(whole.iter().all(|design| design.latency_ms <= 50.0 && design.accuracy > 0.0));
+    world.say(Intent::Search(request()));
     told(&mut world, true);
     world.say(Intent::Stop);
     let half = told(&mut world, false);
@@ -60,8 +60,8 @@ fn a_link_finds_the_same_designs_under_other_conditions() {
     let mut world = world();
     world.say(Intent::Shape(Link { mbps: 20.0, ..Link::UNSHAPED }));
     world.say(Intent::SlowDown { times: 2.0 });
-    let own = found(&mut world, wish());
-    world.say(Intent::Share(wish()));
+    let own = found(&mut world, request());
+    world.say(Intent::Share(request()));
     let shared = |event: &Event| if let Event::Shared { text, .. } = event { Some(text.clone()) } else { None };
     let text = world.until(shared);
     let mut other = self::world();
@@ -75,13 +75,13 @@ fn a_link_finds_the_same_designs_under_other_conditions() {
 #[test]
 fn what_cannot_be_evaluated_or_kept_is_named() {
     let mut world = world();
-    world.say(Intent::Search(SearchWish { judge: Judge::Edge, ..wish() }));
+    world.say(Intent::Search(SearchRequest { judge: Judge::Edge, ..request() }));
     assert_eq!(world.failure().0, Failure::Evaluation);
-    world.say(Intent::Search(SearchWish { latency_millis: Some(-1.0), ..wish() }));
+    world.say(Intent::Search(SearchRequest { latency_ms: Some(-1.0), ..request() }));
     assert_eq!(world.failure().0, Failure::Search);
     world.say(Intent::ResumeSearch { json: "{}".into() });
     assert_eq!(world.failure().0, Failure::Search);
-    world.say(Intent::Search(SearchWish { latency_millis: Some(0.001), ..wish() }));
+    world.say(Intent::Search(SearchRequest { latency_ms: Some(0.001), ..request() }));
     let none = told(&mut world, false);
     let binding = none.binding.expect("the limit that binds");
     assert!(none.designs.is_empty() && binding.bound == 0.001 && binding.best > 0.001, "{binding:?}");
@@ -90,14 +90,14 @@ fn what_cannot_be_evaluated_or_kept_is_named() {
 #[test]
 fn a_supernet_that_is_missing_is_told_and_fetched_again_when_asked() {
     let mut world = World::started(None);
-    world.say(Intent::Search(wish()));
+    world.say(Intent::Search(request()));
     assert!(matches!(world.failure(), (Failure::Supernet, why) if why.contains("missing")));
 }
 
 #[test]
 fn a_design_that_was_found_runs_split() {
     let mut world = world();
-    let best = found(&mut world, wish()).remove(0).plan;
+    let best = found(&mut world, request()).remove(0).plan;
     world.say(Intent::Inspect { plan: best.clone() });
     let inspected = world.until(|event| match event {
         Event::Inspected(inspection) => Some(inspection.clone()),

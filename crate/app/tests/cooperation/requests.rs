@@ -4,28 +4,28 @@ use cleave_app::cooperation::{Trained, read, view};
 use cleave_app::partition::view::partitions;
 use cleave_app::partition::{OnShow, Planning, Shown, Workers};
 use cleave_contract::{
-    Backend, CooperationWish, ImageWish, MemberWish, PartitionStrategy, PartitionWish, WorkerActivity,
+    Backend, CooperationRequest, ImageRequest, MemberRequest, PartitionRequest, PartitionStrategy, WorkerActivity,
 };
 use cleave_partition::Strategy;
 use serde_json::json;
 
 use crate::world::{NETWORK, World, network, times};
 
-fn wish() -> CooperationWish {
-    CooperationWish {
-        partition: PartitionWish {
+fn request() -> CooperationRequest {
+    CooperationRequest {
+        partition: PartitionRequest {
             network: NETWORK.into(),
             slower: vec![1.0, 1.0, 2.0],
-            setup_millis: 0.3,
+            setup_ms: 0.3,
             mbps: 50.0,
-            delay_millis: 0.2,
+            delay_ms: 0.2,
             shared: false,
         },
         strategy: PartitionStrategy::Iop,
-        members: vec![MemberWish::Browser; 2],
+        members: vec![MemberRequest::Browser; 2],
         runs: 2,
         check: true,
-        image: ImageWish::Noise(5),
+        image: ImageRequest::Noise(5),
     }
 }
 
@@ -39,55 +39,54 @@ fn the_form_and_the_file_make_the_same_plans() {
         "link": { "setup_ms": 0.3, "mbps": 50, "delay_ms": 0.2 },
         "workers": [{ "name": "a" }, { "name": "b", "slower": 1 }, { "name": "c", "slower": 2 }],
     });
-    let form = planning(Workers::of_wish(&wish().partition).unwrap()).run().unwrap();
+    let form = planning(Workers::of_request(&request().partition).unwrap()).run().unwrap();
     let file = planning(Workers::of_file(&file).unwrap()).run().unwrap();
     assert_eq!((form.plans.len(), form.plans), (Strategy::ALL.len(), file.plans));
 }
 
 #[test]
 fn planning_goes_step_by_step_and_sweeps_over_set_up_times() {
-    let mut planning = planning(Workers::of_wish(&wish().partition).unwrap()).with_sweep(0.3);
+    let mut planning = planning(Workers::of_request(&request().partition).unwrap()).with_sweep(0.3);
     let (mut steps, total) = (0, planning.progress().1);
     while planning.step().unwrap() {
         steps += 1;
         assert_eq!(planning.progress(), (steps, total));
     }
     let planned = planning.finish();
-    let told = partitions(wish().partition, &planned);
+    let told = partitions(request().partition, &planned);
     assert_eq!((steps, told.plans.len(), told.sweep.len()), (9 * 5, 5, 8));
-    assert!(told.sweep.windows(2).all(|two| two[0].setup_millis < two[1].setup_millis));
+    assert!(told.sweep.windows(2).all(|two| two[0].setup_ms < two[1].setup_ms));
     // The request's own set-up is among them, and planned the same but for the strategy that is made less effort for.
-    let own = told.sweep.iter().find(|point| point.setup_millis == 0.3).unwrap();
+    let own = told.sweep.iter().find(|point| point.setup_ms == 0.3).unwrap();
     for (plan, swept) in told.plans.iter().zip(&own.millis).take(4) {
         assert!((plan.millis - swept.unwrap()).abs() < 1e-9 && plan.steps.len() == network().operators().len());
     }
     assert!(told.plans.iter().all(|plan| plan.spans.iter().flatten().any(|s| s.activity == WorkerActivity::Compute)));
     let mut on_show = OnShow::default();
-    assert_eq!(on_show.of(&wish().partition, Strategy::Iop), Shown::Other);
+    assert_eq!(on_show.of(&request().partition, Strategy::Iop), Shown::Other);
     let iop = planned.plans[2].1.as_ref().unwrap().partition.clone();
-    on_show.put(wish().partition, planned);
-    assert_eq!(on_show.of(&wish().partition, Strategy::Iop), Shown::Plan(iop));
-    let other = PartitionWish { mbps: 51.0, ..wish().partition };
+    on_show.put(request().partition, planned);
+    assert_eq!(on_show.of(&request().partition, Strategy::Iop), Shown::Plan(iop));
+    let other = PartitionRequest { mbps: 51.0, ..request().partition };
     assert_eq!(on_show.of(&other, Strategy::Iop), Shown::Other);
 }
 
 #[test]
 fn a_page_is_told_what_it_asked_for_and_what_came_of_it() {
-    let (wish, trained) = (wish(), Trained::seeded(3));
-    let read = read(&wish).unwrap();
+    let (request, trained) = (request(), Trained::seeded(3));
+    let read = read(&request).unwrap();
     let mut on_show = OnShow::default();
-    on_show.put(wish.partition.clone(), planning(read.workers.clone()).run().unwrap());
-    let request = read.request(&wish, times(&read.network), trained.weights.clone(), &on_show);
+    on_show.put(request.partition.clone(), planning(read.workers.clone()).run().unwrap());
+    let begun = read.request(&request, times(&read.network), trained.weights.clone(), &on_show);
     let mut world = World::new();
     world.slowness[2] = 2.0;
-    let report = world.answer(request).unwrap();
-    let told = view::cooperated(&wish, Backend::Wasm, &read, &trained, &report);
+    let report = world.answer(begun).unwrap();
+    let told = view::cooperated(&request, Backend::Wasm, &read, &trained, &report);
     assert_eq!((told.replanned, told.workers), (None, vec!["page".to_owned(), "edge 1".into(), "edge 2".into()]));
-    assert_eq!((told.each_millis.len(), told.measured.messages), (2, told.predicted.messages));
+    assert_eq!((told.each_ms.len(), told.measured.messages), (2, told.predicted.messages));
     assert_eq!((told.measured.spans.len(), told.measured.memory_bytes[1][0]), (3, report.formed.weight_bytes[1]));
     assert!(
-        told.measured.energy_joules > 0.0
-            && told.measured.millis == told.each_millis.iter().copied().fold(0.0, f64::max)
+        told.measured.energy_joules > 0.0 && told.measured.millis == told.each_ms.iter().copied().fold(0.0, f64::max)
     );
     let whole = told.whole.unwrap();
     assert!(whole.distance <= whole.bound && whole.millis > 0.0, "{whole:?}");
@@ -97,21 +96,21 @@ fn a_page_is_told_what_it_asked_for_and_what_came_of_it() {
 
 #[test]
 fn what_cannot_be_run_is_named_before_anything_is_begun() {
-    let good = wish();
-    let shaped = |partition: PartitionWish| CooperationWish { partition, ..good.clone() };
+    let good = request();
+    let shaped = |partition: PartitionRequest| CooperationRequest { partition, ..good.clone() };
     let partition = good.partition.clone();
-    let pixels = ImageWish::Pixels { name: "cat.png".into(), rgba: vec![0; 12] };
+    let pixels = ImageRequest::Pixels { name: "cat.png".into(), rgba: vec![0; 12] };
     let wrong = [
-        (shaped(PartitionWish { shared: true, ..partition.clone() }), "shared medium"),
-        (shaped(PartitionWish { slower: vec![1.0, 0.5, 1.0], ..partition.clone() }), "worker 2 is to be 0.5 times"),
-        (shaped(PartitionWish { slower: vec![1.0; 2], ..partition.clone() }), "2 workers beside this tab"),
-        (shaped(PartitionWish { network: "resnet".into(), ..partition.clone() }), "lenet5"),
-        (shaped(PartitionWish { setup_millis: 1e6, ..partition }), "cannot be imposed"),
-        (CooperationWish { runs: 0, ..good.clone() }, "choose 1 to 100"),
-        (CooperationWish { image: pixels, ..good.clone() }, "cat.png: "),
+        (shaped(PartitionRequest { shared: true, ..partition.clone() }), "shared medium"),
+        (shaped(PartitionRequest { slower: vec![1.0, 0.5, 1.0], ..partition.clone() }), "worker 2 is to be 0.5 times"),
+        (shaped(PartitionRequest { slower: vec![1.0; 2], ..partition.clone() }), "2 workers beside this tab"),
+        (shaped(PartitionRequest { network: "resnet".into(), ..partition.clone() }), "lenet5"),
+        (shaped(PartitionRequest { setup_ms: 1e6, ..partition }), "cannot be imposed"),
+        (CooperationRequest { runs: 0, ..good.clone() }, "choose 1 to 100"),
+        (CooperationRequest { image: pixels, ..good.clone() }, "cat.png: "),
     ];
-    for (wish, says) in wrong {
-        let why = read(&wish).map(|_| ()).unwrap_err().to_string();
+    for (request, says) in wrong {
+        let why = read(&request).map(|_| ()).unwrap_err().to_string();
         assert!(why.contains(says), "{says}: {why}");
     }
     assert!(read(&good).is_ok());

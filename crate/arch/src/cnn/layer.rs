@@ -69,7 +69,7 @@ pub enum Layer {
     /// Normalisation by learned statistics, per channel, ε = 1e-5.
     BatchNorm,
     /// AlexNet's local response normalisation over `size` neighbouring channels: see [`super::LRN_ALPHA`].
-    LocalNorm {
+    Lrn {
         /// Channels that count, the own one in the middle: an odd number.
         size: usize,
     },
@@ -98,7 +98,7 @@ impl fmt::Display for Layer {
             }
             Self::Relu => f.write_str("relu"),
             Self::BatchNorm => f.write_str("norm"),
-            Self::LocalNorm { size } => write!(f, "lrn {size}"),
+            Self::Lrn { size } => write!(f, "lrn {size}"),
             Self::Flatten => f.write_str("flatten"),
             Self::Dropout => f.write_str("dropout"),
         }

@@ -59,7 +59,7 @@ impl Stage {
 fn slice_bytes(operator: &Operator, work: &Work) -> u64 {
     let (inputs, outputs) = (work.input.channels.len(), work.made.channels.len());
     let values = match operator.kind {
-        Kind::LocalNorm { .. } => return 0,
+        Kind::Lrn { .. } => return 0,
         Kind::Conv { kernel, stride, .. } if is_filtered(kernel, stride, inputs, outputs) => {
             (FILTER_TAPS * inputs * outputs) as u64
         }
@@ -89,7 +89,7 @@ fn scratch_bytes(operator: &Operator, work: &Work) -> u64 {
             depth * width + depth.div_ceil(depth.div_ceil(PACKED_DEPTH).max(1)) * width
         }
         // Squares, and sums of them; at the end the powers of these beside what is normalised.
-        Kind::LocalNorm { .. } => return bytes(&work.input, operator.input) + bytes(&work.made, operator.made),
+        Kind::Lrn { .. } => return bytes(&work.input, operator.input) + bytes(&work.made, operator.made),
         Kind::Linear => 0,
     };
     4 * values as u64

@@ -90,7 +90,7 @@ impl Network {
         let weight = match operator.kind {
             Kind::Conv { kernel, .. } => Some(vec![outputs, operator.input.channels, kernel, kernel]),
             Kind::Linear => Some(vec![outputs, operator.input.values() as usize]),
-            Kind::LocalNorm { .. } => None,
+            Kind::Lrn { .. } => None,
         };
         let mut specs: Vec<_> = weight.map(|shape| spec(operator.layer, "weight", shape)).into_iter().collect();
         if !specs.is_empty() {
@@ -129,7 +129,7 @@ impl Chain {
         let wrong = |needs, found| Err(NetworkError::WrongInput { position, layer, needs, found });
         match layer {
             Layer::Linear { .. } if !is_flat => return wrong("flattened features", "a map; put flatten before it"),
-            Layer::Conv { .. } | Layer::Pool { .. } | Layer::LocalNorm { .. } | Layer::Flatten if is_flat => {
+            Layer::Conv { .. } | Layer::Pool { .. } | Layer::Lrn { .. } | Layer::Flatten if is_flat => {
                 return wrong("a map", "flattened features");
             }
             Layer::Relu | Layer::BatchNorm | Layer::Pool { .. } if self.operators.is_empty() => {
@@ -145,7 +145,7 @@ impl Chain {
             Layer::Linear { features } => {
                 self.operator(position, layer, Kind::Linear, Shape { channels: features, height: 1, width: 1 })
             }
-            Layer::LocalNorm { size } => self.operator(position, layer, Kind::LocalNorm { size }, self.shape),
+            Layer::Lrn { size } => self.operator(position, layer, Kind::Lrn { size }, self.shape),
             Layer::Pool { kind, kernel, stride } => {
                 let output = self.windows(position, layer, [kernel, stride, 0])?;
                 self.tail(Tail::Pool { kind, kernel, stride }, output);
@@ -211,7 +211,7 @@ fn check_numbers(position: usize, layer: Layer) -> Result<(), NetworkError> {
             wrong("window and stride must be from 1 to 65536")
         }
         Layer::Linear { features } if !within(&[features]) => wrong("features must be from 1 to 65536"),
-        Layer::LocalNorm { size } if !within(&[size]) || size.is_multiple_of(2) => wrong("the size must be odd"),
+        Layer::Lrn { size } if !within(&[size]) || size.is_multiple_of(2) => wrong("the size must be odd"),
         _ => Ok(()),
     }
 }

@@ -28,7 +28,7 @@ pub enum Kind {
     /// Fully connected: reads the map as one row, channel by channel, so that a channel is a block of its inputs.
     Linear,
     /// Local response normalisation; without weights.
-    LocalNorm {
+    Lrn {
         /// Channels that count.
         size: usize,
     },
@@ -91,7 +91,7 @@ impl Operator {
                 Layer::Conv { channels: self.made.channels, kernel, stride, padding }
             }
             Kind::Linear => Layer::Linear { features: self.made.channels },
-            Kind::LocalNorm { size } => Layer::LocalNorm { size },
+            Kind::Lrn { size } => Layer::Lrn { size },
         }
     }
 
@@ -100,7 +100,7 @@ impl Operator {
         let per_pair = match self.kind {
             Kind::Conv { kernel, .. } => (kernel * kernel) as u64,
             Kind::Linear => (self.input.height * self.input.width) as u64,
-            Kind::LocalNorm { .. } => 0,
+            Kind::Lrn { .. } => 0,
         };
         (inputs as u64).saturating_mul(outputs as u64).saturating_mul(per_pair)
     }
@@ -111,7 +111,7 @@ impl Operator {
         let positions = (made.rows.len() as u64).saturating_mul(self.made.width as u64);
         let per_position = match self.kind {
             Kind::Conv { .. } | Kind::Linear => self.weight_values(inputs, made.channels.len()),
-            Kind::LocalNorm { size } => made.channels.len() as u64 * size as u64,
+            Kind::Lrn { size } => made.channels.len() as u64 * size as u64,
         };
         positions.saturating_mul(per_position)
     }
@@ -143,7 +143,7 @@ impl Operator {
                 RowInput { rows: from.min(to) - padding..to - padding, above: from.min(to) - first, below: end - to }
             }
             Kind::Linear => RowInput { rows: 0..self.input.height, above: 0, below: 0 },
-            Kind::LocalNorm { .. } => RowInput { rows: made.clone(), above: 0, below: 0 },
+            Kind::Lrn { .. } => RowInput { rows: made.clone(), above: 0, below: 0 },
         }
     }
 
@@ -151,9 +151,7 @@ impl Operator {
     pub fn input_channels(&self, made: &Range<usize>) -> Range<usize> {
         match self.kind {
             _ if made.is_empty() => 0..0,
-            Kind::LocalNorm { size } => {
-                made.start.saturating_sub(size / 2)..(made.end + size / 2).min(self.input.channels)
-            }
+            Kind::Lrn { size } => made.start.saturating_sub(size / 2)..(made.end + size / 2).min(self.input.channels),
             Kind::Conv { .. } | Kind::Linear => 0..self.input.channels,
         }
     }

@@ -245,7 +245,7 @@ fn check(at: usize, operator: &Operator, step: &Step, workers: usize) -> Result<
         (Split::Copies, _) => Ok(()),
         (Split::Alone(worker), _) => exists(*worker),
         (Split::Outputs(shares), _) => covers(shares, operator.made.channels, "output channels"),
-        (Split::Inputs(_), Kind::LocalNorm { .. }) => illegal("input channel", "it is no sum over its input channels"),
+        (Split::Inputs(_), Kind::Lrn { .. }) => illegal("input channel", "it is no sum over its input channels"),
         (Split::Inputs(shares), _) => {
             covers(shares, operator.input.channels, "input channels")?;
             match &step.reduce {

@@ -65,7 +65,7 @@ fn parse_layer(text: &str) -> Result<Layer, NetworkError> {
         },
         "relu" => Layer::Relu,
         "norm" => Layer::BatchNorm,
-        "lrn" => Layer::LocalNorm { size: numbers.first()? },
+        "lrn" => Layer::Lrn { size: numbers.first()? },
         "flatten" => Layer::Flatten,
         "dropout" => Layer::Dropout,
         _ => return Err(wrong(text, LAYERS)),
@@ -110,7 +110,7 @@ impl<'a> Numbers<'a> {
         let (plain, kernel, stride, padding) = match layer {
             Layer::Conv { .. } => (true, true, true, true),
             Layer::Pool { .. } => (true, false, true, false),
-            Layer::Linear { .. } | Layer::LocalNorm { .. } => (true, false, false, false),
+            Layer::Linear { .. } | Layer::Lrn { .. } => (true, false, false, false),
             Layer::Relu | Layer::BatchNorm | Layer::Flatten | Layer::Dropout => (false, false, false, false),
         };
         let given = [self.plain, self.kernel, self.stride, self.padding].map(|number| number.is_some());

@@ -63,7 +63,7 @@ fn row(cnn: &Cnn, at: usize, operator: &Operator, device: &Device) -> Result<Row
             let (row, weight) = (input.clone().reshape([1, inputs]), weight.reshape([inputs, operator.made.channels]));
             Some(on_threads(|| time(|| row.clone().matmul(weight.clone()).unsqueeze()))?)
         }
-        Kind::LocalNorm { .. } => None,
+        Kind::Lrn { .. } => None,
     };
     Ok(Row { name: operator.as_layer().to_string(), macs: operator.all_macs(), ours, burns })
 }

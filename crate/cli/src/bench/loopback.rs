@@ -103,8 +103,8 @@ impl Bench {
         let cut = pool + 1;
         let remote = self.remote(cut, LinkShape::UNSHAPED)?;
         let reports = self.frames(&remote, 1)?;
-        let total = |report: &FrameReport| report.total_millis();
-        let compute = |report: &FrameReport| report.lane_millis(Lane::Device) + report.lane_millis(Lane::Edge);
+        let total = |report: &FrameReport| report.total_ms();
+        let compute = |report: &FrameReport| report.lane_ms(Lane::Device) + report.lane_ms(Lane::Edge);
         let over = |figure: &dyn Fn(&FrameReport) -> f64| median(reports.iter().map(figure).collect());
         let beyond = over(&|report| total(report) - compute(report));
         Ok(Overhead { cut, total: over(&total), compute: over(&compute), beyond })
@@ -127,9 +127,9 @@ impl Bench {
             mbps,
             cut,
             frames_per_second: (reports.len() - 1) as f64 * 1e3 / span,
-            device: middle(&|report| report.lane_millis(Lane::Device)),
-            edge: middle(&|report| report.lane_millis(Lane::Edge)),
-            link: link_millis(bytes, mbps),
+            device: middle(&|report| report.lane_ms(Lane::Device)),
+            edge: middle(&|report| report.lane_ms(Lane::Edge)),
+            link: link_ms(bytes, mbps),
         })
     }
 
@@ -137,7 +137,7 @@ impl Bench {
         let trace = self.engine.gnn().trace();
         let slowest = |cut: usize| {
             let (device, edge) = (costs[..cut].iter().sum::<f64>(), costs[cut..].iter().sum::<f64>());
-            device.max(edge).max(link_millis(trace.cut_bytes(cut, Codec::F32) as f64, mbps))
+            device.max(edge).max(link_ms(trace.cut_bytes(cut, Codec::F32) as f64, mbps))
         };
         (0..costs.len()).min_by(|a, b| slowest(*a).total_cmp(&slowest(*b))).unwrap_or(0)
     }
@@ -160,7 +160,7 @@ impl Bench {
 }
 
 /// An unshaped link takes no time by itself.
-fn link_millis(bytes: f64, mbps: f64) -> f64 {
+fn link_ms(bytes: f64, mbps: f64) -> f64 {
     if mbps > 0.0 { bytes * 8.0 / (mbps * 1e3) } else { 0.0 }
 }
 

@@ -128,5 +128,5 @@ fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<V
 
 fn stages(report: &FrameReport) -> [f64; 5] {
     let Stages { device, up, edge, down, .. } = measured_stages(report);
-    [device, up, edge, down, report.total_millis()]
+    [device, up, edge, down, report.total_ms()]
 }

@@ -11,7 +11,7 @@ use crate::browser::{now_micros, scope};
 use crate::socket::{Socket, SocketEvent};
 use burn::tensor::Device;
 use cleave_app::cooperation::{Candidate, Config, Cooperation, Crew, Effect, EngineKind, Event};
-use cleave_contract::{Backend, EdgeAddress, MemberWish};
+use cleave_contract::{Backend, EdgeAddress, MemberRequest};
 use cleave_session::cooperate::{
     EngineCall, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting,
     no_such_group,
@@ -59,7 +59,7 @@ struct Tab {
 /// All of them. The place of the coordinator is 0.
 pub struct Machines {
     coordinator: Cooperation,
-    wishes: Vec<MemberWish>,
+    requests: Vec<MemberRequest>,
     tabs: HashMap<usize, Tab>,
     sockets: HashMap<usize, Socket>,
     site: Site,
@@ -77,15 +77,15 @@ fn browser_name(place: usize) -> String {
 }
 
 /// A worker as it is connected to, and as people are told of it.
-fn candidate((at, wish): (usize, &MemberWish)) -> Result<Candidate, String> {
+fn candidate((at, request): (usize, &MemberRequest)) -> Result<Candidate, String> {
     let place = at + 1;
-    Ok(match wish {
-        MemberWish::Browser => {
+    Ok(match request {
+        MemberRequest::Browser => {
             let (name, address) = (browser_name(place), format!("{TAB}{place}"));
             let spec = MemberSpec { name: name.clone(), token: String::new(), address };
             Candidate { spec, name, place: "a worker of this browser".into(), is_alike: true }
         }
-        MemberWish::Edge(EdgeAddress { url, token }) => {
+        MemberRequest::Edge(EdgeAddress { url, token }) => {
             let address = address(url).map_err(|why| format!("worker {}: {why}", place + 1))?;
             let spec = MemberSpec { name: String::new(), token: token.clone(), address };
             Candidate { spec, name: format!("edge {}", place + 1), place: url.clone(), is_alike: false }
@@ -96,8 +96,8 @@ fn candidate((at, wish): (usize, &MemberWish)) -> Result<Candidate, String> {
 impl Machines {
     /// The workers of an order; what happens to them later is `put`, for [`Self::take`].
     pub fn new(order: &Order, seed: u64, put: impl Fn(Happening) + 'static) -> Result<Self, String> {
-        let wishes = order.wish.members.clone();
-        let members = wishes.iter().enumerate().map(candidate).collect::<Result<Vec<_>, String>>()?;
+        let requests = order.request.members.clone();
+        let members = requests.iter().enumerate().map(candidate).collect::<Result<Vec<_>, String>>()?;
         let config = Config {
             name: browser_name(0),
             place: "this tab".into(),
@@ -110,7 +110,7 @@ impl Machines {
         };
         Ok(Self {
             coordinator: Cooperation::new(config, &members),
-            wishes,
+            requests,
             tabs: HashMap::new(),
             sockets: HashMap::new(),
             site: order.site,
@@ -130,7 +130,7 @@ impl Machines {
 
     /// Whether these are the workers of an order, all of them.
     pub fn are(&self, order: &Order) -> bool {
-        self.wishes == order.wish.members && self.backend == order.backend && self.coordinator.is_whole()
+        self.requests == order.request.members && self.backend == order.backend && self.coordinator.is_whole()
     }
 
     /// Who takes part.
@@ -270,8 +270,8 @@ impl Machines {
     }
 
     fn connect(&mut self, place: usize) -> Result<(), String> {
-        match self.wishes.get(place - 1) {
-            Some(MemberWish::Edge(EdgeAddress { url, .. })) => {
+        match self.requests.get(place - 1) {
+            Some(MemberRequest::Edge(EdgeAddress { url, .. })) => {
                 let (put, is_open) = (Rc::clone(&self.put), Rc::new(Cell::new(false)));
                 let tell = move |event| {
                     put(Happening::Coordinator(match event {

@@ -3,19 +3,19 @@
 use super::Worker;
 use crate::cooperating::Order;
 use cleave_app::cooperation::read;
-use cleave_contract::{CooperationWish, Failure};
+use cleave_contract::{CooperationRequest, Failure};
 
 impl Worker {
-    pub(super) fn cooperate(&mut self, wish: CooperationWish) {
+    pub(super) fn cooperate(&mut self, request: CooperationRequest) {
         self.stop_all();
-        let read = match read(&wish) {
+        let read = match read(&request) {
             Ok(read) => read,
             Err(why) => return self.page.fail(Failure::Cooperation, &why.to_string()),
         };
         let order = Order {
             times: self.known_times(&read.network),
             on_show: self.on_show.clone(),
-            wish,
+            request,
             read,
             base_url: self.base_url.clone(),
             backend: self.backend,

@@ -10,14 +10,14 @@ use cleave_app::cooperation::RequestError;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{Planned, Planning, Workers, view};
 use cleave_arch::cnn::{Network, zoo};
-use cleave_contract::{Backend, Event, Failure, LongWork, PartitionWish};
+use cleave_contract::{Backend, Event, Failure, LongWork, PartitionRequest};
 use cleave_partition::Strategy;
 
 impl Worker {
-    pub(super) fn partition(&mut self, wish: PartitionWish) {
+    pub(super) fn partition(&mut self, request: PartitionRequest) {
         self.stop_all();
-        let read = Workers::of_wish(&wish).map_err(RequestError::from);
-        let (network, workers) = match read.and_then(|workers| Ok((zoo::network(&wish.network)?, workers))) {
+        let read = Workers::of_request(&request).map_err(RequestError::from);
+        let (network, workers) = match read.and_then(|workers| Ok((zoo::network(&request.network)?, workers))) {
             Ok(read) => read,
             Err(why) => return self.page.fail(Failure::Partition, &why.to_string()),
         };
@@ -37,13 +37,13 @@ impl Worker {
                 };
                 mailbox.put(Input::OperatorTimes(engine, times.clone()));
                 let planning = Planning::new(network, workers, times, Strategy::ALL.to_vec());
-                plan(planning.with_sweep(wish.setup_millis), &page, &cancelled).await
+                plan(planning.with_sweep(request.setup_ms), &page, &cancelled).await
             };
             let done: Result<_, String> = done.await;
             match done {
                 Ok(Some(planned)) => {
-                    page.post(Event::Partitions(view::partitions(wish.clone(), &planned)));
-                    mailbox.put(Input::Planned(wish, Box::new(planned)));
+                    page.post(Event::Partitions(view::partitions(request.clone(), &planned)));
+                    mailbox.put(Input::Planned(request, Box::new(planned)));
                 }
                 Ok(None) => {}
                 Err(why) => page.fail(Failure::Partition, &why),

@@ -4,8 +4,8 @@
 use super::Visitor;
 use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
 use cleave_contract::{
-    Backend, Cooperated, CooperationWish, Event, ImageWish, Intent, LongWork, MemberWish, PartitionStrategy,
-    PartitionWish, Preference, Replanned, WorkerActivity,
+    Backend, Cooperated, CooperationRequest, Event, ImageRequest, Intent, LongWork, MemberRequest, PartitionRequest,
+    PartitionStrategy, Preference, Replanned, WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -16,27 +16,27 @@ const ALL_KINDS: &str = "3x13x11: conv 7 k3 p1, norm, relu, lrn 5, maxpool 2, co
 const LENET: &str = "1x32x32: conv 6 k5, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, linear 120, relu, \
                      linear 84, relu, linear 10";
 
-fn wish(network: &str, strategy: PartitionStrategy, slower: &[f64]) -> CooperationWish {
-    CooperationWish {
-        partition: PartitionWish {
+fn request(network: &str, strategy: PartitionStrategy, slower: &[f64]) -> CooperationRequest {
+    CooperationRequest {
+        partition: PartitionRequest {
             network: network.into(),
             slower: slower.to_vec(),
-            setup_millis: 0.2,
+            setup_ms: 0.2,
             mbps: 1000.0,
-            delay_millis: 0.1,
+            delay_ms: 0.1,
             shared: false,
         },
         strategy,
-        members: vec![MemberWish::Browser; slower.len() - 1],
+        members: vec![MemberRequest::Browser; slower.len() - 1],
         runs: 2,
         check: true,
-        image: ImageWish::Noise(5),
+        image: ImageRequest::Noise(5),
     }
 }
 
 impl Visitor {
-    async fn cooperate(&self, wish: CooperationWish) -> Result<Cooperated, String> {
-        self.say(Intent::Cooperate(wish));
+    async fn cooperate(&self, request: CooperationRequest) -> Result<Cooperated, String> {
+        self.say(Intent::Cooperate(request));
         self.until(|event| match event {
             Event::Cooperated(cooperated) => Some(Ok((**cooperated).clone())),
             Event::Failed { what, why } => Some(Err(format!("{what:?}: {why}"))),
@@ -54,10 +54,10 @@ impl Visitor {
 
     async fn all_strategies(&self, network: &str, slower: &[f64]) {
         for strategy in PartitionStrategy::ALL {
-            let ran = self.cooperate(wish(network, strategy, slower)).await.unwrap();
+            let ran = self.cooperate(request(network, strategy, slower)).await.unwrap();
             let whole = ran.whole.unwrap();
             assert!(whole.distance <= whole.bound && whole.bound == f64::from(1e-4f32), "{strategy}: {whole:?}");
-            assert_eq!((ran.each_millis.len(), ran.restarts, ran.relayed.len()), (2, 0, 0), "{strategy}");
+            assert_eq!((ran.each_ms.len(), ran.restarts, ran.relayed.len()), (2, 0, 0), "{strategy}");
             assert_eq!(ran.measured.messages, ran.predicted.messages, "{strategy}");
             assert_eq!(ran.measured.spans.len(), slower.len(), "{strategy}");
             // Every message is sent after its set-up, one after another.
@@ -81,7 +81,7 @@ async fn alexnet_shared_by_two_answers_the_same() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
     for strategy in [CoEdge, Iop] {
-        let ran = visitor.cooperate(wish("alexnet", strategy, &[1.0, 1.0])).await.unwrap();
+        let ran = visitor.cooperate(request("alexnet", strategy, &[1.0, 1.0])).await.unwrap();
         let whole = ran.whole.unwrap();
         assert!(whole.distance <= whole.bound, "{strategy}: {whole:?}");
         assert!(!ran.is_trained && ran.scores.len() == 10 && ran.scores[0].probability >= ran.scores[9].probability);
@@ -93,9 +93,9 @@ async fn a_worker_that_is_lost_costs_no_answer() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
     let slow = |strategy: PartitionStrategy| {
-        let mut wish = wish(LENET, strategy, &[1.0; 3]);
-        (wish.partition.setup_millis, wish.runs) = (10.0, 10);
-        wish
+        let mut request = request(LENET, strategy, &[1.0; 3]);
+        (request.partition.setup_ms, request.runs) = (10.0, 10);
+        request
     };
     visitor.say(Intent::Cooperate(slow(OutputChannel)));
     let running = |event: &Event| matches!(event, Event::Progress { what: LongWork::RunPartition, done: 2, .. });
@@ -108,15 +108,15 @@ async fn a_worker_that_is_lost_costs_no_answer() {
     assert!(ran.gone[0].contains("browser 2") && ran.gone[0].contains("on purpose"), "{:?}", ran.gone);
     let whole = ran.whole.unwrap();
     assert!(whole.distance <= whole.bound, "{whole:?}");
-    // The next wish starts whoever is missing.
-    let ran = visitor.cooperate(wish(LENET, Mixed, &[1.0; 3])).await.unwrap();
+    // The next request starts whoever is missing.
+    let ran = visitor.cooperate(request(LENET, Mixed, &[1.0; 3])).await.unwrap();
     assert_eq!((ran.restarts, ran.gone.len()), (0, 0));
     visitor.say(Intent::Cooperate(slow(OutputChannel)));
     visitor.until(|event| running(event).then_some(())).await;
     visitor.say(Intent::Stop);
     // What was stopped tells nothing any more, and the workers are still there.
-    let ran = visitor.cooperate(wish(LENET, CoEdge, &[1.0; 3])).await.unwrap();
-    assert_eq!(ran.wish.strategy, CoEdge);
+    let ran = visitor.cooperate(request(LENET, CoEdge, &[1.0; 3])).await.unwrap();
+    assert_eq!(ran.request.strategy, CoEdge);
     visitor.say(Intent::Dismiss);
     visitor.until(|event| matches!(event, Event::Workers(states) if states.is_empty()).then_some(())).await;
 }
@@ -127,12 +127,12 @@ async fn slower_workers_answer_in_turn_and_a_stop_while_they_start_harms_nothing
     let network = "3x48x48: conv 32 k3 p1, relu, maxpool 2, conv 48 k3 p1, relu, maxpool 2, flatten, linear 10";
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    visitor.say(Intent::Cooperate(wish(network, Iop, &[1.0, 1.0])));
+    visitor.say(Intent::Cooperate(request(network, Iop, &[1.0, 1.0])));
     visitor.say(Intent::Stop);
-    visitor.cooperate(wish(network, Iop, &[1.0, 1.0])).await.unwrap();
-    visitor.say(Intent::Cooperate(wish(network, CoEdge, &[3.0, 2.0])));
+    visitor.cooperate(request(network, Iop, &[1.0, 1.0])).await.unwrap();
+    visitor.say(Intent::Cooperate(request(network, CoEdge, &[3.0, 2.0])));
     visitor.say(Intent::Dismiss);
-    let ran = visitor.cooperate(wish(network, Iop, &[3.0, 2.0])).await.unwrap();
+    let ran = visitor.cooperate(request(network, Iop, &[3.0, 2.0])).await.unwrap();
     assert_eq!((ran.restarts, &ran.gone[..], ran.workers.len()), (0, &[][..], 2));
     for spans in &ran.measured.spans {
         let computing: Vec<_> = spans.iter().filter(|span| span.activity == WorkerActivity::Compute).collect();
@@ -144,16 +144,16 @@ async fn slower_workers_answer_in_turn_and_a_stop_while_they_start_harms_nothing
 async fn what_cannot_be_run_is_named() {
     let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
     visitor.engine().await;
-    let good = wish(LENET, Iop, &[1.0, 1.0]);
-    let edge = |url: &str| MemberWish::Edge(cleave_contract::EdgeAddress { url: url.into(), token: "t".into() });
+    let good = request(LENET, Iop, &[1.0, 1.0]);
+    let edge = |url: &str| MemberRequest::Edge(cleave_contract::EdgeAddress { url: url.into(), token: "t".into() });
     // Whatever else can be wrong with a request is tested where it is read.
     let wrong = [
-        (CooperationWish { runs: 0, ..good.clone() }, "choose 1 to 100"),
-        (CooperationWish { members: vec![edge("http://a/b")], ..good.clone() }, "ws://HOST:PORT"),
-        (CooperationWish { members: vec![edge("ws://127.0.0.1:9")], ..good.clone() }, "cannot be reached"),
+        (CooperationRequest { runs: 0, ..good.clone() }, "choose 1 to 100"),
+        (CooperationRequest { members: vec![edge("http://a/b")], ..good.clone() }, "ws://HOST:PORT"),
+        (CooperationRequest { members: vec![edge("ws://127.0.0.1:9")], ..good.clone() }, "cannot be reached"),
     ];
-    for (wish, says) in wrong {
-        let why = visitor.cooperate(wish).await.unwrap_err();
+    for (request, says) in wrong {
+        let why = visitor.cooperate(request).await.unwrap_err();
         assert!(why.contains(says), "{says}: {why}");
     }
     assert!(visitor.cooperate(good).await.is_ok());

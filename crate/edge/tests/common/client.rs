@@ -100,7 +100,7 @@ impl Client {
 
     pub async fn frame(&mut self, id: u64, deployment: u32, segment: u8, inputs: &[Array]) {
         let tensors = Packed::pack(inputs, LinkCodec::default()).unwrap();
-        self.say(&ToEdge::Frame { id, deployment, segment, deadline_millis: 20_000, tensors }).await;
+        self.say(&ToEdge::Frame { id, deployment, segment, deadline_ms: 20_000, tensors }).await;
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) enum Layer {
         bias: Tensor<1>,
     },
     /// Of these channels of its input.
-    LocalNorm {
+    Lrn {
         size: usize,
         own: Range<usize>,
     },
@@ -53,7 +53,7 @@ pub(super) fn make(layer: &Layer, input: Tensor<4>) -> Tensor<4> {
             let row = input.reshape([1, inputs]);
             connect(row, weight.clone(), bias.clone()).reshape([1, outputs, 1, 1])
         }
-        Layer::LocalNorm { size, own } => local_norm(input, *size, own.clone()),
+        Layer::Lrn { size, own } => local_norm(input, *size, own.clone()),
     }
 }
 
@@ -110,9 +110,7 @@ impl Reader<'_> {
         let (inputs, outputs) = (&work.input.channels, &work.made.channels);
         let all = operator.input.channels;
         Ok(match operator.kind {
-            Kind::LocalNorm { size } => {
-                Layer::LocalNorm { size, own: outputs.start - inputs.start..outputs.end - inputs.start }
-            }
+            Kind::Lrn { size } => Layer::Lrn { size, own: outputs.start - inputs.start..outputs.end - inputs.start },
             Kind::Conv { kernel, stride, padding } => {
                 let spec = self.spec(operator.layer, "weight", vec![operator.made.channels, all, kernel, kernel]);
                 let taps = kernel * kernel;

@@ -1,9 +1,9 @@
-//! The form as it is typed, and the wishes that it makes once every field of it is right: to plan, and to run.
+//! The form as it is typed, and the requests that it makes once every field of it is right: to plan, and to run.
 
 use super::member::Member;
 use crate::needed::{Needed, number, positive};
 use cleave_arch::cnn::zoo::network;
-use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, MemberWish, PartitionWish};
+use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, MemberRequest, PartitionRequest};
 
 /// Most that a worker is slower than this tab.
 pub const MOST_SLOWER: f64 = 1_000.0;
@@ -15,13 +15,13 @@ pub const MOST_MBPS: f64 = 100_000.0;
 pub const MOST_MILLIS: f64 = 10_000.0;
 
 /// What the form holds on a first visit.
-pub fn first_wish() -> PartitionWish {
-    PartitionWish {
+pub fn first_request() -> PartitionRequest {
+    PartitionRequest {
         network: "alexnet".into(),
         slower: vec![1.0; 3],
-        setup_millis: 5.0,
+        setup_ms: 5.0,
         mbps: 100.0,
-        delay_millis: 0.0,
+        delay_ms: 0.0,
         shared: false,
     }
 }
@@ -70,16 +70,16 @@ pub struct Form {
 pub type Wrong = Vec<(Field, String)>;
 
 impl Form {
-    /// The form that makes this wish.
-    pub fn of(wish: &PartitionWish) -> Self {
+    /// The form that makes this request.
+    pub fn of(request: &PartitionRequest) -> Self {
         Form {
-            network: wish.network.clone(),
-            slower: wish.slower.iter().map(f64::to_string).collect(),
-            setup: wish.setup_millis.to_string(),
-            mbps: wish.mbps.to_string(),
-            delay: wish.delay_millis.to_string(),
-            shared: wish.shared,
-            members: vec![Member::default(); wish.slower.len().saturating_sub(1)],
+            network: request.network.clone(),
+            slower: request.slower.iter().map(f64::to_string).collect(),
+            setup: request.setup_ms.to_string(),
+            mbps: request.mbps.to_string(),
+            delay: request.delay_ms.to_string(),
+            shared: request.shared,
+            members: vec![Member::default(); request.slower.len().saturating_sub(1)],
             is_run_wanted: false,
         }
     }
@@ -120,7 +120,7 @@ impl Form {
     ///
     /// # Errors
     /// Every field that is wrong, and what would be right.
-    pub fn wish(&self) -> Result<PartitionWish, Wrong> {
+    pub fn request(&self) -> Result<PartitionRequest, Wrong> {
         let mut wrong = Vec::new();
         let mut read = |field, result: Result<f64, Needed>| {
             result.unwrap_or_else(|right| {
@@ -130,30 +130,30 @@ impl Form {
         };
         let slower =
             self.slower.iter().enumerate().map(|(i, text)| read(Field::Slower(i), positive(text, MOST_SLOWER)));
-        let wish = PartitionWish {
+        let request = PartitionRequest {
             slower: slower.collect(),
-            setup_millis: read(Field::Setup, number(&self.setup, 0.0, MOST_MILLIS)),
+            setup_ms: read(Field::Setup, number(&self.setup, 0.0, MOST_MILLIS)),
             mbps: read(Field::Mbps, positive(&self.mbps, MOST_MBPS)),
-            delay_millis: read(Field::Delay, number(&self.delay, 0.0, MOST_MILLIS)),
+            delay_ms: read(Field::Delay, number(&self.delay, 0.0, MOST_MILLIS)),
             network: self.network.trim().into(),
             shared: self.shared,
         };
         if let Err(why) = network(&self.network) {
             wrong.push((Field::Network, sentence(&why.to_string())));
         }
-        if wrong.is_empty() { Ok(wish) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(request) } else { Err(wrong) }
     }
 
     /// What is asked for of a run, and of whom.
     ///
     /// # Errors
     /// Every field that is wrong, and what would be right; none if only the medium is, which has no text.
-    pub fn run_wish(&self) -> Result<(PartitionWish, Vec<MemberWish>), Wrong> {
-        let partition = self.wish();
+    pub fn run_request(&self) -> Result<(PartitionRequest, Vec<MemberRequest>), Wrong> {
+        let partition = self.request();
         let mut wrong = partition.as_ref().err().cloned().unwrap_or_default();
         wrong.extend(self.wrong_places());
         wrong.extend(self.not_enough_to_run());
-        let members = self.members.iter().map(Member::wish).collect::<Option<Vec<_>>>();
+        let members = self.members.iter().map(Member::request).collect::<Option<Vec<_>>>();
         match (partition, members) {
             (Ok(partition), Some(members)) if wrong.is_empty() && !self.shared => Ok((partition, members)),
             _ => Err(wrong),
@@ -191,12 +191,12 @@ impl Form {
 
     /// Whether what was asked for cannot be sent.
     pub fn is_refused(&self) -> bool {
-        self.wish().is_err() || (self.is_run_wanted && self.run_wish().is_err_and(|wrong| !wrong.is_empty()))
+        self.request().is_err() || (self.is_run_wanted && self.run_request().is_err_and(|wrong| !wrong.is_empty()))
     }
 
     /// What is wrong with a field, if something is.
     pub fn problem(&self, field: Field) -> Option<String> {
-        let mut wrong = self.wish().err().unwrap_or_default();
+        let mut wrong = self.request().err().unwrap_or_default();
         wrong.extend(self.wrong_places());
         if self.is_run_wanted {
             wrong.extend(self.not_enough_to_run());
@@ -217,11 +217,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_makes_the_wish_that_it_was_made_of() {
-        let wish = PartitionWish { slower: vec![1.0, 2.5], shared: true, ..first_wish() };
-        assert_eq!(Form::of(&wish).wish(), Ok(wish));
-        assert_eq!(Form::of(&first_wish()).with_workers(9).slower.len(), MAX_PARTITION_WORKERS);
-        assert_eq!(Form::of(&first_wish()).with_workers(0).slower, ["1", "1"]);
+    fn a_form_makes_the_request_that_it_was_made_of() {
+        let request = PartitionRequest { slower: vec![1.0, 2.5], shared: true, ..first_request() };
+        assert_eq!(Form::of(&request).request(), Ok(request));
+        assert_eq!(Form::of(&first_request()).with_workers(9).slower.len(), MAX_PARTITION_WORKERS);
+        assert_eq!(Form::of(&first_request()).with_workers(0).slower, ["1", "1"]);
     }
 
     #[test]
@@ -232,9 +232,9 @@ mod tests {
             setup: "-1".into(),
             mbps: "0".into(),
             delay: "inf".into(),
-            ..Form::of(&first_wish())
+            ..Form::of(&first_request())
         };
-        let fields: Vec<Field> = form.wish().unwrap_err().into_iter().map(|(field, _)| field).collect();
+        let fields: Vec<Field> = form.request().unwrap_err().into_iter().map(|(field, _)| field).collect();
         let all = [Field::Slower(1), Field::Slower(2), Field::Setup, Field::Mbps, Field::Delay, Field::Network];
         assert_eq!(fields, all);
         assert_eq!(form.problem(Field::Mbps).unwrap(), "A number above 0 and up to 100000 is needed.");
@@ -244,24 +244,24 @@ mod tests {
 
     #[test]
     fn a_typed_chain_is_a_network() {
-        let typed = |text: &str| Form { network: text.into(), ..Form::of(&first_wish()) }.wish();
+        let typed = |text: &str| Form { network: text.into(), ..Form::of(&first_request()) }.request();
         assert!(typed("1x4x4: conv 2 k3, flatten, linear 3").is_ok());
         assert!(typed("1x4x4: conv").is_err());
     }
 
     #[test]
     fn a_run_needs_more_than_a_plan_and_says_so_once_it_was_asked_for() {
-        let wish = PartitionWish { slower: vec![0.5, 0.5, 0.5], ..first_wish() };
-        let mut form = Form::of(&wish).with_places(&["".into(), "ws://h:1".into()]);
-        assert!(form.wish().is_ok() && !form.is_refused());
+        let request = PartitionRequest { slower: vec![0.5, 0.5, 0.5], ..first_request() };
+        let mut form = Form::of(&request).with_places(&["".into(), "ws://h:1".into()]);
+        assert!(form.request().is_ok() && !form.is_refused());
         assert_eq!(form.problem(Field::Slower(1)), None);
-        let fields = |form: &Form| form.run_wish().unwrap_err().into_iter().map(|(of, _)| of).collect::<Vec<_>>();
+        let fields = |form: &Form| form.run_request().unwrap_err().into_iter().map(|(of, _)| of).collect::<Vec<_>>();
         assert_eq!(fields(&form), [Field::Slower(0), Field::Slower(1), Field::Token(2)], "an edge is measured");
         form.is_run_wanted = true;
         assert!(form.is_refused() && form.problem(Field::Slower(1)).unwrap().contains("at least 1"));
         form.slower = vec!["1".into(), "2".into(), "0.5".into()];
         *form.text(Field::Token(2)).unwrap() = "t".into();
-        let (partition, members) = form.run_wish().unwrap();
+        let (partition, members) = form.run_request().unwrap();
         assert_eq!((partition.slower, members.len()), (vec![1.0, 2.0, 0.5], 2));
         form.shared = true;
         assert_eq!((fields(&form).len(), form.is_refused()), (0, false), "the buttons say so");
@@ -269,12 +269,12 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_told_at_once_and_hinders_no_plan() {
-        let mut form = Form::of(&first_wish()).with_places(&["".into(), "ws://h".into()]);
+        let mut form = Form::of(&first_request()).with_places(&["".into(), "ws://h".into()]);
         assert!(form.problem(Field::Address(2)).unwrap().contains("ws://HOST:PORT"));
-        assert_eq!((form.wish().is_ok(), form.places(), form.problem(Field::Address(1))), (true, None, None));
+        assert_eq!((form.request().is_ok(), form.places(), form.problem(Field::Address(1))), (true, None, None));
         *form.text(Field::Address(2)).unwrap() = "ws://h:1/".into();
         assert_eq!(form.places(), Some(vec!["".into(), "ws://h:1".into()]));
         assert_eq!(form.with_workers(2).places(), Some(vec![]), "who is left is of this browser");
-        assert!(Form::of(&first_wish()).text(Field::Address(0)).is_none(), "the first is this tab");
+        assert!(Form::of(&first_request()).text(Field::Address(0)).is_none(), "the first is this tab");
     }
 }

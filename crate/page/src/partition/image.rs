@@ -2,7 +2,7 @@
 
 use crate::format;
 use cleave_arch::cnn::Shape;
-use cleave_contract::ImageWish;
+use cleave_contract::ImageRequest;
 
 /// The seed of the noise: the same for every run, so that their answers can be compared.
 pub const SEED: u64 = 1;
@@ -50,11 +50,11 @@ impl Image {
     }
 
     /// As the worker has to know it.
-    pub fn wish(&self) -> ImageWish {
+    pub fn request(&self) -> ImageRequest {
         match (self, self.pixels()) {
-            (Image::File { name, .. }, Some(rgba)) => ImageWish::Pixels { name: name.clone(), rgba },
-            (_, Some(rgba)) => ImageWish::Pixels { name: "your drawing".into(), rgba },
-            (_, None) => ImageWish::Noise(SEED),
+            (Image::File { name, .. }, Some(rgba)) => ImageRequest::Pixels { name: name.clone(), rgba },
+            (_, Some(rgba)) => ImageRequest::Pixels { name: "your drawing".into(), rgba },
+            (_, None) => ImageRequest::Noise(SEED),
         }
     }
 
@@ -149,8 +149,10 @@ mod tests {
         assert_eq!(image.pixels().unwrap()[..4], [5, 5, 5, 255]);
         assert_eq!(image.words(SMALL), "cat.png, cropped to 4 × 4 and inverted.");
         assert_eq!(Image::Drawn(vec![7; 16]).pixels().unwrap()[60..], [7, 7, 7, 255]);
-        assert_eq!(Image::Noise.wish(), ImageWish::Noise(SEED));
-        assert!(matches!(image.wish(), ImageWish::Pixels { name, rgba } if name == "cat.png" && rgba.len() == 64));
+        assert_eq!(Image::Noise.request(), ImageRequest::Noise(SEED));
+        assert!(
+            matches!(image.request(), ImageRequest::Pixels { name, rgba } if name == "cat.png" && rgba.len() == 64)
+        );
     }
 
     #[test]

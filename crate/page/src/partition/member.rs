@@ -1,7 +1,7 @@
 //! The workers beside this tab as they are typed: another one of this browser, or a native edge with its address and token.
 
 use crate::needed::Needed;
-use cleave_contract::{EdgeAddress, MemberWish};
+use cleave_contract::{EdgeAddress, MemberRequest};
 
 /// Where a native edge is looked for until another address is typed.
 pub const FIRST_ADDRESS: &str = "ws://127.0.0.1:8787";
@@ -32,10 +32,10 @@ impl Member {
     }
 
     /// What is asked for, once it is right.
-    pub fn wish(&self) -> Option<MemberWish> {
+    pub fn request(&self) -> Option<MemberRequest> {
         let url = self.place().ok()?;
         let edge = || EdgeAddress { url, token: self.token.trim().into() };
-        Some(if self.is_edge { MemberWish::Edge(edge()) } else { MemberWish::Browser })
+        Some(if self.is_edge { MemberRequest::Edge(edge()) } else { MemberRequest::Browser })
     }
 
     /// What lets somebody in at one address is not sent to another.
@@ -123,9 +123,12 @@ mod tests {
 
     #[test]
     fn a_member_is_asked_for_once_it_is_right() {
-        assert_eq!(Member::default().wish(), Some(MemberWish::Browser));
+        assert_eq!(Member::default().request(), Some(MemberRequest::Browser));
         let edge = Member { token: " t ".into(), ..Member::at("ws://h:1/") };
-        assert_eq!(edge.wish(), Some(MemberWish::Edge(EdgeAddress { url: "ws://h:1".into(), token: "t".into() })));
-        assert_eq!(Member::at("h").wish(), None);
+        assert_eq!(
+            edge.request(),
+            Some(MemberRequest::Edge(EdgeAddress { url: "ws://h:1".into(), token: "t".into() }))
+        );
+        assert_eq!(Member::at("h").request(), None);
     }
 }

@@ -12,7 +12,7 @@ pub const MEASURED: &str = "measured";
 
 /// Prediction and measurement as rows of a table; percentages are of the measurement against its prediction.
 pub fn rows(run: &Cooperated) -> [Row; 2] {
-    let row = |of, figures| Row { strategy: run.wish.strategy, of, is_fastest: false, figures: Ok(figures) };
+    let row = |of, figures| Row { strategy: run.request.strategy, of, is_fastest: false, figures: Ok(figures) };
     [row(FORESEEN, figures(&run.predicted, None)), row(MEASURED, figures(&run.measured, Some(&run.predicted)))]
 }
 
@@ -21,7 +21,7 @@ pub fn summary(run: &Cooperated) -> String {
     let (measured, predicted) = (run.measured.millis, run.predicted.millis);
     format!(
         "{}, run by {} workers: {} measured, {} against the {} that were predicted for it.",
-        words(run.wish.strategy),
+        words(run.request.strategy),
         run.workers.len(),
         format::millis(measured),
         error(measured, predicted),
@@ -40,10 +40,10 @@ pub fn notes(run: &Cooperated) -> Vec<String> {
 /// Why the plan that ran is not the one that is drawn.
 fn replanned(why: Replanned) -> String {
     match why {
-        Replanned::Speeds { shown_millis, millis } => format!(
+        Replanned::Speeds { shown_ms, millis } => format!(
             "It ran by another plan than the one shown: at the measured speeds this one takes {}, the one shown {}.",
             format::millis(millis),
-            format::millis(shown_millis)
+            format::millis(shown_ms)
         ),
         Replanned::Request => {
             "It ran by a plan of its own: none for these workers and links was shown when it began.".into()
@@ -53,7 +53,7 @@ fn replanned(why: Replanned) -> String {
 }
 
 fn repeated(run: &Cooperated) -> String {
-    let each: Vec<String> = run.each_millis.iter().map(|millis| format!("{millis:.1}")).collect();
+    let each: Vec<String> = run.each_ms.iter().map(|millis| format!("{millis:.1}")).collect();
     let which = if each.len() == 1 { "One run" } else { "The run of median time is shown; they took" };
     format!("{which}: {} ms. This tab computed by {}.", each.join(", "), format::engine(run.engine))
 }
@@ -110,21 +110,23 @@ pub fn verdict(whole: Whole) -> (bool, String) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::partition::form::first_wish;
+    use crate::partition::form::first_request;
     use crate::partition::tests::plan;
     use cleave_contract::PartitionStrategy::{CoEdge, Mixed};
-    use cleave_contract::{Backend, CooperationWish, ImageWish, MemberWish, PartitionPlan, PartitionStrategy, Score};
+    use cleave_contract::{
+        Backend, CooperationRequest, ImageRequest, MemberRequest, PartitionPlan, PartitionStrategy, Score,
+    };
 
     /// A run of this strategy by three workers that took a tenth longer than 20 ms.
     pub(crate) fn ran(strategy: PartitionStrategy) -> Cooperated {
         Cooperated {
-            wish: CooperationWish {
-                partition: first_wish(),
+            request: CooperationRequest {
+                partition: first_request(),
                 strategy,
-                members: vec![MemberWish::Browser; 2],
+                members: vec![MemberRequest::Browser; 2],
                 runs: 2,
                 check: true,
-                image: ImageWish::Noise(0),
+                image: ImageRequest::Noise(0),
             },
             engine: Backend::Wasm,
             workers: vec!["this tab".into(), "w2".into()],
@@ -132,7 +134,7 @@ pub(crate) mod tests {
             predicted: plan(strategy, 20.0),
             replanned: None,
             measured: PartitionPlan { memory_bytes: vec![[0, 0]; 2], ..plan(strategy, 22.0) },
-            each_millis: vec![22.0, 21.0],
+            each_ms: vec![22.0, 21.0],
             relayed: vec![],
             restarts: 0,
             gone: vec![],
@@ -184,7 +186,7 @@ pub(crate) mod tests {
     #[test]
     fn another_plan_than_the_one_shown_is_said_to_be_one() {
         let by = |why| notes(&Cooperated { replanned: Some(why), ..ran(CoEdge) })[3].clone();
-        let speeds = by(Replanned::Speeds { shown_millis: 40.0, millis: 30.0 });
+        let speeds = by(Replanned::Speeds { shown_ms: 40.0, millis: 30.0 });
         assert!(speeds.ends_with("this one takes 30.0 ms, the one shown 40.0 ms."), "{speeds}");
         assert!(by(Replanned::Request).contains("plan of its own") && by(Replanned::Lost).contains("were left"));
     }

@@ -24,8 +24,8 @@ pub struct Sweep {
     pub across: Vec<(f64, f64)>,
     /// Milliseconds and their places.
     pub up: Vec<(f64, f64)>,
-    /// Where the set-up time of the wish is, if that is within.
-    pub wished: Option<f64>,
+    /// Where the set-up time of the request is, if that is within.
+    pub asked: Option<f64>,
 }
 
 /// A strategy.
@@ -46,13 +46,13 @@ pub fn sweep(partitions: &Partitions) -> Sweep {
     let (Some(least), Some(most)) = (millis().reduce(f64::min), millis().reduce(f64::max)) else {
         return Sweep::default();
     };
-    let (first, last) = (points.first().map_or(0.0, |p| p.setup_millis), points.last().map_or(0.0, |p| p.setup_millis));
+    let (first, last) = (points.first().map_or(0.0, |p| p.setup_ms), points.last().map_or(0.0, |p| p.setup_ms));
     let along = |setup: f64| (setup - first) / (last - first).max(1e-9);
     let (low, high) = if most / least > WIDE { (least / 1.2, most * 1.2) } else { (0.0, most * 1.05) };
     let up = |ms: f64| if low > 0.0 { (ms / low).ln() / (high / low).ln() } else { ms / high };
     let place = |(setup, ms): (f64, Option<f64>)| ms.filter(|ms| *ms > 0.0).map(|ms| [along(setup), up(ms)]);
     let line = |(i, strategy): (usize, PartitionStrategy)| {
-        let all = points.iter().map(|point| (point.setup_millis, point.millis.get(i).copied().flatten()));
+        let all = points.iter().map(|point| (point.setup_ms, point.millis.get(i).copied().flatten()));
         let places: Vec<Option<[f64; 2]>> = all.map(place).collect();
         let stretches = places.split(Option::is_none).map(|part| part.iter().flatten().copied().collect());
         let stretches: Vec<Vec<[f64; 2]>> = stretches.filter(|part: &Vec<_>| !part.is_empty()).collect();
@@ -64,12 +64,12 @@ pub fn sweep(partitions: &Partitions) -> Sweep {
     spread(&mut lines);
     let round = if low > 0.0 { ticks(low, high) } else { even(tick(high), 0.0, high) };
     let setups = even(tick((last - first).max(1e-9)), first, last);
-    let wished = along(partitions.wish.setup_millis);
+    let asked = along(partitions.request.setup_ms);
     Sweep {
         lines,
         across: setups.into_iter().map(|setup| (setup, along(setup))).collect(),
         up: round.into_iter().map(|ms| (ms, up(ms))).collect(),
-        wished: (0.0..=1.0).contains(&wished).then_some(wished),
+        asked: (0.0..=1.0).contains(&asked).then_some(asked),
     }
 }
 
@@ -110,7 +110,7 @@ pub fn summary(partitions: &Partitions) -> String {
         .iter()
         .filter_map(|point| {
             let of = |i: usize| point.millis.get(i).copied().flatten().filter(|ms| *ms > 0.0);
-            Some((point.setup_millis, of(iop)? / of(base)? - 1.0))
+            Some((point.setup_ms, of(iop)? / of(base)? - 1.0))
         })
         .collect();
     if differences.is_empty() {
@@ -145,10 +145,8 @@ mod tests {
 
     fn swept(points: &[(f64, [Option<f64>; 2])]) -> Partitions {
         let mut told = partitions(vec![plan(CoEdge, 10.0), plan(Iop, 9.0)]);
-        let point = |(setup_millis, millis): &(f64, [Option<f64>; 2])| SetupPoint {
-            setup_millis: *setup_millis,
-            millis: millis.to_vec(),
-        };
+        let point =
+            |(setup_ms, millis): &(f64, [Option<f64>; 2])| SetupPoint { setup_ms: *setup_ms, millis: millis.to_vec() };
         told.sweep = points.iter().map(point).collect();
         told
     }
@@ -166,7 +164,7 @@ mod tests {
                 .flat_map(|line| line.stretches.iter().flatten().flatten())
                 .all(|at| (0.0..=1.0).contains(at))
         );
-        assert_eq!((drawn.up[0], drawn.across[0], drawn.wished), ((0.0, 0.0), (0.0, 0.0), Some(0.5)));
+        assert_eq!((drawn.up[0], drawn.across[0], drawn.asked), ((0.0, 0.0), (0.0, 0.0), Some(0.5)));
         assert_eq!(drawn.across.last(), Some(&(10.0, 1.0)));
     }
 

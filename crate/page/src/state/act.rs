@@ -5,7 +5,8 @@ use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
 use cleave_contract::{
-    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, PartitionStrategy, Powers, Preference, SearchWish, Target,
+    Death, EdgeAddress, Intent, Link, MAX_COOPERATION_RUNS, PartitionStrategy, Powers, Preference, SearchRequest,
+    Target,
 };
 
 /// Ending of files that hold a network, not a shape.
@@ -77,9 +78,9 @@ pub enum Act {
     /// Estimate energy by these powers of the device.
     Power(Powers),
     /// Change what the search form holds.
-    Wish(SearchWish),
+    Request(SearchRequest),
     /// Search for networks with their mapping.
-    Search(SearchWish),
+    Search(SearchRequest),
     /// Go on with the search of an earlier visit.
     ResumeSearch,
     /// Begin the search that a link holds.
@@ -174,8 +175,8 @@ impl State {
             Act::Profile { quick } => return self.start(Run::Measuring, Intent::Profile { quick }),
             Act::Calibrate => return self.start(Run::Measuring, Intent::Calibrate),
             Act::Power(powers) => return self.worker.when_ready(Intent::Power(powers)),
-            Act::Wish(wish) => self.search.set_wish(wish),
-            Act::Search(wish) => return self.search_for(wish),
+            Act::Request(request) => self.search.set_request(request),
+            Act::Search(request) => return self.search_for(request),
             Act::ResumeSearch => return self.resume_search(),
             Act::OpenShared(text) => return self.open_shared(text),
             Act::Share => return self.share(),

@@ -4,7 +4,9 @@ use super::{Run, Shared, State};
 use crate::partition::image::Image;
 use cleave_arch::cnn::Shape;
 use cleave_arch::cnn::zoo::network;
-use cleave_contract::{Cooperated, CooperationWish, ImageWish, Intent, PartitionStrategy, PartitionWish, WorkerState};
+use cleave_contract::{
+    Cooperated, CooperationRequest, ImageRequest, Intent, PartitionRequest, PartitionStrategy, WorkerState,
+};
 
 /// What is known of it.
 #[derive(Clone, Debug)]
@@ -16,9 +18,9 @@ pub struct Cooperation {
     /// The latest run of each strategy, all of one network and number of workers; the last one is the newest.
     pub runs: Vec<Shared<Cooperated>>,
     /// What was asked for last, without its image.
-    last: Option<CooperationWish>,
+    last: Option<CooperationRequest>,
     /// What is asked for as soon as the present run has ended.
-    next: Option<CooperationWish>,
+    next: Option<CooperationRequest>,
 }
 
 impl Default for Cooperation {
@@ -29,24 +31,24 @@ impl Default for Cooperation {
 }
 
 /// Whether runs of both can stand beside each other.
-pub(super) fn are_alike(one: &PartitionWish, other: &PartitionWish) -> bool {
+pub(super) fn are_alike(one: &PartitionRequest, other: &PartitionRequest) -> bool {
     one.network == other.network && one.slower.len() == other.slower.len()
 }
 
 impl Cooperation {
     /// The latest run of a strategy, if it can stand beside this plan.
-    pub fn run_of(&self, strategy: PartitionStrategy, plan: &PartitionWish) -> Option<&Shared<Cooperated>> {
-        self.runs.iter().find(|run| run.wish.strategy == strategy && are_alike(&run.wish.partition, plan))
+    pub fn run_of(&self, strategy: PartitionStrategy, plan: &PartitionRequest) -> Option<&Shared<Cooperated>> {
+        self.runs.iter().find(|run| run.request.strategy == strategy && are_alike(&run.request.partition, plan))
     }
 
-    pub(super) fn keep_alike(&mut self, wish: &PartitionWish) {
-        self.runs.retain(|run| are_alike(&run.wish.partition, wish));
+    pub(super) fn keep_alike(&mut self, request: &PartitionRequest) {
+        self.runs.retain(|run| are_alike(&run.request.partition, request));
     }
 
     /// In place of the run before of the same strategy.
     fn show(&mut self, cooperated: Cooperated) {
-        self.keep_alike(&cooperated.wish.partition);
-        self.runs.retain(|run| run.wish.strategy != cooperated.wish.strategy);
+        self.keep_alike(&cooperated.request.partition);
+        self.runs.retain(|run| run.request.strategy != cooperated.request.strategy);
         self.runs.push(Shared::new(cooperated));
     }
 
@@ -74,12 +76,12 @@ impl State {
 
     /// A form with a mistake is not sent: from now on its fields say what a run needs.
     pub(super) fn cooperate(&mut self, strategies: &[PartitionStrategy]) -> Vec<Intent> {
-        let wish = self.partition.form.run_wish();
-        self.partition.form.is_run_wanted = wish.is_err();
-        let (Ok((partition, members)), None, true) = (wish, self.why_not_cooperate(), self.worker.is_ready()) else {
+        let request = self.partition.form.run_request();
+        self.partition.form.is_run_wanted = request.is_err();
+        let (Ok((partition, members)), None, true) = (request, self.why_not_cooperate(), self.worker.is_ready()) else {
             return Vec::new();
         };
-        let of = |strategy: &PartitionStrategy| CooperationWish {
+        let of = |strategy: &PartitionStrategy| CooperationRequest {
             partition: partition.clone(),
             strategy: *strategy,
             members: members.clone(),
@@ -87,27 +89,27 @@ impl State {
             check: self.settings.check,
             image: NONE,
         };
-        let mut wishes: Vec<_> = strategies.iter().map(of).collect();
-        wishes.dedup();
-        let mut wishes = wishes.into_iter();
-        let Some(first) = wishes.next() else { return Vec::new() };
+        let mut requests: Vec<_> = strategies.iter().map(of).collect();
+        requests.dedup();
+        let mut requests = requests.into_iter();
+        let Some(first) = requests.next() else { return Vec::new() };
         let intents = self.begin_cooperation(first);
-        self.partition.cooperation.next = wishes.next();
+        self.partition.cooperation.next = requests.next();
         intents
     }
 
     /// In place of whatever is running.
-    fn begin_cooperation(&mut self, wish: CooperationWish) -> Vec<Intent> {
+    fn begin_cooperation(&mut self, request: CooperationRequest) -> Vec<Intent> {
         let mut intents = self.dispatcher.end();
         intents.extend(self.stop());
         self.run = Run::Cooperating;
-        intents.push(self.send(wish));
+        intents.push(self.send(request));
         intents
     }
 
-    fn send(&mut self, wish: CooperationWish) -> Intent {
-        self.partition.cooperation.last = Some(wish.clone());
-        Intent::Cooperate(CooperationWish { image: self.partition.cooperation.image.wish(), ..wish })
+    fn send(&mut self, request: CooperationRequest) -> Intent {
+        self.partition.cooperation.last = Some(request.clone());
+        Intent::Cooperate(CooperationRequest { image: self.partition.cooperation.image.request(), ..request })
     }
 
     /// An image of another network's size cannot be looked at by this one.
@@ -123,7 +125,7 @@ impl State {
         self.partition.cooperation.image = Shared::new(image);
         let last = self.partition.cooperation.last.as_ref().filter(|_| !self.partition.cooperation.workers.is_empty());
         let last = last.filter(|last| last.partition.network == self.settings.partition.network);
-        let Some(quick) = last.map(|last| CooperationWish { runs: 1, check: false, ..last.clone() }) else {
+        let Some(quick) = last.map(|last| CooperationRequest { runs: 1, check: false, ..last.clone() }) else {
             return Vec::new();
         };
         match self.run {
@@ -152,4 +154,4 @@ impl State {
 }
 
 /// In place of an image that is not kept.
-const NONE: ImageWish = ImageWish::Noise(0);
+const NONE: ImageRequest = ImageRequest::Noise(0);

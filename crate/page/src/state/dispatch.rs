@@ -32,7 +32,7 @@ pub struct DispatchControl {
 impl Default for DispatchControl {
     /// Off, with a target that any network reaches.
     fn default() -> Self {
-        let target = Target { goal: Default::default(), accuracy: None, latency_millis: None };
+        let target = Target { goal: Default::default(), accuracy: None, latency_ms: None };
         DispatchControl { target, dispatching: Dispatching::Off, told: None }
     }
 }

@@ -80,7 +80,7 @@ impl RecentFrames {
         let is_held = plan.architecture() == held.plan.architecture() && frame.codec == held.plan.codec().to_string();
         if is_held && frame.outcome == Outcome::AsPlanned {
             self.measured.retain(|(cuts, _)| cuts != plan.cuts());
-            self.measured.push((plan.cuts().to_vec(), frame.total_millis));
+            self.measured.push((plan.cuts().to_vec(), frame.total_ms));
         }
     }
 
@@ -90,13 +90,13 @@ impl RecentFrames {
         if self.judged.len() == JUDGED {
             self.judged.pop_front();
         }
-        self.judged.push_back([price.total_millis(), frame.total_millis]);
+        self.judged.push_back([price.total_ms(), frame.total_ms]);
     }
 
     /// A stream has been asked for and has no figures yet.
     pub(super) fn begin_stream(&mut self) {
         self.stream =
-            Some(Stream { running: true, frames: 0, frames_per_second: 0.0, mean_millis: 0.0, local: 0, failed: 0 });
+            Some(Stream { running: true, frames: 0, frames_per_second: 0.0, mean_ms: 0.0, local: 0, failed: 0 });
     }
 
     /// The figures of a stream stay on show when it has ended.
@@ -117,8 +117,8 @@ mod tests {
 
     const PLAN: &str = "3 2 5 1 4,0 6 0 3 0";
 
-    fn planned(total_millis: f64) -> Frame {
-        Frame { plan: PLAN.into(), codec: "f32".into(), total_millis, outcome: Outcome::AsPlanned, ..frame(1, 0.0) }
+    fn planned(total_ms: f64) -> Frame {
+        Frame { plan: PLAN.into(), codec: "f32".into(), total_ms, outcome: Outcome::AsPlanned, ..frame(1, 0.0) }
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl State {
             Event::Frame(frame) => return self.take_frame(frame),
             Event::Search(search) => return self.take_search(search),
             Event::Inspected(inspection) => self.design.take(inspection),
-            Event::Shared { wish, text } => self.take_shared(wish, text),
+            Event::Shared { request, text } => self.take_shared(request, text),
             Event::Dispatch(dispatch) => self.dispatcher.take(dispatch),
             Event::Partitions(partitions) => return self.take_partitions(partitions),
             Event::Workers(workers) => self.partition.cooperation.workers = workers,

@@ -3,7 +3,7 @@
 use super::cooperation::are_alike;
 use super::{Cooperation, Run, Settings, Shared, State};
 use crate::partition::form::Form;
-use cleave_contract::{EdgeAddress, Intent, PartitionWish, Partitions};
+use cleave_contract::{EdgeAddress, Intent, PartitionRequest, Partitions};
 
 /// From the form to the runs.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ impl Partitioning {
         Partitioning { form, planned: None, cooperation: Cooperation::default() }
     }
 
-    /// Why no strategy can be run for a wish, whatever the fields hold.
-    pub(super) fn why_not_run(&self, wish: &PartitionWish) -> Option<&'static str> {
-        let is_planned = self.planned.as_ref().is_some_and(|told| are_alike(&told.wish, wish));
+    /// Why no strategy can be run for a request, whatever the fields hold.
+    pub(super) fn why_not_run(&self, request: &PartitionRequest) -> Option<&'static str> {
+        let is_planned = self.planned.as_ref().is_some_and(|told| are_alike(&told.request, request));
         match () {
             () if self.form.shared => Some(
                 "Real workers have links of their own: one radio channel can be planned, but not imposed on a run.",
@@ -43,13 +43,13 @@ impl Partitioning {
             }
             member.let_in(edge);
         }
-        form.is_run_wanted &= form.run_wish().is_err();
+        form.is_run_wanted &= form.run_request().is_err();
         self.form = form;
     }
 
     /// Runs that cannot stand beside the new plan leave.
     fn show(&mut self, planned: Partitions) {
-        self.cooperation.keep_alike(&planned.wish);
+        self.cooperation.keep_alike(&planned.request);
         self.planned = Some(Shared::new(planned));
     }
 }
@@ -58,8 +58,8 @@ impl State {
     /// The address follows the form as long as that has no mistake.
     pub(super) fn set_partition(&mut self, form: Form) {
         self.partition.set_form(form, self.edge.address.as_ref());
-        if let Ok(wish) = self.partition.form.wish() {
-            self.settings.partition = wish;
+        if let Ok(request) = self.partition.form.request() {
+            self.settings.partition = request;
             self.drop_unfit_image();
         }
         if let Some(places) = self.partition.form.places() {
@@ -69,7 +69,7 @@ impl State {
 
     /// A form with a mistake is not sent: its fields say what is wrong. No network has to be held, for this is another one.
     pub(super) fn plan_partition(&mut self) -> Vec<Intent> {
-        let Ok(wish) = self.partition.form.wish() else { return Vec::new() };
+        let Ok(request) = self.partition.form.request() else { return Vec::new() };
         if !self.worker.is_ready() {
             return Vec::new();
         }
@@ -77,7 +77,7 @@ impl State {
         let mut intents = self.dispatcher.end();
         intents.extend(self.stop());
         self.run = Run::Planning;
-        intents.push(Intent::Partition(wish));
+        intents.push(Intent::Partition(request));
         intents
     }
 

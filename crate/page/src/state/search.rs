@@ -4,7 +4,7 @@ use super::{Cuts, Run, Shared, State};
 use crate::compare::Recorded;
 use crate::url::SEEDS;
 use cleave_arch::Plan;
-use cleave_contract::{Intent, Judge, Search, SearchWish, Strategy};
+use cleave_contract::{Intent, Judge, Search, SearchRequest, Strategy};
 
 /// A link to the search of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +23,15 @@ pub struct Searches {
     /// The search under way or finished last.
     pub shown: Option<Shared<Search>>,
     /// What the form holds.
-    pub wish: SearchWish,
+    pub request: SearchRequest,
     /// What the search that was asked for last is to find, where that is known; the one on show may be older.
-    pub sought: Option<SearchWish>,
+    pub sought: Option<SearchRequest>,
     /// What the search on show was asked for, where that is known.
-    pub searched: Option<SearchWish>,
+    pub searched: Option<SearchRequest>,
     /// A search that can be gone on with, as JSON.
     pub kept: Option<String>,
     /// What that one was asked for, where that is known.
-    pub kept_wish: Option<SearchWish>,
+    pub kept_request: Option<SearchRequest>,
     /// A search of the address, until the worker has it.
     pub opened: Option<String>,
     /// An earlier search that the present one is compared with.
@@ -45,11 +45,11 @@ impl Default for Searches {
     fn default() -> Self {
         Searches {
             shown: None,
-            wish: first_wish(),
+            request: first_request(),
             sought: None,
             searched: None,
             kept: None,
-            kept_wish: None,
+            kept_request: None,
             opened: None,
             kept_run: None,
             sharing: Sharing::Not,
@@ -58,10 +58,10 @@ impl Default for Searches {
 }
 
 /// What the form holds on a first visit.
-fn first_wish() -> SearchWish {
-    SearchWish {
+fn first_request() -> SearchRequest {
+    SearchRequest {
         strategy: Strategy::Nsga,
-        latency_millis: Some(30.0),
+        latency_ms: Some(30.0),
         energy_millijoules: None,
         device_megabytes: None,
         candidates: 60_000,
@@ -76,7 +76,7 @@ impl Searches {
     /// The search on show with what it was asked for.
     pub fn recorded(&self) -> Option<Recorded> {
         let search = self.shown.clone()?;
-        Some(Recorded { wish: self.searched.clone(), search })
+        Some(Recorded { request: self.searched.clone(), search })
     }
 
     /// The kept run and the present one, once both are there.
@@ -91,19 +91,19 @@ impl Searches {
         self.shown.as_ref().is_some_and(|search| search.running)
     }
 
-    pub(super) fn set_wish(&mut self, wish: SearchWish) {
+    pub(super) fn set_request(&mut self, request: SearchRequest) {
         // Numbers stay exact on their way through JavaScript.
         let whole = |n: u64| n.clamp(1, SEEDS - 1);
-        let wish = SearchWish {
-            candidates: whole(wish.candidates),
-            evaluations: whole(wish.evaluations),
-            seed: wish.seed.min(SEEDS - 1),
-            ..wish
+        let request = SearchRequest {
+            candidates: whole(request.candidates),
+            evaluations: whole(request.evaluations),
+            seed: request.seed.min(SEEDS - 1),
+            ..request
         };
-        if wish != self.wish {
+        if request != self.request {
             self.sharing = Sharing::Not;
         }
-        self.wish = wish;
+        self.request = request;
     }
 
     /// Shows what a search has found so far, and keeps the state that it can be gone on with.
@@ -111,7 +111,7 @@ impl Searches {
         self.searched = self.sought.clone();
         if let Some(state) = &search.state {
             self.kept = Some(state.clone());
-            self.kept_wish = self.searched.clone();
+            self.kept_request = self.searched.clone();
         }
         self.shown = Some(Shared::new(search));
     }
@@ -138,32 +138,32 @@ impl Searches {
         }
     }
 
-    /// The link that was asked for, or the wish of the search that a link has begun.
-    fn take_shared(&mut self, wish: SearchWish, text: String, is_searching: bool) {
+    /// The link that was asked for, or the request of the search that a link has begun.
+    fn take_shared(&mut self, request: SearchRequest, text: String, is_searching: bool) {
         let of_link = is_searching && self.sought.is_none();
-        if self.sharing == Sharing::Asked && (!of_link || wish == self.wish) {
+        if self.sharing == Sharing::Asked && (!of_link || request == self.request) {
             self.sharing = Sharing::Told(text);
         } else if of_link {
-            self.set_wish(wish);
-            self.sought = Some(self.wish.clone());
+            self.set_request(request);
+            self.sought = Some(self.request.clone());
         }
     }
 }
 
 impl State {
-    pub(super) fn search_for(&mut self, wish: SearchWish) -> Vec<Intent> {
-        self.search.set_wish(wish);
-        let wish = self.search.wish.clone();
-        self.seek(Some(wish.clone()), Intent::Search(wish))
+    pub(super) fn search_for(&mut self, request: SearchRequest) -> Vec<Intent> {
+        self.search.set_request(request);
+        let request = self.search.request.clone();
+        self.seek(Some(request.clone()), Intent::Search(request))
     }
 
     pub(super) fn resume_search(&mut self) -> Vec<Intent> {
         let Some(json) = self.search.kept.clone() else { return Vec::new() };
-        let wish = self.search.kept_wish.clone();
-        if let Some(wish) = &wish {
-            self.search.set_wish(wish.clone());
+        let request = self.search.kept_request.clone();
+        if let Some(request) = &request {
+            self.search.set_request(request.clone());
         }
-        self.seek(wish, Intent::ResumeSearch { json })
+        self.seek(request, Intent::ResumeSearch { json })
     }
 
     /// The worker tells by [`State::take_shared`] what the link's search is to find.
@@ -179,11 +179,11 @@ impl State {
         self.search.opened.take().map(|text| self.open_shared(text))
     }
 
-    fn seek(&mut self, wish: Option<SearchWish>, intent: Intent) -> Vec<Intent> {
+    fn seek(&mut self, request: Option<SearchRequest>, intent: Intent) -> Vec<Intent> {
         let intents = self.start(Run::Searching, intent.clone());
         if !intents.is_empty() {
             self.worker.replay.seek(intent);
-            self.search.sought = wish;
+            self.search.sought = request;
         }
         intents
     }
@@ -202,15 +202,15 @@ impl State {
     }
 
     pub(super) fn share(&mut self) -> Vec<Intent> {
-        let intents = self.worker.when_ready(Intent::Share(self.search.wish.clone()));
+        let intents = self.worker.when_ready(Intent::Share(self.search.request.clone()));
         if !intents.is_empty() {
             self.search.sharing = Sharing::Asked;
         }
         intents
     }
 
-    pub(super) fn take_shared(&mut self, wish: SearchWish, text: String) {
-        self.search.take_shared(wish, text, self.run == Run::Searching);
+    pub(super) fn take_shared(&mut self, request: SearchRequest, text: String) {
+        self.search.take_shared(request, text, self.run == Run::Searching);
     }
 
     pub(super) fn deploy(&mut self, plan: String) -> Vec<Intent> {

@@ -2,7 +2,7 @@
 
 use crate::partition::{FIRST_PAIR, form};
 use cleave_arch::LinkCodec;
-use cleave_contract::{Link, PartitionStrategy, PartitionWish, Preference};
+use cleave_contract::{Link, PartitionRequest, PartitionStrategy, Preference};
 
 /// Everything that a person sets, and exactly what the URL holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +25,8 @@ pub struct Settings {
     pub preference: Preference,
     /// Frames of a stream that are under way at once.
     pub in_flight: usize,
-    /// Which image network is shared by which workers over what: the form's last wish without a mistake.
-    pub partition: PartitionWish,
+    /// Which image network is shared by which workers over what: the form's last request without a mistake.
+    pub partition: PartitionRequest,
     /// The two strategies that are drawn.
     pub pair: [PartitionStrategy; 2],
     /// Addresses of the workers but the first that are native edges, empty for others; none is empty at the end.
@@ -49,7 +49,7 @@ impl Default for Settings {
             slowdown: 1.0,
             preference: Preference::Auto,
             in_flight: 3,
-            partition: form::first_wish(),
+            partition: form::first_request(),
             pair: FIRST_PAIR,
             places: Vec::new(),
             runs: 5,

@@ -214,10 +214,10 @@ pub(crate) fn search(running: bool) -> contract::Search {
 }
 
 /// At most 10 ms, with the smallest budget.
-pub(crate) fn wish() -> contract::SearchWish {
-    contract::SearchWish {
+pub(crate) fn request() -> contract::SearchRequest {
+    contract::SearchRequest {
         strategy: contract::Strategy::Nsga,
-        latency_millis: Some(10.0),
+        latency_ms: Some(10.0),
         energy_millijoules: None,
         device_megabytes: None,
         candidates: 1,

@@ -141,7 +141,7 @@ fn ending(state: &State) -> String {
         Outcome::Failed { why } => format!("No answer: {}", why.trim_end_matches('.')),
     };
     let sent = format!("{} up, {} down", format::bytes(frame.bytes_up), format::bytes(frame.bytes_down));
-    format!("{how}: {}, {sent}.", format::millis(frame.total_millis))
+    format!("{how}: {}, {sent}.", format::millis(frame.total_ms))
 }
 
 #[component]

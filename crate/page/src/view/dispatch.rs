@@ -41,7 +41,7 @@ fn Aim() -> impl IntoView {
     };
     let goal = Signal::derive(move || Some(target.get().goal));
     let percent = move || target.get().accuracy.map(|part| format!("{:.1}", 100.0 * part)).unwrap_or_default();
-    let millis = move || target.get().latency_millis.map(|millis| millis.to_string()).unwrap_or_default();
+    let millis = move || target.get().latency_ms.map(|millis| millis.to_string()).unwrap_or_default();
     let typed =
         |event| event_target_value(&event).parse::<f64>().ok().filter(|value| *value > 0.0 && value.is_finite());
     view! {
@@ -57,7 +57,7 @@ fn Aim() -> impl IntoView {
                 <label>"most latency, ms"<input type="number" min="0" step="any" placeholder="any" prop:value=millis
                     on:change=move |event| {
                         let value = typed(event);
-                        aim(&move |target| target.latency_millis = value);
+                        aim(&move |target| target.latency_ms = value);
                     } /></label>
             </fieldset>
             <div class="buttons">

@@ -164,7 +164,7 @@ fn describe(design: &Design) -> String {
         "{}: {:.0} %, {}, {} on the device",
         design.plan,
         100.0 * design.accuracy,
-        format::millis(design.latency_millis),
+        format::millis(design.latency_ms),
         format::bytes(design.device_peak_bytes as usize)
     )
 }

@@ -23,7 +23,7 @@ fn shown(state: &State) -> Option<Shown> {
     let plan = state.design.plan.clone()?;
     // Designs are priced by the codec that they were searched with.
     let codec =
-        state.search.searched.as_ref().and_then(|wish| wish.codec.parse::<LinkCodec>().ok()).unwrap_or_default();
+        state.search.searched.as_ref().and_then(|request| request.codec.parse::<LinkCodec>().ok()).unwrap_or_default();
     let inspection = state.design.inspection.as_deref();
     let priced = inspection.and_then(|told| stages(told, codec).ok().map(|stages| (told.price, stages)));
     Some(Shown { plan, priced })

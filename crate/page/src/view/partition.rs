@@ -34,7 +34,7 @@ pub fn Partition() -> impl IntoView {
                 <p class="muted">"an image network shared by several workers: who computes what, and what is sent"</p>
             </div>
             <div class="partition-grid">
-                <form::Wish />
+                <form::Request />
                 <Show when=move || is_there.get() fallback=|| view! {
                     <p class="empty muted">"Nothing is planned yet. Choose a network and its workers, then press Plan: this tab \
                         measures the network's operators and predicts what every strategy takes."</p>
@@ -50,9 +50,9 @@ pub fn Partition() -> impl IntoView {
 /// What the figures rest on, and whether the form has changed since.
 fn basis(state: &State) -> String {
     let Some(told) = &state.partition.planned else { return String::new() };
-    let changed = state.partition.form.wish().as_ref() != Ok(&told.wish);
+    let changed = state.partition.form.request().as_ref() != Ok(&told.request);
     let changed = if changed { " The form has changed since: plan again." } else { "" };
-    format!("Predicted for {}. {}{changed}", conditions(&told.wish), capital(&sentence(&told.source)))
+    format!("Predicted for {}. {}{changed}", conditions(&told.request), capital(&sentence(&told.source)))
 }
 
 fn capital(text: &str) -> String {
@@ -117,7 +117,7 @@ impl Drawn {
     fn of(state: &State) -> Option<Self> {
         let told = state.partition.planned.clone()?;
         let strategies = state.settings.pair;
-        let runs = strategies.map(|strategy| state.partition.cooperation.run_of(strategy, &told.wish).cloned());
+        let runs = strategies.map(|strategy| state.partition.cooperation.run_of(strategy, &told.request).cloned());
         Some(Drawn { told, strategies, runs })
     }
 

@@ -72,7 +72,7 @@ fn lines(state: &State) -> Vec<Line> {
     };
     let part =
         |part: Part| line(price.map(|price| part.of(&price)), frame.as_deref().map(|frame| part.measured(frame)));
-    let total = line(price.map(|price| price.total_millis()), frame.as_deref().map(|frame: &Frame| frame.total_millis));
+    let total = line(price.map(|price| price.total_ms()), frame.as_deref().map(|frame: &Frame| frame.total_ms));
     PARTS.into_iter().map(part).chain([total]).collect()
 }
 
@@ -80,8 +80,7 @@ fn lines(state: &State) -> Vec<Line> {
 fn footnote(state: &State) -> String {
     let Some(prices) = &state.costs.prices else { return String::new() };
     let price = prices.plan;
-    let Price { uncertainty_millis, frames_per_second, device_peak_bytes, edge_peak_bytes, energy_millijoules, .. } =
-        price;
+    let Price { uncertainty_ms, frames_per_second, device_peak_bytes, edge_peak_bytes, energy_millijoules, .. } = price;
     let edge = if edge_peak_bytes == 0 {
         String::new()
     } else {
@@ -90,7 +89,7 @@ fn footnote(state: &State) -> String {
     format!(
         "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge} (HGNAS's formula: {} for an engine \
          that builds every message); {energy_millijoules:.0} mJ per frame on the device, an estimate by the powers beside.",
-        format::millis(uncertainty_millis),
+        format::millis(uncertainty_ms),
         format::bytes(device_peak_bytes as usize),
         format::bytes(prices.hgnas_peak_bytes as usize)
     )
@@ -173,8 +172,7 @@ fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
         });
         let measured =
             bar.measured.map_or_else(|| "not measured".into(), |millis| format!("measured {}", format::millis(millis)));
-        let tip =
-            format!("{}: predicted {}, {measured}", place(bar.cut, n_ops), format::millis(bar.price.total_millis()));
+        let tip = format!("{}: predicted {}, {measured}", place(bar.cut, n_ops), format::millis(bar.price.total_ms()));
         let name = bar
             .cut
             .map_or_else(|| "none".into(), |cut| if cut == n_ops { "end".into() } else { (cut + 1).to_string() });

@@ -49,7 +49,7 @@ fn figures(state: &State) -> [(&'static str, String, &'static str); 4] {
     };
     [
         ("rate", format!("{:.1}", stream.frames_per_second), "frames/s"),
-        ("mean latency", format!("{:.1}", stream.mean_millis), "ms"),
+        ("mean latency", format!("{:.1}", stream.mean_ms), "ms"),
         ("frames", format::count(stream.frames as usize), ""),
         ("finished here", format::count(stream.local as usize), ""),
     ]

@@ -6,7 +6,7 @@ use super::compare::Compared;
 use super::download::download;
 use super::front::Plot;
 use super::inspect::Inspected;
-use super::wish::Wish;
+use super::request::Request;
 use crate::export::{to_csv, to_json};
 use crate::format;
 use crate::front::{SHOWN, best, funnel, listed};
@@ -33,7 +33,7 @@ pub fn Search() -> impl IntoView {
                 <p class="muted">"a network and its split together, under the link and profile of now"</p>
             </div>
             <div class="search-grid">
-                <div class="wishes"><Wish /></div>
+                <div class="wishes"><Request /></div>
                 <Plot />
                 <div class="results"><Found /><Keep /></div>
             </div>
@@ -46,7 +46,7 @@ pub fn Search() -> impl IntoView {
 
 /// A row's identity: the same plan with other figures is another row.
 fn key(design: &Design) -> (String, [u64; 2]) {
-    (design.plan.clone(), [design.accuracy, design.latency_millis].map(f64::to_bits))
+    (design.plan.clone(), [design.accuracy, design.latency_ms].map(f64::to_bits))
 }
 
 /// The designs, the best first. Rows stay where they are while others come, so that the focus does.
@@ -70,7 +70,7 @@ fn Found() -> impl IntoView {
             <tr class:selected=is_shown aria-current=move || is_shown.get().then_some("true") on:click=move |_| page.act(Act::Inspect(plan.clone()))>
                 <th scope="row"><code>{design.plan.clone()}</code></th>
                 <td>{format!("{:.0} %", 100.0 * design.accuracy)}</td>
-                <td>{format::millis(design.latency_millis)}</td>
+                <td>{format::millis(design.latency_ms)}</td>
                 <td>{format::bytes(design.device_peak_bytes as usize)}</td>
                 // A press of the button is a click on its row.
                 <td><button type="button">{word} <span class="unseen">" " {design.plan}</span></button></td>

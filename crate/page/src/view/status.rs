@@ -83,10 +83,10 @@ fn LinkCard() -> impl IntoView {
         }
     };
     let rate = Signal::derive(move || link.get().mbps);
-    let delay = Signal::derive(move || link.get().delay_millis);
-    let jitter = Signal::derive(move || link.get().jitter_millis);
+    let delay = Signal::derive(move || link.get().delay_ms);
+    let jitter = Signal::derive(move || link.get().jitter_ms);
     let measured = page.part(|state| match &state.edge.status {
-        EdgeStatus::Connected { rtt_millis, .. } => format!("Round trip {}, measured.", format::millis(*rtt_millis)),
+        EdgeStatus::Connected { rtt_ms, .. } => format!("Round trip {}, measured.", format::millis(*rtt_ms)),
         EdgeStatus::Simulated => "Simulated: both ends are in this tab.".into(),
         EdgeStatus::Connecting { .. } | EdgeStatus::Lost { .. } => "No connection at the moment.".into(),
     });
@@ -103,8 +103,8 @@ fn LinkCard() -> impl IntoView {
             <div class="controls">
                 {choices("Mbps", "mbps", RATES.to_vec(), preset, set_rate)}
                 {amount("or", "", Range { min: 0.0, max: 100_000.0, step: 1.0 }, rate, set_rate)}
-                {amount("delay", "ms", millis, delay, change(|link, v| link.delay_millis = v))}
-                {amount("jitter", "ms", millis, jitter, change(|link, v| link.jitter_millis = v))}
+                {amount("delay", "ms", millis, delay, change(|link, v| link.delay_ms = v))}
+                {amount("jitter", "ms", millis, jitter, change(|link, v| link.jitter_ms = v))}
                 <button type="button" title="Frames end on the device until the connection is back"
                     on:click=move |_| page.act(Act::Break)>"Break it"</button>
             </div>
@@ -119,12 +119,12 @@ fn edge_words(status: &EdgeStatus) -> (String, String) {
             ("simulated".into(), "The edge half runs in this tab, behind a simulated link.".into())
         }
         EdgeStatus::Connecting { url } => ("connecting".into(), format!("Trying {url}.")),
-        EdgeStatus::Connected { url, name, threads, rtt_millis, .. } => {
+        EdgeStatus::Connected { url, name, threads, rtt_ms, .. } => {
             let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
-            (format!("{name}, {threads}"), format!("Connected to {url}, round trip {}.", format::millis(*rtt_millis)))
+            (format!("{name}, {threads}"), format!("Connected to {url}, round trip {}.", format::millis(*rtt_ms)))
         }
-        EdgeStatus::Lost { url, why, retry_millis } => {
-            let retry = format!("Frames are finished here; next try in {:.0} s.", (retry_millis / 1e3).ceil());
+        EdgeStatus::Lost { url, why, retry_ms } => {
+            let retry = format!("Frames are finished here; next try in {:.0} s.", (retry_ms / 1e3).ceil());
             ("lost".into(), format!("{url}: {} {retry}", format::sentence(why)))
         }
     }

@@ -160,7 +160,7 @@ fn steps(operator: &Operator, weights: &[Vec<f64>], workers: usize) -> Vec<Step>
     if operator.kind != Kind::Linear {
         steps.extend(by(operator.output.height).into_iter().map(|shares| Step::new(Split::Rows(shares))));
     }
-    if matches!(operator.kind, Kind::LocalNorm { .. }) {
+    if matches!(operator.kind, Kind::Lrn { .. }) {
         return steps;
     }
     for shares in by(operator.input.channels) {

@@ -66,7 +66,7 @@ pub fn random_partition(rng: &mut SplitMix64, network: &Network, workers: usize)
         let legal = match operator.kind {
             Kind::Conv { .. } => vec![0, 1, 2, 3],
             Kind::Linear => vec![0, 1, 2],
-            Kind::LocalNorm { .. } => vec![0, 1, 3],
+            Kind::Lrn { .. } => vec![0, 1, 3],
         };
         let split = match legal[rng.below(legal.len())] {
             0 => Split::Alone(rng.below(workers)),

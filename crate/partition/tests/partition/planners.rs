@@ -207,7 +207,7 @@ fn local_response_normalisation_is_computed_by_all() {
     let problem = problem(&network, &cluster, &times);
     for plan in [output_channel(&problem).unwrap(), iop_greedy(&problem).unwrap()] {
         for (operator, step) in network.operators().iter().zip(&plan.partition.steps) {
-            assert_eq!(matches!(operator.kind, Kind::LocalNorm { .. }), step.split == Split::Copies);
+            assert_eq!(matches!(operator.kind, Kind::Lrn { .. }), step.split == Split::Copies);
         }
     }
 }

@@ -62,7 +62,7 @@ pub struct CoordinatorConfig {
     pub plan_timeout: Micros,
     /// For the reports of a run after its answer.
     pub report_timeout: Micros,
-    /// For a sign of life, when nothing has come for a run's patience: then it is decided who is left behind.
+    /// For a sign of life, when nothing has come for a run's timeout: then it is decided who is left behind.
     pub judging: Micros,
     /// Between two pings.
     pub ping_interval: Micros,
@@ -125,7 +125,7 @@ pub enum CoordinatorEvent {
         image: Vec<f32>,
         /// How long it may take that anything comes before somebody is left behind. Two seconds and what the whole run
         /// is predicted to take.
-        patience: Micros,
+        timeout: Micros,
     },
     /// Nobody wants this run any more; it fails as dismissed.
     Cancel {
@@ -285,7 +285,7 @@ impl Coordinator {
             CoordinatorEvent::Received { place, bytes } => self.received(place, &bytes, now, fx),
             CoordinatorEvent::Engine(event) => self.engine(event, now, fx),
             CoordinatorEvent::Plan(plan) => self.plan(plan, now, fx),
-            CoordinatorEvent::Submit { run, image, patience } => self.submit(run, image, patience, now, fx),
+            CoordinatorEvent::Submit { run, image, timeout } => self.submit(run, image, timeout, now, fx),
             CoordinatorEvent::Cancel { run } => {
                 if let Some(at) = self.runs.iter().position(|waiting| waiting.id == run) {
                     self.fail(at, RunError::Dismissed, fx);

@@ -234,7 +234,7 @@ impl Frames {
             id: order,
             deployment: frame.deployment.id,
             segment: frame.segment as u8,
-            deadline_millis: u32::try_from((frame.deadline - now).0 / 1000).unwrap_or(u32::MAX),
+            deadline_ms: u32::try_from((frame.deadline - now).0 / 1000).unwrap_or(u32::MAX),
             tensors: packed?,
         };
         Ok(Outgoing { message, encode })

@@ -185,7 +185,7 @@ impl Link {
         self.line()?.up_mut()
     }
 
-    // ---- wishes
+    // ---- requests
 
     pub(super) fn want(&mut self, now: Micros, fx: &mut Effects) {
         if matches!(self.phase, Phase::Off | Phase::Stopped(_) | Phase::Waiting { .. }) {

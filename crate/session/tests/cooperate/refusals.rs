@@ -226,8 +226,8 @@ fn weights_travel_once_and_are_checked() {
 fn images() {
     let mut world = World::new(Settings::default());
     world.connect();
-    let patience = Micros::from_millis(2_000);
-    world.tell(CoordinatorEvent::Submit { run: 1, image: vec![0.0; 100], patience });
+    let timeout = Micros::from_millis(2_000);
+    world.tell(CoordinatorEvent::Submit { run: 1, image: vec![0.0; 100], timeout });
     world.submit(2);
     world.run_for(Micros::from_millis(2_000));
     world.check([2]);

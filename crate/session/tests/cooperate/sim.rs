@@ -32,7 +32,7 @@ pub struct Settings {
     /// Most that an engine takes for a job.
     pub compute: Micros,
     pub uplink: Uplink,
-    pub patience: Micros,
+    pub timeout: Micros,
     pub weights: Weights,
     pub coordinator: CoordinatorConfig,
     pub network: &'static str,
@@ -53,7 +53,7 @@ impl Default for Settings {
             delay: Micros(400),
             compute: Micros(900),
             uplink: Uplink::UNSHAPED,
-            patience: Micros::from_millis(2_000),
+            timeout: Micros::from_millis(2_000),
             weights: Weights::Seeded(3),
             coordinator,
             network: LENET,
@@ -193,7 +193,7 @@ impl World {
 
     pub fn submit(&mut self, run: u64) {
         let image = toy::image(&self.network, run);
-        self.tell(CoordinatorEvent::Submit { run, image, patience: self.settings.patience });
+        self.tell(CoordinatorEvent::Submit { run, image, timeout: self.settings.timeout });
     }
 
     pub fn tell(&mut self, event: CoordinatorEvent) {

@@ -128,7 +128,7 @@ fn every_part_of_the_networks_with_names_fits_into_a_message() {
                 toy::STRATEGIES.map(|strategy| toy::partition(&network, strategy, workers, true)).into();
             let mut sums = partitions[0].clone();
             let operators = network.operators().iter().zip(&mut sums.steps);
-            for (operator, step) in operators.filter(|(operator, _)| !matches!(operator.kind, Kind::LocalNorm { .. })) {
+            for (operator, step) in operators.filter(|(operator, _)| !matches!(operator.kind, Kind::Lrn { .. })) {
                 step.split = Split::Inputs(Shares::even(operator.input.channels, workers));
                 step.reduce = Reduce::Root(0);
             }

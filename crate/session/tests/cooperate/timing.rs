@@ -96,8 +96,8 @@ fn relaying_takes_the_coordinators_uplink_unless_told_otherwise() {
 fn pings_pass_what_waits_for_a_slow_uplink() {
     let shape = LinkShape { bits_per_second: 1_000, ..LinkShape::UNSHAPED };
     let uplink = Uplink { setup_micros: 0, shape };
-    let (network, patience) = ("1x4x4: conv 2 k3 p1, conv 2 k3 p1", Micros::from_millis(6_000));
-    let mut world = World::new(Settings { uplink, network, patience, ..Settings::default() });
+    let (network, timeout) = ("1x4x4: conv 2 k3 p1, conv 2 k3 p1", Micros::from_millis(6_000));
+    let mut world = World::new(Settings { uplink, network, timeout, ..Settings::default() });
     world.run_once();
     world.check([1]);
     let took = world.reports[0].answered - world.reports[0].started;

@@ -152,7 +152,7 @@ fn layer(operator: &Operator, work: &Work, input: &Piece) -> Piece {
                 let index = ((out * all.channels + channel) * all.height + r) * all.width + c;
                 sum += weight(layer, 0, index) * input.get(channel, r, c);
             }),
-            Kind::LocalNorm { size } => {
+            Kind::Lrn { size } => {
                 let near = out.saturating_sub(size / 2)..(out + size / 2 + 1).min(all.channels);
                 let squares: f32 = near.map(|channel| input.get(channel, row, column).powi(2)).sum();
                 sum = input.get(out, row, column) / (LRN_K + LRN_ALPHA * squares).powf(LRN_BETA);
@@ -242,7 +242,7 @@ pub fn partition(network: &Network, strategy: &str, workers: usize, even: bool) 
         Shares::by_weight(units, &weights)
     };
     let step = |(at, operator): (usize, &Operator)| {
-        let is_norm = matches!(operator.kind, Kind::LocalNorm { .. });
+        let is_norm = matches!(operator.kind, Kind::Lrn { .. });
         let outputs = || Split::Outputs(share(operator.made.channels));
         let split = match strategy {
             "rows" if operator.kind == Kind::Linear => Split::Alone(at % workers),
@@ -279,7 +279,7 @@ pub fn random_partition(network: &Network, workers: usize, rng: &mut SplitMix64)
         let split = match (rng.below(5), operator.kind) {
             (0, _) => Split::Copies,
             (1, _) => Split::Alone(rng.below(workers)),
-            (2, Kind::Conv { .. } | Kind::LocalNorm { .. }) => Split::Rows(rows),
+            (2, Kind::Conv { .. } | Kind::Lrn { .. }) => Split::Rows(rows),
             (3, Kind::Conv { .. } | Kind::Linear) => Split::Inputs(inputs),
             _ => Split::Outputs(outputs),
         };

@@ -205,7 +205,7 @@ impl Live {
     }
 
     fn mean_ms(&self) -> f64 {
-        self.world.reports.iter().map(|report| report.total_millis()).sum::<f64>() / self.world.reports.len() as f64
+        self.world.reports.iter().map(|report| report.total_ms()).sum::<f64>() / self.world.reports.len() as f64
     }
 
     /// Whether what runs is as good as the best, but for what is not worth a switch.

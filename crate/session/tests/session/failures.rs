@@ -69,8 +69,8 @@ fn every_frame_ends_by_its_deadline() {
         world.device(DeviceEvent::Connect);
         world.run_for(Micros::from_millis(100));
         for frame in 0..30 {
-            let patience = Micros(8_000 + rng.below_u64(80_000));
-            world.submit_after(Micros(frame * 10_000 + rng.below_u64(9_000)), frame, patience);
+            let timeout = Micros(8_000 + rng.below_u64(80_000));
+            world.submit_after(Micros(frame * 10_000 + rng.below_u64(9_000)), frame, timeout);
         }
         let fates = [Fate::Kill, Fate::StallEngine, Fate::Blackhole];
         world.fate_after(Micros(rng.below_u64(300_000)), fates[rng.below(3)]);

@@ -16,7 +16,7 @@ fn throughput(world: &World) -> f64 {
 }
 
 #[track_caller]
-fn check(cuts: &[usize], up_mbps: u64, slowest_millis: f64) {
+fn check(cuts: &[usize], up_mbps: u64, slowest_ms: f64) {
     let settings = Settings { device_op: Micros(2_000), edge_op: Micros(1_000), ..Settings::default() };
     let mut world = World::connected(toy::work(cuts, "f32"), settings);
     let up = LinkShape { bits_per_second: up_mbps * 1_000_000, ..LinkShape::UNSHAPED };
@@ -24,7 +24,7 @@ fn check(cuts: &[usize], up_mbps: u64, slowest_millis: f64) {
     world.stream(200, 3, PATIENCE);
     world.run_for(Micros::from_millis(20_000));
     world.check(|report| report.outcome == Outcome::AsPlanned);
-    let (measured, ideal) = (throughput(&world), 1000.0 / slowest_millis);
+    let (measured, ideal) = (throughput(&world), 1000.0 / slowest_ms);
     assert!(measured >= 0.9 * ideal && measured <= 1.001 * ideal, "{measured} of {ideal} frames per second");
 }
 

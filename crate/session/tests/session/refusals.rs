@@ -136,7 +136,7 @@ impl Client {
 
     fn frame(&mut self, deployment: u32, segment: u8, arrays: &[Array]) {
         let tensors = Packed::pack(arrays, Default::default()).unwrap();
-        self.send(&ToEdge::Frame { id: 9, deployment, segment, deadline_millis: 1_000, tensors });
+        self.send(&ToEdge::Frame { id: 9, deployment, segment, deadline_ms: 1_000, tensors });
     }
 
     fn event(&mut self, event: EdgeEvent) {

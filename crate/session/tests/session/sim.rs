@@ -77,7 +77,7 @@ struct Served {
 struct Stream {
     next: u64,
     end: u64,
-    patience: Micros,
+    timeout: Micros,
 }
 
 pub struct World {
@@ -164,21 +164,21 @@ impl World {
         effects.into_iter().for_each(|effect| self.device_effect(effect));
     }
 
-    pub fn submit(&mut self, frame: u64, patience: Micros) {
-        let deadline = self.now + patience;
+    pub fn submit(&mut self, frame: u64, timeout: Micros) {
+        let deadline = self.now + timeout;
         assert!(self.deadlines.insert(frame, deadline).is_none(), "test: frame {frame} twice");
         let input = toy::input(self.device.work().task(), frame);
         self.device(DeviceEvent::Submit { frame, input, deadline });
     }
 
-    pub fn submit_after(&mut self, wait: Micros, frame: u64, patience: Micros) {
-        let deadline = self.now + wait + patience;
+    pub fn submit_after(&mut self, wait: Micros, frame: u64, timeout: Micros) {
+        let deadline = self.now + wait + timeout;
         self.later(wait, Happening::Submit { frame, deadline });
     }
 
-    pub fn stream(&mut self, frames: u64, depth: u64, patience: Micros) {
-        self.stream = Some(Stream { next: depth, end: frames, patience });
-        (0..depth.min(frames)).for_each(|frame| self.submit(frame, patience));
+    pub fn stream(&mut self, frames: u64, depth: u64, timeout: Micros) {
+        self.stream = Some(Stream { next: depth, end: frames, timeout });
+        (0..depth.min(frames)).for_each(|frame| self.submit(frame, timeout));
     }
 
     pub fn end_stream(&mut self) {
@@ -394,9 +394,9 @@ impl World {
     fn reported(&mut self, report: FrameReport) {
         self.reports.push(report);
         if let Some(stream) = self.stream.as_mut().filter(|stream| stream.next < stream.end) {
-            let (frame, patience) = (stream.next, stream.patience);
+            let (frame, timeout) = (stream.next, stream.timeout);
             stream.next += 1;
-            self.submit_after(Micros(0), frame, patience);
+            self.submit_after(Micros(0), frame, timeout);
         }
     }
 

@@ -71,7 +71,7 @@ fn an_edge_without_one_or_one_that_is_lost_is_told_with_words() {
     );
     assert_eq!(world.device.validation(), None);
     world.device(DeviceEvent::FetchValidation);
-    assert_eq!(world.fetched.len(), 3, "every wish is answered");
+    assert_eq!(world.fetched.len(), 3, "every request is answered");
     world.fate_after(Micros(0), Fate::Revive);
     world.run_for(Micros::from_millis(10_000));
     world.device(DeviceEvent::FetchValidation);

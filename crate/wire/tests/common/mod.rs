@@ -25,8 +25,7 @@ pub fn tensors(codec: LinkCodec) -> Packed {
 
 pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
     let task = Task { n_points: 1024, in_channels: 3, k: 20, n_classes: 10, graph: GraphSource::Sampled };
-    let frame =
-        |codec| ToEdge::Frame { id: 7, deployment: 2, segment: 1, deadline_millis: 500, tensors: tensors(codec) };
+    let frame = |codec| ToEdge::Frame { id: 7, deployment: 2, segment: 1, deadline_ms: 500, tensors: tensors(codec) };
     vec![
         ("hello", ToEdge::Link(Call::Hello { token: "s3cret".into(), name: "tab é".into(), role: () })),
         (

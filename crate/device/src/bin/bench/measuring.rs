@@ -7,7 +7,7 @@ use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, 
 use cleave_contract::Backend;
 use cleave_cost::graph::{FEATURES, PlanGraph};
 use cleave_cost::{Machines, Profile};
-use cleave_device::browser::{fetch, now_millis};
+use cleave_device::browser::{fetch, now_ms};
 use cleave_device::engine::{self, measure_forward, timed};
 use cleave_device::engines::load;
 use cleave_device::gpu;
@@ -134,23 +134,23 @@ pub async fn throughput(candidates: usize) -> Result<Value, String> {
     let n = candidates.max(PREDICTED);
     let (machines, task) = (Machines::new(&Profile::default()), Task::modelnet10());
     let (sampler, mut rng) = (space::Sampler::new(space::Functions::All, GraphSource::Sampled), SplitMix64::new(1));
-    let start = now_millis();
+    let start = now_ms();
     let plans: Vec<Plan> = (0..n).map(|_| sampler.draw(&mut rng)).collect();
-    let drawn = now_millis() - start;
-    let start = now_millis();
+    let drawn = now_ms() - start;
+    let start = now_ms();
     let sum: f64 = plans.iter().map(|plan| machines.latency_ms(plan, &task)).sum();
-    let filtered = now_millis() - start;
-    let start = now_millis();
+    let filtered = now_ms() - start;
+    let start = now_ms();
     let graphs: Vec<PlanGraph> = plans[..PREDICTED].iter().map(|plan| graph(plan, &task, &machines)).collect();
-    let built = now_millis() - start;
+    let built = now_ms() - start;
     let gin = Gin::new(&GinWeights::random(FEATURES, WIDTH, 1), &Device::flex());
-    let start = now_millis();
+    let start = now_ms();
     for batch in graphs.chunks(BATCH) {
         let features = batch.iter().flat_map(|graph| graph.features.iter().copied()).collect();
         let out = gin.forward(features, batch.len(), batch[0].nodes).into_data_async().await;
         out.map_err(|why| format!("{why:?}"))?;
     }
-    let predicted = now_millis() - start;
+    let predicted = now_ms() - start;
     let per_second = |n: usize, millis: f64| (n as f64 / millis * 1e3).round();
     Ok(json!({
         "bench": "throughput", "candidates": n, "mean_table_ms": sum / n as f64,

@@ -1,30 +1,31 @@
 //! Running a partition: what is sent, what ends it, what is kept, and what a stroke of the pen does.
 
 use super::*;
-use crate::partition::form::{Form, first_wish};
+use crate::partition::form::{Form, first_request};
 use crate::partition::image::{Image, SEED};
 use crate::partition::member::Member;
 use crate::partition::ran::tests::ran;
 use crate::partition::tests::{partitions, plan};
 use cleave_contract::PartitionStrategy::{CoEdge, Mixed};
 use cleave_contract::{
-    Cooperated, CooperationWish, ImageWish, LongWork, MemberWish, PartitionStrategy, PartitionWish, WorkerState,
+    Cooperated, CooperationRequest, ImageRequest, LongWork, MemberRequest, PartitionRequest, PartitionStrategy,
+    WorkerState,
 };
 
 /// A page with a plan for this network and three workers.
 fn planned(network: &str) -> State {
     let mut state = running();
-    let wish = PartitionWish { network: network.into(), ..first_wish() };
-    state.act(Act::PartitionForm(Form::of(&wish)));
+    let request = PartitionRequest { network: network.into(), ..first_request() };
+    state.act(Act::PartitionForm(Form::of(&request)));
     let mut told = partitions(vec![plan(CoEdge, 20.0), plan(Mixed, 15.0)]);
-    told.wish = wish;
+    told.request = request;
     state.hear(Event::Partitions(told));
     state
 }
 
 fn came(strategy: PartitionStrategy, network: &str) -> Event {
     let mut run = ran(strategy);
-    run.wish.partition.network = network.into();
+    run.request.partition.network = network.into();
     Event::Cooperated(Box::new(run))
 }
 
@@ -39,24 +40,24 @@ fn there() -> Event {
 }
 
 /// The only intent, which is a run.
-fn asked(intents: Vec<Intent>) -> CooperationWish {
+fn asked(intents: Vec<Intent>) -> CooperationRequest {
     match intents.as_slice() {
-        [Intent::Cooperate(wish)] => wish.clone(),
+        [Intent::Cooperate(request)] => request.clone(),
         other => panic!("{other:?}"),
     }
 }
 
 fn strategies(state: &State) -> Vec<PartitionStrategy> {
-    state.partition.cooperation.runs.iter().map(|run| run.wish.strategy).collect()
+    state.partition.cooperation.runs.iter().map(|run| run.request.strategy).collect()
 }
 
 #[test]
 fn a_run_is_sent_with_what_the_form_says_and_ends_by_its_result() {
     let mut state = planned("alexnet");
     state.act(Act::Runs(7));
-    let wish = asked(state.act(Act::Cooperate(vec![CoEdge])));
-    assert_eq!((wish.partition, wish.strategy, wish.runs, wish.check), (first_wish(), CoEdge, 7, true));
-    assert_eq!((wish.members, wish.image), (vec![MemberWish::Browser; 2], ImageWish::Noise(SEED)));
+    let request = asked(state.act(Act::Cooperate(vec![CoEdge])));
+    assert_eq!((request.partition, request.strategy, request.runs, request.check), (first_request(), CoEdge, 7, true));
+    assert_eq!((request.members, request.image), (vec![MemberRequest::Browser; 2], ImageRequest::Noise(SEED)));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Cooperating, 0));
     state.hear(Event::Progress { what: LongWork::StartWorkers, done: 0, total: 0 });
     assert!(state.worker.progress.is_some() && !state.can_dispatch());
@@ -95,20 +96,20 @@ fn stopping_and_failing_end_it_and_what_follows_and_keep_what_was_found() {
 #[test]
 fn the_latest_run_of_each_strategy_is_kept_while_network_and_workers_are() {
     let mut state = planned("alexnet");
-    let wish = state.settings.partition.clone();
+    let request = state.settings.partition.clone();
     let newer = Cooperated { restarts: 3, ..ran(CoEdge) };
     for run in [came(CoEdge, "alexnet"), came(Mixed, "alexnet"), Event::Cooperated(Box::new(newer))] {
         assert!(state.hear(run).is_empty(), "nobody waits for them");
     }
     assert_eq!(strategies(&state), [Mixed, CoEdge]);
-    assert_eq!(state.partition.cooperation.run_of(CoEdge, &wish).unwrap().restarts, 3);
-    let fewer = PartitionWish { slower: vec![1.0; 2], ..wish.clone() };
+    assert_eq!(state.partition.cooperation.run_of(CoEdge, &request).unwrap().restarts, 3);
+    let fewer = PartitionRequest { slower: vec![1.0; 2], ..request.clone() };
     assert!(state.partition.cooperation.run_of(CoEdge, &fewer).is_none());
     let mut told = partitions(vec![plan(CoEdge, 20.0)]);
-    told.wish = PartitionWish { setup_millis: 9.0, ..wish };
+    told.request = PartitionRequest { setup_ms: 9.0, ..request };
     state.hear(Event::Partitions(told.clone()));
     assert_eq!(state.partition.cooperation.runs.len(), 2, "other links change the run, not what can be compared");
-    told.wish = fewer;
+    told.request = fewer;
     state.hear(Event::Partitions(told));
     assert!(state.partition.cooperation.runs.is_empty());
 }
@@ -117,7 +118,7 @@ fn the_latest_run_of_each_strategy_is_kept_while_network_and_workers_are() {
 fn what_cannot_be_run_says_why_and_sends_nothing() {
     let mut state = planned("alexnet");
     assert_eq!(state.why_not_cooperate(), None);
-    let form = Form::of(&first_wish());
+    let form = Form::of(&first_request());
     state.act(Act::PartitionForm(Form { shared: true, ..form.clone() }));
     assert!(state.why_not_cooperate().unwrap().contains("one radio channel"));
     assert!(state.act(Act::Cooperate(vec![CoEdge])).is_empty());
@@ -155,12 +156,12 @@ fn a_stroke_is_answered_at_once_by_workers_that_are_there() {
     state.hear(there());
     assert!(state.act(Act::Stroke(drawn(2))).is_empty());
     assert!(state.hear(came(Mixed, "lenet5")).is_empty(), "a run that was asked for is followed by nothing");
-    let wish = asked(state.act(Act::Stroke(drawn(3))));
-    assert_eq!((wish.strategy, wish.runs, wish.check), (Mixed, 1, false));
-    assert!(matches!(wish.image, ImageWish::Pixels { rgba, .. } if rgba[..4] == [3, 3, 3, 255]));
+    let request = asked(state.act(Act::Stroke(drawn(3))));
+    assert_eq!((request.strategy, request.runs, request.check), (Mixed, 1, false));
+    assert!(matches!(request.image, ImageRequest::Pixels { rgba, .. } if rgba[..4] == [3, 3, 3, 255]));
     assert!(state.act(Act::Stroke(drawn(4))).is_empty());
     let next = asked(state.hear(came(Mixed, "lenet5")));
-    assert!(matches!(next.image, ImageWish::Pixels { rgba, .. } if rgba[0] == 4), "the last stroke is answered too");
+    assert!(matches!(next.image, ImageRequest::Pixels { rgba, .. } if rgba[0] == 4), "the last stroke is answered too");
     assert!(state.hear(came(Mixed, "lenet5")).is_empty());
     state.hear(Event::Workers(vec![]));
     assert!(state.act(Act::Stroke(drawn(5))).is_empty(), "they were dismissed");
@@ -171,7 +172,7 @@ fn an_image_stays_as_long_as_the_network_can_look_at_it() {
     let mut state = planned("alexnet");
     let shape = state.looks_at().unwrap();
     state.act(Act::Look(Image::of_file("cat".into(), vec![0; 4 * 224 * 224], shape)));
-    let choose = |network: &str| Act::PartitionForm(Form { network: network.into(), ..Form::of(&first_wish()) });
+    let choose = |network: &str| Act::PartitionForm(Form { network: network.into(), ..Form::of(&first_request()) });
     state.act(choose("vgg11"));
     assert_ne!(*state.partition.cooperation.image, Image::Noise);
     state.act(choose("lenet"));

@@ -4,7 +4,7 @@ use super::*;
 use crate::dispatch::tests::dispatch;
 use cleave_contract::{Goal, Target};
 
-const TARGET: Target = Target { goal: Goal::Fastest, accuracy: Some(0.8), latency_millis: None };
+const TARGET: Target = Target { goal: Goal::Fastest, accuracy: Some(0.8), latency_ms: None };
 
 /// The second choice of [`dispatch`].
 const CHOICE: &str = "3 2 1 5 4,0 6 3 0 0";
@@ -37,7 +37,7 @@ fn it_begins_with_its_target_and_ends_when_told_to() {
 fn it_does_not_begin_beside_long_work_or_without_a_network() {
     assert!(opened().act(Act::Dispatch(Some(TARGET))).is_empty());
     let mut state = running();
-    state.act(Act::Search(wish()));
+    state.act(Act::Search(request()));
     assert!(state.act(Act::Dispatch(Some(TARGET))).is_empty());
     assert_eq!((state.dispatcher.dispatching, state.dispatcher.target), (Dispatching::Off, TARGET));
 }
@@ -106,7 +106,7 @@ fn whatever_a_person_chooses_ends_it_first() {
         (Act::Deploy("3 2 1 4,0 6 3 0".into()), &["dispatch", "deploy"]),
         (Act::Open { name: "a.safetensors".into(), bytes: vec![] }, &["dispatch", "open"]),
         (Act::Calibrate, &["dispatch", "calibrate"]),
-        (Act::Search(wish()), &["dispatch", "search"]),
+        (Act::Search(request()), &["dispatch", "search"]),
     ];
     for (act, wanted) in acts {
         let mut state = dispatching();

@@ -1,13 +1,13 @@
 //! Sharing an image network: what the form lets through, and what ends the planning.
 
 use super::*;
-use crate::partition::form::{Form, first_wish};
+use crate::partition::form::{Form, first_request};
 use crate::partition::tests::{partitions, plan};
 use cleave_contract::PartitionStrategy::{CoEdge, Iop, IopExact, Mixed, OutputChannel};
-use cleave_contract::{LongWork, PartitionWish};
+use cleave_contract::{LongWork, PartitionRequest};
 
 fn form(change: impl FnOnce(&mut Form)) -> Form {
-    let mut form = Form::of(&first_wish());
+    let mut form = Form::of(&first_request());
     change(&mut form);
     form
 }
@@ -21,7 +21,7 @@ fn planning_runs_alone_and_its_end_goes_on_with_the_frames() {
     let mut state = running();
     let asked = state.act(Act::Partition);
     assert_eq!(asked.len(), 1);
-    assert!(matches!(&asked[0], Intent::Partition(wish) if *wish == first_wish()));
+    assert!(matches!(&asked[0], Intent::Partition(request) if *request == first_request()));
     assert_eq!((state.run, names(&state.act(Act::RunOnce)).len()), (Run::Planning, 0));
     state.hear(Event::Progress { what: LongWork::PlanPartition, done: 1, total: 9 });
     assert!(state.worker.progress.is_some() && !state.can_dispatch());
@@ -57,15 +57,15 @@ fn it_needs_no_network_but_a_worker_that_listens() {
 }
 
 #[test]
-fn a_form_with_a_mistake_is_not_sent_and_the_address_keeps_the_last_wish() {
+fn a_form_with_a_mistake_is_not_sent_and_the_address_keeps_the_last_request() {
     let mut state = running();
     state.act(Act::PartitionForm(form(|form| form.setup = "2.5".into())));
-    assert_eq!(state.settings.partition, PartitionWish { setup_millis: 2.5, ..first_wish() });
+    assert_eq!(state.settings.partition, PartitionRequest { setup_ms: 2.5, ..first_request() });
     assert_eq!(crate::url::print(&state.settings), "share.setup=2.5");
     state.act(Act::PartitionForm(form(|form| form.mbps = "0".into())));
     assert!(state.act(Act::Partition).is_empty());
     assert_eq!((state.run, state.partition.form.mbps.as_str()), (Run::Idle, "0"));
-    assert_eq!(state.settings.partition.mbps, first_wish().mbps);
+    assert_eq!(state.settings.partition.mbps, first_request().mbps);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A worker that dies: what the next one is told, in which order, what goes on, and when no other is started.
 
 use super::*;
-use cleave_contract::{Death, Place, SearchWish};
+use cleave_contract::{Death, Place, SearchRequest};
 
 const PLANNED: &str = "plan 3 2 5 1 4,0 6 0 3 0 f32";
 
@@ -87,7 +87,7 @@ fn a_stream_that_is_stopped_or_begun_meanwhile_is_what_the_person_wants() {
 #[test]
 fn a_search_goes_on_from_its_latest_state() {
     let mut state = running();
-    state.act(Act::Search(wish()));
+    state.act(Act::Search(request()));
     die(&mut state);
     assert_eq!(revive(&mut state)[1], [PLANNED, "search"], "it has told of no state");
     let told = contract::Search { state: Some("half".into()), ..search(true) };
@@ -96,15 +96,15 @@ fn a_search_goes_on_from_its_latest_state() {
     state.hear(ready());
     let then = state.hear(Event::Network(network(SMALL)));
     assert!(matches!(&then[1..], [Intent::ResumeSearch { json }] if json == "half"), "{:?}", names(&then));
-    assert_eq!((state.run, state.search.sought.clone()), (Run::Searching, Some(wish())));
+    assert_eq!((state.run, state.search.sought.clone()), (Run::Searching, Some(request())));
 }
 
 #[test]
 fn the_state_of_the_search_before_is_not_gone_on_with() {
     let mut state = running();
-    state.act(Act::Search(wish()));
+    state.act(Act::Search(request()));
     state.hear(Event::Search(search(true)));
-    state.act(Act::Search(SearchWish { seed: 2, ..wish() }));
+    state.act(Act::Search(SearchRequest { seed: 2, ..request() }));
     state.hear(Event::Search(contract::Search { running: true, state: None, ..search(true) }));
     die(&mut state);
     state.hear(ready());
@@ -124,7 +124,7 @@ fn a_search_of_a_link_begins_again_by_the_figures_of_the_link() {
 #[test]
 fn a_search_that_is_stopped_meanwhile_is_not_shown_as_running() {
     let mut state = running();
-    state.act(Act::Search(wish()));
+    state.act(Act::Search(request()));
     state.hear(Event::Search(search(true)));
     die(&mut state);
     state.act(Act::Stop);
@@ -134,7 +134,7 @@ fn a_search_that_is_stopped_meanwhile_is_not_shown_as_running() {
 
 #[test]
 fn the_dispatcher_chooses_again_in_a_stream() {
-    let target = contract::Target { goal: contract::Goal::Fastest, accuracy: Some(0.8), latency_millis: None };
+    let target = contract::Target { goal: contract::Goal::Fastest, accuracy: Some(0.8), latency_ms: None };
     let mut state = running();
     state.act(Act::Dispatch(Some(target)));
     state.hear(Event::Dispatch(crate::dispatch::tests::dispatch(true, 0, 0)));

@@ -18,7 +18,7 @@ const OWN: &str = "own";
 
 /// The form with its buttons.
 #[component]
-pub fn Wish() -> impl IntoView {
+pub fn Request() -> impl IntoView {
     let page = Page::of_here();
     let form = page.part(|state| state.partition.form.clone());
     let planning = page.part(|state| state.run == Run::Planning);

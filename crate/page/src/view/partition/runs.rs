@@ -174,10 +174,10 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
         let verdict = run.whole.map(verdict).map(|(is_equal, words)| badge(is_equal, words));
         view! {
             <div class="ran">
-                <h3>{words(run.wish.strategy)}": the run"</h3>
+                <h3>{words(run.request.strategy)}": the run"</h3>
                 {verdict}
                 <ul>
-                    <li>{conditions(&run.wish.partition)} "."</li>
+                    <li>{conditions(&run.request.partition)} "."</li>
                     {notes(run).into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}
                 </ul>
             </div>

@@ -54,14 +54,14 @@ fn draw(drawing: &Sweep) -> impl IntoView + use<> {
             <text x=LEFT - 6.0 y=y + 4.0 text-anchor="end">{number(*millis)}</text>
         }
     };
-    let wished = drawing.wished.map(|at| {
+    let asked = drawing.asked.map(|at| {
         let x = across(at);
         view! { <line class="wished" x1=x x2=x y1=up(1.0) y2=up(0.0)>{leptos::svg::title().child("the set-up time of the table")}</line> }
     });
     view! {
         <g class="grid">{drawing.up.iter().map(time).collect_view()}</g>
         {drawing.across.iter().map(setup).collect_view()}
-        {wished}
+        {asked}
         {drawing.lines.iter().enumerate().map(|(i, own)| line(i, own)).collect_view()}
         <text x=across(0.5) y=ABOVE + HEIGHT + BELOW - 4.0 text-anchor="middle">"set-up of a message, ms; upwards: until the answer, ms"</text>
     }

@@ -17,7 +17,7 @@ use crate::time::Micros;
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) id: u64,
-    pub(super) patience: Micros,
+    pub(super) timeout: Micros,
     pub(super) attempt: Option<Attempt>,
     image: Vec<f32>,
     submitted: Micros,
@@ -50,7 +50,7 @@ pub(super) struct Answered {
 }
 
 impl Coordinator {
-    pub(super) fn submit(&mut self, id: u64, image: Vec<f32>, patience: Micros, now: Micros, fx: &mut Effects) {
+    pub(super) fn submit(&mut self, id: u64, image: Vec<f32>, timeout: Micros, now: Micros, fx: &mut Effects) {
         let error = match &mut self.phase {
             Phase::Left => Some(RunError::Dismissed),
             _ if self.runs.len() >= MAX_WAITING => Some(RunError::Busy { most: MAX_WAITING }),
@@ -63,7 +63,7 @@ impl Coordinator {
         if let Some(error) = error {
             return fx.push(CoordinatorEffect::Failed { run: id, error });
         }
-        self.runs.push_back(Run { id, image, patience, submitted: now, restarts: 0, attempt: None });
+        self.runs.push_back(Run { id, image, timeout, submitted: now, restarts: 0, attempt: None });
     }
 
     /// Begins what can be begun.
@@ -338,7 +338,7 @@ impl Coordinator {
             return Some(until);
         }
         let sent = self.team.as_ref().and_then(|team| team.uplink.last());
-        Some(attempt.progress.max(sent.unwrap_or_default()) + run.patience)
+        Some(attempt.progress.max(sent.unwrap_or_default()) + run.timeout)
     }
 
     /// A deadline of the present run has come.

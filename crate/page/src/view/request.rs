@@ -6,7 +6,7 @@ use crate::compare::strategy;
 use crate::format;
 use crate::state::{Act, Run, Sharing};
 use crate::url::search_link;
-use cleave_contract::{Judge, SearchWish, Strategy};
+use cleave_contract::{Judge, SearchRequest, Strategy};
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
@@ -16,30 +16,30 @@ const STRATEGIES: [(&str, Strategy); 3] =
 
 /// The form with its buttons.
 #[component]
-pub fn Wish() -> impl IntoView {
+pub fn Request() -> impl IntoView {
     let page = Page::of_here();
-    let wish = page.part(|state| state.search.wish.clone());
+    let request = page.part(|state| state.search.request.clone());
     let searching = page.part(|state| state.run == Run::Searching);
     let waiting = page.part(|state| state.network.held.is_none() || state.run == Run::Measuring);
     let kept = page.part(|state| state.search.kept.is_some());
     view! {
         <fieldset class="wish" disabled=searching>
             <legend class="unseen">"What is searched for"</legend>
-            {limit(page, wish, "latency, ms", |wish| wish.latency_millis, |wish, value| wish.latency_millis = value)}
-            {limit(page, wish, "energy, mJ", |wish| wish.energy_millijoules, |wish, value| wish.energy_millijoules = value)}
-            {limit(page, wish, "device memory, MB", |wish| wish.device_megabytes, |wish, value| wish.device_megabytes = value)}
-            {whole(page, wish, "candidates", |wish| wish.candidates, |wish, value| wish.candidates = value)}
-            {whole(page, wish, "judged", |wish| wish.evaluations, |wish, value| wish.evaluations = value)}
-            {whole(page, wish, "seed", |wish| wish.seed, |wish, value| wish.seed = value)}
-            {strategies(page, wish)}
-            {judges(page, wish)}
+            {limit(page, request, "latency, ms", |request| request.latency_ms, |request, value| request.latency_ms = value)}
+            {limit(page, request, "energy, mJ", |request| request.energy_millijoules, |request, value| request.energy_millijoules = value)}
+            {limit(page, request, "device memory, MB", |request| request.device_megabytes, |request, value| request.device_megabytes = value)}
+            {whole(page, request, "candidates", |request| request.candidates, |request, value| request.candidates = value)}
+            {whole(page, request, "judged", |request| request.evaluations, |request, value| request.evaluations = value)}
+            {whole(page, request, "seed", |request| request.seed, |request, value| request.seed = value)}
+            {strategies(page, request)}
+            {judges(page, request)}
         </fieldset>
         <div class="buttons wish-buttons">
             <Show when=move || !searching.get() fallback=move || view! {
                 <button type="button" on:click=move |_| page.act(Act::Stop)>"Stop"</button>
             }>
                 <button type="button" class="primary" disabled=waiting
-                    on:click=move |_| page.act(Act::Search(wish.get_untracked()))>"Search"</button>
+                    on:click=move |_| page.act(Act::Search(request.get_untracked()))>"Search"</button>
                 <Show when=move || kept.get()>
                     <button type="button" disabled=waiting on:click=move |_| page.act(Act::ResumeSearch)>"Go on"</button>
                 </Show>
@@ -52,52 +52,52 @@ pub fn Wish() -> impl IntoView {
 }
 
 /// A change of one value.
-fn change(page: Page, wish: Memo<SearchWish>, set: impl FnOnce(&mut SearchWish)) {
-    let mut changed = wish.get_untracked();
+fn change(page: Page, request: Memo<SearchRequest>, set: impl FnOnce(&mut SearchRequest)) {
+    let mut changed = request.get_untracked();
     set(&mut changed);
-    page.act(Act::Wish(changed));
+    page.act(Act::Request(changed));
 }
 
 fn limit(
     page: Page,
-    wish: Memo<SearchWish>,
+    request: Memo<SearchRequest>,
     name: &'static str,
-    get: fn(&SearchWish) -> Option<f64>,
-    set: fn(&mut SearchWish, Option<f64>),
+    get: fn(&SearchRequest) -> Option<f64>,
+    set: fn(&mut SearchRequest, Option<f64>),
 ) -> impl IntoView {
-    let shown = move || wish.with(|wish| get(wish).map(|value| value.to_string()).unwrap_or_default());
+    let shown = move || request.with(|request| get(request).map(|value| value.to_string()).unwrap_or_default());
     let typed = move |event| {
         let value = event_target_value(&event).parse::<f64>().ok().filter(|value| *value > 0.0 && value.is_finite());
-        change(page, wish, |wish| set(wish, value));
+        change(page, request, |request| set(request, value));
     };
     view! { <label>{name}<input type="number" min="0" step="any" placeholder="any" prop:value=shown on:change=typed /></label> }
 }
 
 fn whole(
     page: Page,
-    wish: Memo<SearchWish>,
+    request: Memo<SearchRequest>,
     name: &'static str,
-    get: fn(&SearchWish) -> u64,
-    set: fn(&mut SearchWish, u64),
+    get: fn(&SearchRequest) -> u64,
+    set: fn(&mut SearchRequest, u64),
 ) -> impl IntoView {
-    let shown = move || wish.with(get).to_string();
+    let shown = move || request.with(get).to_string();
     let typed = move |event| {
         if let Ok(value) = event_target_value(&event).parse::<u64>() {
-            change(page, wish, |wish| set(wish, value));
+            change(page, request, |request| set(request, value));
         }
     };
     view! { <label>{name}<input type="number" min="0" step="1" prop:value=shown on:change=typed /></label> }
 }
 
-fn strategies(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
+fn strategies(page: Page, request: Memo<SearchRequest>) -> impl IntoView {
     let chosen = move |event| {
         let word = event_target_value(&event);
         if let Some((_, strategy)) = STRATEGIES.into_iter().find(|(name, _)| *name == word) {
-            change(page, wish, |wish| wish.strategy = strategy);
+            change(page, request, |request| request.strategy = strategy);
         }
     };
     let option = move |(name, own): (&'static str, Strategy)| {
-        view! { <option value=name prop:selected=move || wish.with(|wish| wish.strategy == own)>{strategy(own)}</option> }
+        view! { <option value=name prop:selected=move || request.with(|request| request.strategy == own)>{strategy(own)}</option> }
     };
     view! {
         <label>"strategy"<select on:change=chosen>{STRATEGIES.into_iter().map(option).collect_view()}</select></label>
@@ -105,13 +105,13 @@ fn strategies(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
 }
 
 /// What accuracies are measured on. Clouds of an edge can be chosen while it is connected and has some.
-fn judges(page: Page, wish: Memo<SearchWish>) -> impl IntoView {
+fn judges(page: Page, request: Memo<SearchRequest>) -> impl IntoView {
     let offered = page.part(|state| state.edge.judges());
     let chosen = move |event| {
         let judge = if event_target_value(&event) == "edge" { Judge::Edge } else { Judge::Furniture };
-        change(page, wish, |wish| wish.judge = judge);
+        change(page, request, |request| request.judge = judge);
     };
-    let is = move |judge: Judge| move || wish.with(|wish| wish.judge == judge);
+    let is = move |judge: Judge| move || request.with(|request| request.judge == judge);
     let name = move || match offered.get() {
         Ok(set) => format!("{} (edge, {} clouds)", set.name, format::count(set.clouds)),
         Err(_) => "clouds of the edge".into(),

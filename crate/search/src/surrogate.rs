@@ -9,14 +9,14 @@ const RIDGE: f64 = 1.0;
 
 /// Known accuracies and what follows from them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Guess {
+pub struct Surrogate {
     /// Features and accuracy of every judged architecture.
     known: Vec<(Vec<f64>, f64)>,
     weights: Vec<f64>,
     mean: f64,
 }
 
-impl Guess {
+impl Surrogate {
     /// Takes an accuracy in.
     pub fn learn(&mut self, architecture: &Architecture, task: &Task, accuracy: f64) {
         self.known.push((features(architecture, task).to_vec(), accuracy));
@@ -63,19 +63,19 @@ mod tests {
     #[test]
     fn what_can_be_seen_is_learned() {
         let task = Task::modelnet10();
-        let (paths, mut rng, mut guess) = (Paths::new(&task), SplitMix64::new(1), Guess::default());
+        let (paths, mut rng, mut surrogate) = (Paths::new(&task), SplitMix64::new(1), Surrogate::default());
         let truth = |architecture: &Architecture| {
             let x = features(architecture, &task);
             0.5 + 0.2 * x[7] + 0.1 * x[18] - 0.1 * x[11]
         };
-        assert_eq!(guess.of(&paths.draw(&mut rng), &task), 0.5);
+        assert_eq!(surrogate.of(&paths.draw(&mut rng), &task), 0.5);
         for _ in 0..150 {
             let architecture = paths.draw(&mut rng);
-            guess.learn(&architecture, &task, truth(&architecture));
+            surrogate.learn(&architecture, &task, truth(&architecture));
         }
         for _ in 0..50 {
             let architecture = paths.draw(&mut rng);
-            let off = (guess.of(&architecture, &task) - truth(&architecture)).abs();
+            let off = (surrogate.of(&architecture, &task) - truth(&architecture)).abs();
             assert!(off < 0.03, "{architecture}: {off}");
         }
     }
