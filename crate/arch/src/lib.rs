@@ -24,16 +24,15 @@
 
 mod architecture;
 pub mod array;
-pub mod cnn;
 mod codec;
 mod error;
 mod flow;
 mod halves;
+mod lower;
 mod op;
 mod params;
 mod plan;
 mod probe;
-mod rng;
 pub mod space;
 pub mod supernet;
 mod task;
@@ -43,13 +42,14 @@ mod trace;
 
 pub use architecture::Architecture;
 pub use array::{Array, ArrayError, Data};
+pub use cleave_graph::{ParamSpec, SplitMix64, fnv_1a, random_neighbour};
 pub use codec::{Codec, Compression, LinkCodec};
 pub use error::ArchError;
 pub use halves::{Halves, HalvesError};
 pub use op::{Connect, MAX_CHANNELS, MAX_CUTS, MAX_OPS, MIN_CHANNELS, Message, Op, Pool, Reducer, Sampler};
-pub use params::{CLASSIFIER_HIDDEN, ParamSpec};
+pub use lower::Lowered;
+pub use params::CLASSIFIER_HIDDEN;
 pub use plan::{Plan, Segment, Tier};
 pub use probe::{Probe, timed};
-pub use rng::{SplitMix64, fnv_1a, random_neighbour};
 pub use task::{GraphSource, MODELNET10, Task};
 pub use trace::{ClassifierTrace, Live, Slot, Step, Trace};

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+pub use cleave_graph::op::{Message, Reducer};
+
 /// Narrowest output of a combine or an edge convolution, channels.
 pub const MIN_CHANNELS: usize = 8;
 /// Widest output of a combine or an edge convolution, channels (512 within the search space).
@@ -52,70 +54,6 @@ pub enum Connect {
     /// Adds the input of the latest aggregate, combine or edge convolution since the pool, zero-padded or cut to
     /// the current width (ResNet's option A; a reconstruction). Without such an operation it does nothing.
     Skip,
-}
-
-/// What neighbour j sends to node i. "dist" is the Euclidean distance of their features, one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Message {
-    /// `[x_i ‖ x_j ‖ x_j − x_i ‖ dist]`
-    Full,
-    /// `x_j` (GCoDE's "2")
-    Source,
-    /// `[x_i ‖ x_j − x_i]` (GCoDE's "13"), what DGCNN sends
-    TargetRelative,
-    /// `x_j − x_i` (GCoDE's "3")
-    Relative,
-    /// `x_i`
-    Target,
-    /// `[x_j ‖ x_j − x_i]`
-    SourceRelative,
-    /// `dist`
-    Distance,
-}
-
-impl Message {
-    /// Channels of the message for features of `c` channels.
-    pub fn width(self, c: usize) -> usize {
-        match self {
-            Self::Full => c.saturating_mul(3).saturating_add(1),
-            Self::TargetRelative | Self::SourceRelative => c.saturating_mul(2),
-            Self::Source | Self::Relative | Self::Target => c,
-            Self::Distance => 1,
-        }
-    }
-
-    /// Whether x_i itself is a part.
-    pub fn has_target(self) -> bool {
-        matches!(self, Self::Full | Self::TargetRelative | Self::Target)
-    }
-
-    /// Whether x_j itself is a part.
-    pub fn has_source(self) -> bool {
-        matches!(self, Self::Full | Self::Source | Self::SourceRelative)
-    }
-
-    /// Whether x_j − x_i is a part.
-    pub fn has_relative(self) -> bool {
-        matches!(self, Self::Full | Self::TargetRelative | Self::Relative | Self::SourceRelative)
-    }
-
-    /// Whether the distance channel is a part.
-    pub fn has_distance(self) -> bool {
-        matches!(self, Self::Full | Self::Distance)
-    }
-}
-
-/// How many rows become one, channel by channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reducer {
-    /// Largest value.
-    Max,
-    /// Arithmetic mean.
-    Mean,
-    /// Sum.
-    Add,
-    /// Smallest value.
-    Min,
 }
 
 /// How all nodes become one row; two reducers stand side by side.
@@ -216,31 +154,6 @@ impl fmt::Display for Connect {
         f.write_str(match self {
             Self::Identity => "identity",
             Self::Skip => "skip",
-        })
-    }
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "[x_i ‖ x_j ‖ x_j − x_i ‖ dist]",
-            Self::Source => "[x_j]",
-            Self::TargetRelative => "[x_i ‖ x_j − x_i]",
-            Self::Relative => "[x_j − x_i]",
-            Self::Target => "[x_i]",
-            Self::SourceRelative => "[x_j ‖ x_j − x_i]",
-            Self::Distance => "[dist]",
-        })
-    }
-}
-
-impl fmt::Display for Reducer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Max => "max",
-            Self::Mean => "mean",
-            Self::Add => "add",
-            Self::Min => "min",
         })
     }
 }

@@ -5,38 +5,14 @@
 //! on x_j − x_i, rows `in..2·in` on x_i. The classifier's layers are `classifier.{0,1,2}.*`; the last has no norm.
 //! Positions do not count communicates, so every plan of an architecture reads the same file.
 
+use cleave_graph::ParamSpec;
+
 use crate::architecture::Architecture;
 use crate::op::Op;
 use crate::task::Task;
 
 /// Widths of the classifier's two hidden layers (GCoDE's released code, as DGCNN's).
 pub const CLASSIFIER_HIDDEN: [usize; 2] = [512, 256];
-
-/// One tensor of a weight file, f32, row-major.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ParamSpec {
-    /// Documented name, for example `op.3.norm.mean`.
-    pub name: String,
-    /// Extents.
-    pub shape: Vec<usize>,
-}
-
-impl ParamSpec {
-    /// How many numbers it has.
-    pub fn len(&self) -> u64 {
-        self.shape.iter().fold(1u64, |product, extent| product.saturating_mul(*extent as u64))
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether training changes it by gradient; the running mean and variance of a norm are observed instead.
-    pub fn is_trainable(&self) -> bool {
-        !self.name.ends_with(".norm.mean") && !self.name.ends_with(".norm.var")
-    }
-}
 
 impl Architecture {
     /// Every weight of the network for `task`, in the order of execution.

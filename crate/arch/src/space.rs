@@ -9,7 +9,7 @@ use crate::codec::LinkCodec;
 use crate::op::MAX_CUTS;
 use crate::op::Op;
 use crate::plan::Plan;
-use crate::rng::SplitMix64;
+use cleave_graph::SplitMix64;
 use crate::task::GraphSource;
 
 /// Positions of the published space.

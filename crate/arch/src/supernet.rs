@@ -17,7 +17,7 @@ use crate::architecture::Architecture;
 use crate::halves::Halves;
 use crate::op::{Connect, Message, Op, Pool, Reducer, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
-use crate::rng::SplitMix64;
+use cleave_graph::SplitMix64;
 use crate::space::{self, Functions, POSITIONS};
 use crate::task::Task;
 use std::ops::Range;

@@ -211,7 +211,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, architecture: &Architecture, cuts: &[u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::SplitMix64;
+    use cleave_graph::SplitMix64;
 
     /// Measured examples of GCoDE's authors.
     const EXAMPLES: [&str; 4] = [

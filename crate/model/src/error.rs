@@ -49,7 +49,7 @@ pub enum ModelError {
     Network {
         /// What is wrong with it.
         #[from]
-        why: cleave_arch::cnn::NetworkError,
+        why: cleave_graph::GraphError,
     },
     /// Messages that are not those of the schedule.
     #[error("{found}; each part must be what the schedule says")]

@@ -6,7 +6,8 @@ use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{DType, TensorData};
 use burn_flex::FlexTensor;
-use cleave_arch::Reducer;
+use cleave_graph::op::Reducer;
+use std::ops::Range;
 
 impl GraphOps for Flex {
     fn knn(x: FloatTensor<Self>, k: usize) -> IntTensor<Self> {
@@ -17,12 +18,20 @@ impl GraphOps for Flex {
         FlexTensor::from_data(TensorData::new(out, [extent.batch, extent.nodes, k]))
     }
 
+    fn knn_rows(x: FloatTensor<Self>, k: usize, rows: Range<usize>) -> IntTensor<Self> {
+        let x = x.to_contiguous();
+        let extent = extent(&x, k);
+        let mut out = vec![0i32; extent.batch * rows.len() * k];
+        knn::knn_rows(floats(&x), extent, rows.clone(), &mut out);
+        FlexTensor::from_data(TensorData::new(out, [extent.batch, rows.len(), k]))
+    }
+
     fn gather_reduce(x: FloatTensor<Self>, indexes: IntTensor<Self>, reducer: Reducer) -> FloatTensor<Self> {
         let (x, indexes) = (x.to_contiguous(), to_i32(indexes));
-        let extent = extent(&x, neighbours(&indexes));
-        let mut out = vec![0.0; extent.batch * extent.nodes * extent.channels];
+        let (extent, rows) = (extent(&x, neighbours(&indexes)), rows(&indexes));
+        let mut out = vec![0.0; extent.batch * rows * extent.channels];
         gather::gather_reduce(floats(&x), ints(&indexes), reducer, extent, &mut out);
-        tensor(out, [extent.batch, extent.nodes, extent.channels])
+        tensor(out, [extent.batch, rows, extent.channels])
     }
 
     fn gather_reduce_backward(
@@ -88,16 +97,21 @@ impl GraphOps for Flex {
         slope: f32,
     ) -> FloatTensor<Self> {
         let (neighbour, centre, indexes) = (neighbour.to_contiguous(), centre.to_contiguous(), to_i32(indexes));
-        let extent = extent(&neighbour, neighbours(&indexes));
-        let mut out = vec![0.0; extent.batch * extent.nodes * extent.channels];
+        let (extent, rows) = (extent(&neighbour, neighbours(&indexes)), rows(&indexes));
+        let mut out = vec![0.0; extent.batch * rows * extent.channels];
         gather::edge_max(floats(&neighbour), floats(&centre), ints(&indexes), slope, extent, &mut out);
-        tensor(out, [extent.batch, extent.nodes, extent.channels])
+        tensor(out, [extent.batch, rows, extent.channels])
     }
 }
 
 fn extent(x: &FlexTensor, neighbours: usize) -> Extent {
     let [batch, nodes, channels] = x.layout().shape().dims::<3>();
     Extent { batch, nodes, channels, neighbours }
+}
+
+fn rows(indexes: &FlexTensor) -> usize {
+    let [_, rows, _] = indexes.layout().shape().dims::<3>();
+    rows
 }
 
 fn neighbours(indexes: &FlexTensor) -> usize {

@@ -4,17 +4,32 @@
 use crate::ops::{distance_reduce, gather_reduce, node_reduce};
 use burn::tensor::{Int, Tensor, TensorData};
 use cleave_arch::{Message, Pool, Reducer, random_neighbour};
+use std::ops::Range;
 
 /// The reduction over neighbours j of a message, without a tensor per edge: the parts of a message
 /// that do not depend on j reduce to themselves, and max over j of (x_j − x_i) is (max x_j) − x_i.
 /// `[b, n, c]` → `[b, n, message.width(c)]`.
 pub fn aggregate(x: Tensor<3>, indexes: Tensor<3, Int>, message: Message, reducer: Reducer) -> Tensor<3> {
+    let nodes = x.dims()[1];
+    aggregate_rows(x, indexes, message, reducer, 0..nodes)
+}
+
+/// As [`aggregate`] for some rows, to which the indexes belong: `[b, n, c]`, `[b, rows, k]` → `[b, rows, message.width(c)]`.
+pub fn aggregate_rows(
+    x: Tensor<3>,
+    indexes: Tensor<3, Int>,
+    message: Message,
+    reducer: Reducer,
+    rows: Range<usize>,
+) -> Tensor<3> {
+    let [_, nodes, _] = x.dims();
     let k = indexes.dims()[2];
+    let own = || if rows.len() == nodes { x.clone() } else { x.clone().narrow(1, rows.start, rows.len()) };
     let target = || {
-        if reducer == Reducer::Add { x.clone().mul_scalar(k as f32) } else { x.clone() }
+        if reducer == Reducer::Add { own().mul_scalar(k as f32) } else { own() }
     };
     let source = || gather_reduce(x.clone(), indexes.clone(), reducer);
-    let distance = || distance_reduce(x.clone(), indexes.clone(), reducer);
+    let distance = || distance_rows(x.clone(), indexes.clone(), reducer, rows.clone());
     match message {
         Message::Target => target(),
         Message::Source => source(),
@@ -30,6 +45,17 @@ pub fn aggregate(x: Tensor<3>, indexes: Tensor<3, Int>, message: Message, reduce
             Tensor::cat(vec![target(), source.clone(), source - target(), distance()], 2)
         }
     }
+}
+
+/// Distances are between rows of one tensor: of some rows the others' neighbours are the first node, and left out.
+fn distance_rows(x: Tensor<3>, indexes: Tensor<3, Int>, reducer: Reducer, rows: Range<usize>) -> Tensor<3> {
+    let ([batch, nodes, _], [_, _, k]) = (x.dims(), indexes.dims());
+    if rows.len() == nodes {
+        return distance_reduce(x, indexes, reducer);
+    }
+    let all = Tensor::zeros([batch, nodes, k], &x.device());
+    let all = all.slice_assign([0..batch, rows.clone(), 0..k], indexes);
+    distance_reduce(x, all, reducer).narrow(1, rows.start, rows.len())
 }
 
 /// Global pooling: `[b, n, c]` → `[b, 1, c]`, or `[b, 1, 2c]` for two reductions side by side.

@@ -4,8 +4,9 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::{Int, Tensor};
-use cleave_arch::Reducer;
+use burn::tensor::{Int, Slice, Tensor};
+use cleave_graph::op::Reducer;
+use std::ops::Range;
 
 /// Graph operations on batches of clouds. Indexes are i32 and are positions within their cloud.
 #[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Autodiff: cfg(feature = "autodiff"))]
@@ -13,7 +14,12 @@ pub trait GraphOps: Backend {
     /// `x [b, n, c]` → `[b, n, k]`: the k nearest nodes by Euclidean distance, itself first.
     fn knn(x: FloatTensor<Self>, k: usize) -> IntTensor<Self>;
 
-    /// `x [b, n, c]`, `indexes [b, n, k]` → `[b, n, c]`: the reduction of the neighbours' features.
+    /// Some rows of [`Self::knn`].
+    fn knn_rows(x: FloatTensor<Self>, k: usize, rows: Range<usize>) -> IntTensor<Self> {
+        Self::int_slice(Self::knn(x, k), &[Slice::full(), Slice::from(rows), Slice::full()])
+    }
+
+    /// `x [b, n, c]`, `indexes [b, m, k]` → `[b, m, c]`: the reduction of the neighbours' features, for all nodes or some.
     fn gather_reduce(x: FloatTensor<Self>, indexes: IntTensor<Self>, reducer: Reducer) -> FloatTensor<Self>;
 
     /// Gradient of `gather_reduce` with respect to `x`, from `gradient [b, n, c]`.
@@ -57,7 +63,7 @@ pub trait GraphOps: Backend {
         }
     }
 
-    /// `neighbour` and `centre [b, n, c]`, `indexes [b, n, k]` → `[b, n, c]`: an edge convolution's
+    /// `neighbour [b, n, c]`, `centre [b, m, c]`, `indexes [b, m, k]` → `[b, m, c]`: an edge convolution's
     /// `leaky(max over j of neighbour_j + centre_i)`.
     fn edge_max(
         neighbour: FloatTensor<Self>,
@@ -73,6 +79,14 @@ pub trait GraphOps: Backend {
 /// See [`GraphOps::knn`].
 pub fn knn(x: Tensor<3>, k: usize) -> Tensor<3, Int> {
     Tensor::from_dispatch(<Dispatch as GraphOps>::knn(x.into_dispatch(), k))
+}
+
+/// See [`GraphOps::knn_rows`].
+pub fn knn_rows(x: Tensor<3>, k: usize, rows: Range<usize>) -> Tensor<3, Int> {
+    if rows.len() == x.dims()[1] {
+        return knn(x, k);
+    }
+    Tensor::from_dispatch(<Dispatch as GraphOps>::knn_rows(x.into_dispatch(), k, rows))
 }
 
 /// See [`GraphOps::gather_reduce`].

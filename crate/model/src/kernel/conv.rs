@@ -4,7 +4,7 @@
 //! rows of the output and some channels at a time, so that the columns stay in the cache and never exist as a whole.
 
 use super::matmul::{Start, Threads, View, matmul_into};
-use cleave_arch::cnn::kernel::columns_at_once;
+use cleave_graph::kernel::columns_at_once;
 
 /// Extents of a convolution over one map, or over some rows of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use super::{Extent, for_each_cloud};
 use cleave_arch::Reducer;
 
-/// Writes `out[b, i, c] = reduce over j of x[b, index[b, i, j], c]`.
-/// Shapes: `x` and `out` `[batch, n, c]`, `indexes` `[batch, n, k]`.
+/// Writes `out[b, i, c] = reduce over j of x[b, index[b, i, j], c]`, for some rows or for all.
+/// Shapes: `x` `[batch, n, c]`, `out` `[batch, rows, c]`, `indexes` `[batch, rows, k]`.
 pub fn gather_reduce(x: &[f32], indexes: &[i32], reducer: Reducer, extent: Extent, out: &mut [f32]) {
     let Extent { nodes, channels, neighbours, .. } = extent;
-    for_each_cloud(out, nodes * channels, |cloud, out| {
+    let rows = extent.rows_of(indexes);
+    for_each_cloud(out, rows * channels, |cloud, out| {
         let x = &x[cloud * nodes * channels..][..nodes * channels];
-        let indexes = &indexes[cloud * nodes * neighbours..][..nodes * neighbours];
+        let indexes = &indexes[cloud * rows * neighbours..][..rows * neighbours];
         for (row, near) in out.chunks_exact_mut(channels).zip(indexes.chunks_exact(neighbours)) {
             reduce_rows(x, near, reducer, row);
         }
@@ -17,13 +18,14 @@ pub fn gather_reduce(x: &[f32], indexes: &[i32], reducer: Reducer, extent: Exten
 }
 
 /// An edge convolution's last step, `out[b, i, c] = leaky(max over j of neighbour[b, j, c] + centre[b, i, c])`,
-/// in one pass: shapes as in [`gather_reduce`].
+/// in one pass: shapes as in [`gather_reduce`], `centre` as `out`.
 pub fn edge_max(neighbour: &[f32], centre: &[f32], indexes: &[i32], slope: f32, extent: Extent, out: &mut [f32]) {
     let Extent { nodes, channels, neighbours, .. } = extent;
-    for_each_cloud(out, nodes * channels, |cloud, out| {
+    let rows = extent.rows_of(indexes);
+    for_each_cloud(out, rows * channels, |cloud, out| {
         let x = &neighbour[cloud * nodes * channels..][..nodes * channels];
-        let centre = &centre[cloud * nodes * channels..][..nodes * channels];
-        let indexes = &indexes[cloud * nodes * neighbours..][..nodes * neighbours];
+        let centre = &centre[cloud * rows * channels..][..rows * channels];
+        let indexes = &indexes[cloud * rows * neighbours..][..rows * neighbours];
         let rows = out.chunks_exact_mut(channels).zip(centre.chunks_exact(channels));
         for ((row, centre), near) in rows.zip(indexes.chunks_exact(neighbours)) {
             reduce_rows(x, near, Reducer::Max, row);

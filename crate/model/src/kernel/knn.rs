@@ -7,6 +7,7 @@
 
 use super::matmul::{Start, Threads, View, matmul};
 use super::{Extent, for_each_cloud};
+use std::ops::Range;
 
 /// Nodes along a tile's side: a tile of distances (64 kB) and the two strips it reads stay in cache.
 const TILE: usize = 128;
@@ -24,18 +25,29 @@ pub fn knn(x: &[f32], extent: Extent, out: &mut [i32]) {
     assert!(neighbours >= 1 && neighbours <= nodes, "knn: {neighbours} neighbours of {nodes} nodes");
     assert_eq!(x.len(), batch * nodes * channels, "knn: features");
     assert_eq!(out.len(), batch * nodes * neighbours, "knn: indexes");
-    for_each_cloud(out, nodes * neighbours, |cloud, out| {
+    knn_rows(x, extent, 0..nodes, out);
+}
+
+/// As [`knn`] for some of the nodes, bit for bit: `out` is `[batch, wanted.len(), k]`. The same tiles are computed as for all
+/// nodes, but for those that have no wanted node on either side.
+///
+/// # Panics
+/// When a slice has another length.
+pub fn knn_rows(x: &[f32], extent: Extent, wanted: Range<usize>, out: &mut [i32]) {
+    let Extent { nodes, channels, neighbours, .. } = extent;
+    for_each_cloud(out, wanted.len() * neighbours, |cloud, out| {
         let x = &x[cloud * nodes * channels..][..nodes * channels];
-        knn_cloud(x, nodes, channels, neighbours, out);
+        knn_cloud(x, [nodes, channels, neighbours], wanted.clone(), out);
     });
 }
 
-fn knn_cloud(x: &[f32], n: usize, c: usize, k: usize, out: &mut [i32]) {
+fn knn_cloud(x: &[f32], [n, c, k]: [usize; 3], wanted: Range<usize>, out: &mut [i32]) {
     let squares: Vec<f32> = x.chunks_exact(c).map(|row| row.iter().map(|v| v * v).sum()).collect();
-    let mut best = Best::new(n, k, out);
+    let has = |block: &Range<usize>| block.start < wanted.end && wanted.start < block.end;
+    let mut best = Best::new(wanted.clone(), k, out);
     let mut tile = vec![0.0; TILE * TILE];
     for rows in blocks(n, 0) {
-        for cols in blocks(n, rows.start) {
+        for cols in blocks(n, rows.start).filter(|cols| has(&rows) || has(cols)) {
             let tile = &mut tile[..rows.len() * cols.len()];
             let strip = |r: &std::ops::Range<usize>| View::rows(&x[r.start * c..r.end * c], r.len(), c);
             matmul(tile, strip(&rows), strip(&cols).t(), Start::Zero, Threads::One);
@@ -53,7 +65,7 @@ fn knn_cloud(x: &[f32], n: usize, c: usize, k: usize, out: &mut [i32]) {
     }
 }
 
-fn blocks(n: usize, from: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn blocks(n: usize, from: usize) -> impl Iterator<Item = Range<usize>> {
     (from..n).step_by(TILE).map(move |start| start..(start + TILE).min(n))
 }
 
@@ -64,8 +76,9 @@ fn to_distances(products: &mut [f32], square: f32, squares: &[f32]) {
     }
 }
 
-/// The k best of every node so far, in ascending order.
+/// The k best of every wanted node so far, in ascending order.
 struct Best<'a> {
+    wanted: Range<usize>,
     k: usize,
     distances: Vec<f32>,
     worst: Vec<f32>,
@@ -73,12 +86,17 @@ struct Best<'a> {
 }
 
 impl<'a> Best<'a> {
-    fn new(n: usize, k: usize, indexes: &'a mut [i32]) -> Self {
-        Self { k, distances: vec![f32::INFINITY; n * k], worst: vec![f32::INFINITY; n], indexes }
+    fn new(wanted: Range<usize>, k: usize, indexes: &'a mut [i32]) -> Self {
+        let n = wanted.len();
+        Self { wanted, k, distances: vec![f32::INFINITY; n * k], worst: vec![f32::INFINITY; n], indexes }
     }
 
-    /// Offers nodes `first..` with these distances to node `i`.
+    /// Offers nodes `first..` with these distances to node `i`, if it is wanted.
     fn offer_row(&mut self, i: usize, first: usize, distances: &[f32]) {
+        if !self.wanted.contains(&i) {
+            return;
+        }
+        let i = i - self.wanted.start;
         for (chunk, candidates) in distances.chunks(LANES).enumerate() {
             if !any_below(candidates, self.worst[i]) {
                 continue;
@@ -91,8 +109,11 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Offers node `i` to the nodes `first..` at these distances.
+    /// Offers node `i` to the wanted ones of the nodes `first..` at these distances.
     fn offer_column(&mut self, i: usize, first: usize, distances: &[f32]) {
+        let from = self.wanted.start.clamp(first, first + distances.len());
+        let to = self.wanted.end.clamp(from, first + distances.len());
+        let (distances, first) = (&distances[from - first..to - first], from - self.wanted.start);
         for (chunk, candidates) in distances.chunks(LANES).enumerate() {
             let at = first + chunk * LANES;
             if !any_below_each(candidates, &self.worst[at..at + candidates.len()]) {
@@ -184,6 +205,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn some_rows_are_those_of_all() {
+        let (mut rng, extent) = (SplitMix64::new(3), Extent { batch: 2, nodes: 300, channels: 5, neighbours: 7 });
+        let x: Vec<f32> = (0..2 * 300 * 5).map(|_| rng.unit_f32()).collect();
+        let all = run(&x, extent);
+        for wanted in [0..300, 0..1, 100..260, 130..131, 128..256, 299..300, 4..4] {
+            let mut some = vec![-1; 2 * wanted.len() * 7];
+            knn_rows(&x, extent, wanted.clone(), &mut some);
+            let rows = (0..2).flat_map(|cloud| &all[(cloud * 300 + wanted.start) * 7..(cloud * 300 + wanted.end) * 7]);
+            assert_eq!(some, rows.copied().collect::<Vec<_>>(), "{wanted:?}");
         }
     }
 

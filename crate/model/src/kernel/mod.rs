@@ -22,6 +22,13 @@ pub struct Extent {
     pub neighbours: usize,
 }
 
+impl Extent {
+    /// Rows that each cloud has in a list of neighbours.
+    fn rows_of(&self, indexes: &[i32]) -> usize {
+        indexes.len() / (self.batch * self.neighbours).max(1)
+    }
+}
+
 /// Runs `body(cloud, chunk)` for the equal chunks of `out`, one per cloud: on all cores with the
 /// `parallel` feature, one after another without it. Clouds are independent, so the result is the same.
 pub(crate) fn for_each_cloud<T: Send>(out: &mut [T], chunk: usize, body: impl Fn(usize, &mut [T]) + Sync) {

@@ -6,7 +6,7 @@
 
 use super::conv::{Extent, Window};
 use super::matmul::{Start, Threads, View, matmul};
-use cleave_arch::cnn::kernel::{FILTER_TAPS as TAPS, is_filtered, tile_rows_at_once};
+use cleave_graph::kernel::{FILTER_TAPS as TAPS, is_filtered, tile_rows_at_once};
 
 /// Whether a convolution is one for this module.
 pub fn suits(channels: usize, outputs: usize, window: &Window) -> bool {

@@ -1,0 +1,47 @@
+//! The networks that have names.
+
+use crate::error::GraphError;
+use crate::graph::Graph;
+
+/// Names and text forms. AlexNet and VGG11 are torchvision's, whose adaptive pooling does nothing at 224 × 224;
+/// `alexnet-lrn` is the original on one GPU's worth of connections (Krizhevsky et al. 2012, without groups).
+pub const NETWORKS: [(&str, &str); 4] = [
+    (
+        "lenet5",
+        "1x28x28: conv 6 k5 p2, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, linear 120, relu, linear 84, relu, \
+         linear 10",
+    ),
+    (
+        "alexnet",
+        "3x224x224: conv 64 k11 s4 p2, relu, maxpool 3 s2, conv 192 k5 p2, relu, maxpool 3 s2, conv 384 k3 p1, relu, \
+         conv 256 k3 p1, relu, conv 256 k3 p1, relu, maxpool 3 s2, flatten, dropout, linear 4096, relu, dropout, \
+         linear 4096, relu, linear 1000",
+    ),
+    (
+        "alexnet-lrn",
+        "3x227x227: conv 96 k11 s4, relu, lrn 5, maxpool 3 s2, conv 256 k5 p2, relu, lrn 5, maxpool 3 s2, \
+         conv 384 k3 p1, relu, conv 384 k3 p1, relu, conv 256 k3 p1, relu, maxpool 3 s2, flatten, dropout, linear 4096, \
+         relu, dropout, linear 4096, relu, linear 1000",
+    ),
+    (
+        "vgg11",
+        "3x224x224: conv 64 k3 p1, relu, maxpool 2, conv 128 k3 p1, relu, maxpool 2, conv 256 k3 p1, relu, \
+         conv 256 k3 p1, relu, maxpool 2, conv 512 k3 p1, relu, conv 512 k3 p1, relu, maxpool 2, conv 512 k3 p1, relu, \
+         conv 512 k3 p1, relu, maxpool 2, flatten, linear 4096, relu, dropout, linear 4096, relu, dropout, linear 1000",
+    ),
+];
+
+/// The network of this name, or of this text form.
+///
+/// # Errors
+/// [`GraphError::UnknownName`] for a word without a chain, or what is wrong with the chain.
+pub fn network(name: &str) -> Result<Graph, GraphError> {
+    let named = NETWORKS.iter().find(|(known, _)| *known == name.trim());
+    match named {
+        Some((_, text)) => text.parse(),
+        None if name.contains(':') => name.parse(),
+        None => {
+            Err(GraphError::UnknownName { name: name.into(), known: NETWORKS.map(|(known, _)| known).join(", ") })
+        }
+    }
+}
