@@ -90,9 +90,10 @@ fn stage_bytes(operator: &Operator, stage: &Stage, sent: &[&Transfer], worker: u
         None => (0, 0, 0),
     };
     // Parts side by side become one; what was held is the input itself, unless some of its rows are.
-    let assembling = held + gathered + if gathered > 0 { input } else { 0 };
-    let reading = if gathered > 0 { input } else { held.max(input) };
-    let making = reading + copied_bytes(operator, stage, worker) + made + scratch;
+    let copied = copied_bytes(operator, stage, worker);
+    let assembling = held + gathered + if gathered > 0 { input + copied } else { 0 };
+    let reading = if gathered > 0 { input } else { held.max(input) + copied };
+    let making = reading + made + scratch;
     let complete = bytes(&stage.complete[worker], operator.made.shape);
     let merging = made.max(complete) + received(&stage.sums);
     let output = bytes(&stage.output[worker], operator.output.shape);
@@ -112,9 +113,9 @@ fn stage_bytes(operator: &Operator, stage: &Stage, sent: &[&Transfer], worker: u
 fn copied_bytes(operator: &Operator, stage: &Stage, worker: usize) -> u64 {
     let Some(work) = &stage.work[worker] else { return 0 };
     let inputs = work.inputs.iter().zip(&stage.held[worker].inputs).zip(&operator.types);
-    let is_apart = |need: &Region, held: &Region| held.contains(need) && need.channels != held.channels;
-    let copied = inputs.filter(|((need, held), of)| of.layout == Layout::Nodes && is_apart(need, held));
-    copied.map(|((need, _), of)| bytes(need, of.shape)).sum()
+    let used = inputs.map(|((need, held), of)| (held.intersection(need), held, of));
+    let copied = used.filter(|(used, held, of)| of.layout == Layout::Nodes && used.channels != held.channels);
+    copied.map(|(used, _, of)| bytes(&used, of.shape)).sum()
 }
 
 /// Copies of what is sent, one for all who get the same.
