@@ -59,3 +59,42 @@ impl CalibrationRun {
         &self.pairs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> CalibrationRun {
+        CalibrationRun::new(&"3 2 5 1 4,0 6 0 3 0".parse().unwrap())
+    }
+
+    fn stages(device: f64) -> Stages {
+        Stages { device, ..Stages::default() }
+    }
+
+    #[test]
+    fn ten_plans_from_none_over_every_cut_each_after_a_frame_that_warms_up() {
+        let (mut run, mut cuts) = (run(), Vec::new());
+        while let Some(plan) = run.plan().cloned() {
+            cuts.push(plan.cuts().to_vec());
+            assert!(!run.measured(stages(99.0), stages(99.0)), "the first of a plan does not count");
+            assert!(run.measured(stages(1.0), stages(cuts.len() as f64)), "the next one does, and ends it");
+        }
+        assert_eq!((cuts.len(), run.progress()), (10, (10, 10)));
+        assert!(cuts[0].is_empty() && cuts[1] == [0] && cuts[9] == [4], "{cuts:?}");
+        assert!((0..=4).all(|at| cuts.contains(&vec![at])), "{cuts:?}");
+        assert!(run.pairs().iter().enumerate().all(|(i, pair)| *pair == (stages(1.0), stages(1.0 + i as f64))));
+        assert_eq!(run.restore.to_string(), "3 2 5 1 4,0 6 0 3 0");
+    }
+
+    #[test]
+    fn two_hundred_misses_of_one_plan_are_too_many_and_a_hit_begins_the_count_anew() {
+        let mut run = run();
+        assert!((1..MOST_MISSES).all(|_| run.missed()));
+        run.measured(stages(1.0), stages(1.0));
+        assert!(run.measured(stages(1.0), stages(1.0)));
+        assert!((1..MOST_MISSES).all(|_| run.missed()), "the next plan has its own");
+        assert!(!run.missed());
+        assert_eq!(run.progress(), (1, 10));
+    }
+}

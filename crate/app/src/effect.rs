@@ -7,6 +7,7 @@ use cleave_arch::array::Array;
 use cleave_arch::{Architecture, Probe, Segment};
 use cleave_contract::{EngineTime, Event, Intent, Preference};
 use cleave_model::{SupernetWeights, Weights};
+pub use cleave_session::SocketEvent;
 use cleave_session::{EngineError, FrameReport, Measured, Micros};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,17 +42,6 @@ pub enum Input {
     Continue,
     /// Something may be due.
     Tick,
-}
-
-/// What a socket says.
-#[derive(Clone, Debug)]
-pub enum SocketEvent {
-    /// It is open.
-    Opened,
-    /// A binary message.
-    Received(Vec<u8>),
-    /// It is closed, and why.
-    Closed(String),
 }
 
 /// The engine in use.

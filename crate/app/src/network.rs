@@ -18,10 +18,10 @@ pub const RANDOM_SEED: u64 = 1;
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum NetworkError {
     /// A text form that is none.
-    #[error("{0}")]
+    #[error(transparent)]
     Text(#[from] ArchError),
     /// A file that holds no network.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] ModelError),
 }
 
@@ -89,7 +89,11 @@ impl Network {
         Self::new(card, weights, bytes.into())
     }
 
-    fn new(card: Card, weights: Weights, bytes: Arc<[u8]>) -> Result<Self, NetworkError> {
+    /// A file's weights by what is said of them.
+    ///
+    /// # Errors
+    /// [`NetworkError::File`]: weights that do not fit.
+    pub fn new(card: Card, weights: Weights, bytes: Arc<[u8]>) -> Result<Self, NetworkError> {
         weights.check(card.plan.architecture(), &card.task)?;
         let trace = card.plan.architecture().trace(&card.task);
         let hash = hash(&bytes);

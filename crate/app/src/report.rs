@@ -60,3 +60,54 @@ fn outcome(outcome: &Outcome) -> contract::Outcome {
         Outcome::Failed(why) => contract::Outcome::Failed { why: why.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::array::Array;
+    use cleave_arch::{Plan, Task};
+    use cleave_session::{FrameError, Lane, LocalReason, Model, Span, Work};
+    use cleave_wire::ModelHash;
+    use std::sync::Arc;
+
+    fn report(outcome: Outcome, total_ms: u64) -> FrameReport {
+        let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from(Vec::new()) };
+        let plan: Plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
+        let has_answer = !matches!(outcome, Outcome::Failed(_));
+        FrameReport {
+            id: 1,
+            work: Arc::new(Work::new(plan, Task::modelnet10(), model)),
+            submitted: Micros::from_millis(100),
+            ended: Micros::from_millis(100 + total_ms),
+            outcome,
+            output: has_answer.then(|| Array::f32([4], vec![0.0, 1.0, 2.0, 1.0]).unwrap()),
+            spans: vec![Span { lane: Lane::Edge, start: Micros(101_500), end: Micros(103_000) }],
+            bytes_up: 12,
+            bytes_down: 3,
+            encode: Micros(0),
+            decode: Micros(0),
+        }
+    }
+
+    #[test]
+    fn times_are_since_the_submission_and_answers_are_probabilities() {
+        let told = frame(&report(Outcome::AsPlanned, 5), Some(1e-6), Engines::Two);
+        assert_eq!((told.submitted_ms, told.total_ms, told.bytes_up, told.bytes_down), (100.0, 5.0, 12, 3));
+        let span = told.spans[0];
+        assert_eq!((span.lane, span.start_ms, span.end_ms), (contract::Lane::Edge, 1.5, 3.0));
+        assert!((told.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6 && told.probabilities[2] > 0.4);
+        assert_eq!((told.plan.as_str(), told.codec.as_str()), ("3 2 5 1 4,0 6 0 3 0", "f32"));
+        assert!(told.is_split() && told.bound.is_some() && told.delta == Some(1e-6));
+    }
+
+    #[test]
+    fn what_ran_here_alone_is_judged_as_one_engine_and_what_failed_has_no_answer() {
+        let local = frame(&report(Outcome::Local { why: LocalReason::DeadlineNear }, 5), None, Engines::Two);
+        let [one, two] = [Engines::One, Engines::Two].map(|of| frame(&report(Outcome::AsPlanned, 5), None, of).bound);
+        assert!(local.bound == one && one != two, "{one:?} {two:?}");
+        assert!(!local.is_split());
+        assert!(matches!(local.outcome, contract::Outcome::Local { why } if why.contains("deadline")));
+        let failed = frame(&report(Outcome::Failed(FrameError::DuplicateId), 5), None, Engines::One);
+        assert!(failed.probabilities.is_empty() && matches!(failed.outcome, contract::Outcome::Failed { .. }));
+    }
+}

@@ -3,7 +3,9 @@
 
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_session::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Micros, Stopwatch, TokenCheck};
+use cleave_session::{
+    EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Host, Micros, Stopwatch, TokenCheck,
+};
 use cleave_wire::ModelHash;
 use std::collections::{HashMap, VecDeque};
 
@@ -58,10 +60,7 @@ pub struct SimulatedEdge {
 impl SimulatedEdge {
     /// A fresh edge.
     pub fn open(stopwatch: Stopwatch, now: Micros) -> Self {
-        let mut config = EdgeConfig::new(TokenCheck::open());
-        config.name = "this tab".into();
-        config.threads = 1;
-        config.stopwatch = stopwatch;
+        let config = EdgeConfig { stopwatch, ..EdgeConfig::new(Host::new(TokenCheck::open(), "this tab")) };
         Self {
             session: EdgeSession::new(config, now),
             to_edge: Way::default(),
@@ -138,5 +137,103 @@ impl SimulatedEdge {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::{Live, Probe, Task};
+    use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Model, Work, unmeasured};
+    use std::sync::Arc;
+
+    /// A device and the edge half in one thread, with the messages between them at their times.
+    struct Pair {
+        device: DeviceSession,
+        edge: SimulatedEdge,
+        now: Micros,
+        jobs: Vec<EdgeJob>,
+        said: Vec<DeviceEffect>,
+    }
+
+    const MODEL: ModelHash = ModelHash([7; 32]);
+
+    impl Pair {
+        fn new() -> Self {
+            let model = Model { hash: MODEL, bytes: Arc::from(vec![1; 100]) };
+            let plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
+            let work = Arc::new(Work::new(plan, Task::modelnet10(), model));
+            let (device, now) = (DeviceSession::new(DeviceConfig::default(), work), Micros(1_000));
+            let edge = SimulatedEdge::open(unmeasured, now);
+            let mut pair = Self { device, edge, now, jobs: Vec::new(), said: Vec::new() };
+            pair.tell(DeviceEvent::Connect);
+            pair.tell(DeviceEvent::Opened { connection: 1 });
+            pair.run();
+            pair
+        }
+
+        fn tell(&mut self, event: DeviceEvent) {
+            for effect in self.device.handle(event, self.now) {
+                match effect {
+                    DeviceEffect::Send { bytes, at, .. } => self.edge.send(at, bytes),
+                    other => self.said.push(other),
+                }
+            }
+        }
+
+        /// Until nothing is on its way any more.
+        fn run(&mut self) {
+            while let Some(at) = self.edge.next_arrival() {
+                self.now = self.now.max(at);
+                self.jobs.extend(self.edge.pump(1, self.now));
+                while let Some(bytes) = self.edge.received(self.now) {
+                    self.tell(DeviceEvent::Received { connection: 1, bytes });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_has_the_network_already_and_asks_for_work_by_its_hash() {
+        let mut pair = Pair::new();
+        assert!(matches!(pair.device.status(), LinkStatus::Ready { name, threads: 1, .. } if name == "this tab"));
+        let input = vec![Array::f32([1024, 3], vec![0.5; 3072]).unwrap()];
+        let deadline = pair.now + Micros::from_millis(1_000);
+        pair.tell(DeviceEvent::Submit { frame: 1, input, deadline });
+        let computing = |effect: &DeviceEffect| match effect {
+            DeviceEffect::Compute { job, segment, work, .. } => Some((*job, segment.clone(), Arc::clone(work))),
+            _ => None,
+        };
+        let (job, segment, work) = pair.said.iter().find_map(computing).unwrap();
+        let behind = work.trace().live_before(segment.ops.end);
+        let features = |live: &Live| Array::f32([live.rows, live.cols], vec![0.5; live.rows * live.cols]).unwrap();
+        let values = behind.iter().map(features).collect();
+        pair.tell(DeviceEvent::Computed { job, result: Ok(values) });
+        pair.run();
+        let [asked] = &pair.jobs[..] else { panic!("{:?}", pair.jobs) };
+        assert_eq!((asked.connection, asked.model, asked.segment.ops.start), (1, MODEL, segment.ops.end));
+    }
+
+    #[test]
+    fn it_measures_nothing_because_the_devices_engine_is_its_own() {
+        let mut pair = Pair::new();
+        pair.tell(DeviceEvent::Measure { id: 5, probe: Probe::Move { values: 64 }, runs: 3 });
+        pair.run();
+        let refused = pair.said.iter().find_map(|effect| match effect {
+            DeviceEffect::Measured { id: 5, result: Err(why) } => Some(why.to_string()),
+            _ => None,
+        });
+        assert!(refused.is_some_and(|why| why.contains("runs in this tab")));
+    }
+
+    #[test]
+    fn what_it_has_said_arrives_before_it_is_closed() {
+        let mut edge = SimulatedEdge::open(unmeasured, Micros(0));
+        edge.send(Micros(500), b"this is no greeting".to_vec());
+        assert!(edge.pump(1, Micros(499)).is_empty() && edge.next_arrival() == Some(Micros(500)));
+        edge.pump(1, Micros(500));
+        assert_eq!(edge.closed(), None, "its refusal is on its way");
+        assert!(edge.received(Micros(500)).is_some());
+        assert!(edge.closed().is_some() && edge.closed().is_none(), "it closes once");
     }
 }

@@ -69,3 +69,73 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_arch::array::Array;
+    use cleave_arch::{Plan, Task};
+    use cleave_session::{FrameError, LocalReason, Model, Work};
+    use cleave_wire::ModelHash;
+    use std::sync::Arc;
+
+    fn report(outcome: Outcome, total_ms: u64) -> FrameReport {
+        let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from(Vec::new()) };
+        let plan: Plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
+        let has_answer = !matches!(outcome, Outcome::Failed(_));
+        FrameReport {
+            id: 1,
+            work: Arc::new(Work::new(plan, Task::modelnet10(), model)),
+            submitted: Micros::from_millis(100),
+            ended: Micros::from_millis(100 + total_ms),
+            outcome,
+            output: has_answer.then(|| Array::f32([4], vec![0.0, 1.0, 2.0, 1.0]).unwrap()),
+            spans: Vec::new(),
+            bytes_up: 12,
+            bytes_down: 3,
+            encode: Micros(0),
+            decode: Micros(0),
+        }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed(FrameError::QueueFull { limit: 1 })
+    }
+
+    #[test]
+    fn rate_and_mean_are_of_the_latest_twenty_frames() {
+        let mut stream = Stream::new(1, Micros(0));
+        // Slow at first, then one every 10 ms.
+        let mut now = Micros(0);
+        for (count, gap_ms) in [(5, 200), (20, 10)] {
+            for _ in 0..count {
+                now = now + Micros::from_millis(gap_ms);
+                stream.count(&report(Outcome::AsPlanned, gap_ms / 2), now);
+            }
+        }
+        let view = stream.view(true);
+        assert_eq!((view.frames, view.local, view.failed, view.running), (25, 0, 0, true));
+        assert!((view.frames_per_second - 100.0).abs() < 1e-9 && (view.mean_ms - 5.0).abs() < 1e-9, "{view:?}");
+        assert_eq!(Stream::new(1, Micros(0)).view(false).frames_per_second, 0.0, "nothing has come");
+    }
+
+    #[test]
+    fn what_has_no_answer_is_counted_and_takes_no_part_in_the_mean() {
+        let mut stream = Stream::new(2, Micros(0));
+        let outcomes = [Outcome::AsPlanned, Outcome::Local { why: LocalReason::NoEdge }, failed()];
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            stream.count(&report(outcome, [10, 30, 5_000][at]), Micros::from_millis(100 * (1 + at as u64)));
+        }
+        let view = stream.view(false);
+        assert_eq!((view.frames, view.local, view.failed, view.mean_ms), (3, 1, 1, 20.0));
+        assert!((view.frames_per_second - 10.0).abs() < 1e-9, "{view:?}");
+    }
+
+    #[test]
+    fn the_page_is_told_about_twice_a_second() {
+        let mut stream = Stream::new(1, Micros(0));
+        let due = (1..=300).filter(|at| stream.count(&report(Outcome::AsPlanned, 1), Micros::from_millis(10 * at)));
+        let due: Vec<u64> = due.collect();
+        assert_eq!(due, [50, 100, 150, 200, 250, 300]);
+    }
+}

@@ -5,7 +5,7 @@ use cleave_arch::{Architecture, Codec, LinkCodec, Live, Plan, Slot, Step, Task, 
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
-use crate::output::{Align, Format, grouped, table};
+use crate::output::{Format, grouped, table};
 use crate::predict::{PredictArgs, Prediction, Pricer};
 use crate::task::{self, TaskArgs};
 
@@ -13,7 +13,7 @@ const CODECS: [Codec; 3] = [Codec::F32, Codec::F16, Codec::I8];
 
 /// Arguments of `cleave arch`.
 #[derive(clap::Args, Debug)]
-pub struct ArchArgs {
+pub(crate) struct ArchArgs {
     /// Operation ids, a comma, function ids, such as "3 2 1 4 5,0 6 3 0 0", or `dgcnn`; `given: ` before the ids of a
     /// network whose input brings its graph
     #[arg(value_name = "OPS,FUNCTIONS")]
@@ -31,10 +31,7 @@ pub struct ArchArgs {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// A text that is no valid architecture, or a task that no network can run.
-pub fn run(args: &ArchArgs) -> Result<()> {
+pub(crate) fn run(args: &ArchArgs) -> Result<()> {
     let plan = parse_plan(&args.text)?.with_codec(args.codec);
     let pricer = args.predict.pricer(&LinkShape::UNSHAPED)?;
     let sizes = Task { graph: plan.architecture().graph_source(), ..Task::modelnet10() };
@@ -43,10 +40,7 @@ pub fn run(args: &ArchArgs) -> Result<()> {
 }
 
 /// The text form, or the name `dgcnn`.
-///
-/// # Errors
-/// What is wrong with the text, where, and what would be right.
-pub fn parse_plan(text: &str) -> Result<Plan> {
+pub(crate) fn parse_plan(text: &str) -> Result<Plan> {
     if text.eq_ignore_ascii_case("dgcnn") {
         return Ok(Plan::whole(Architecture::dgcnn(), Tier::Device));
     }
@@ -54,7 +48,7 @@ pub fn parse_plan(text: &str) -> Result<Plan> {
 }
 
 /// One network on two tiers for one task, and what that takes.
-pub struct Account {
+struct Account {
     plan: Plan,
     task: Task,
     trace: Trace,
@@ -67,7 +61,7 @@ pub struct Account {
 
 impl Account {
     /// Traces the plan and prices it and every single cut.
-    pub fn new(plan: Plan, task: Task, pricer: &Pricer) -> Self {
+    fn new(plan: Plan, task: Task, pricer: &Pricer) -> Self {
         let trace = plan.architecture().trace(&task);
         let op_times = pricer.prices.machines().op_times(&plan, &trace, &task);
         let prediction = pricer.price(&plan, &trace, &task);
@@ -76,7 +70,7 @@ impl Account {
     }
 
     /// Everything, for programs. Positions count operations, not communicates; cut `i` is before operation `i`.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let n_ops = self.trace.steps.len();
         json!({
             "plan": self.plan.to_string(),
@@ -150,7 +144,7 @@ impl Account {
     }
 
     /// A table of operations, one of cuts, and totals, for people.
-    pub fn to_text(&self) -> String {
+    fn to_text(&self) -> String {
         let Task { n_points, in_channels, k, n_classes, .. } = self.task;
         format!(
             "{}\n{n_points} points of {in_channels} channels, k = {k}, {n_classes} classes, link codec {}\n\n{}\n{}\n{}\n{}",
@@ -164,18 +158,7 @@ impl Account {
     }
 
     fn steps_text(&self) -> String {
-        use Align::{Left, Right};
-        let heading = [
-            ("at", Right),
-            ("operation", Left),
-            ("tier", Left),
-            ("input", Right),
-            ("output", Right),
-            ("FLOPs", Right),
-            ("parameters", Right),
-            ("peak bytes", Right),
-            ("", Left),
-        ];
+        let heading = [">at", "operation", "tier", ">input", ">output", ">FLOPs", ">parameters", ">peak bytes", ""];
         let mut rows: Vec<Vec<String>> =
             self.trace.steps.iter().enumerate().map(|(i, step)| self.step_row(i, step)).collect();
         let classifier = &self.trace.classifier;
@@ -188,7 +171,7 @@ impl Account {
             grouped(classifier.flops),
             grouped(classifier.params),
         ]);
-        table(&heading, &rows)
+        table(&heading, rows)
     }
 
     fn step_row(&self, at: usize, step: &Step) -> Vec<String> {
@@ -206,8 +189,6 @@ impl Account {
     }
 
     fn cuts_text(&self) -> String {
-        use Align::{Left, Right};
-        let heading = [("cut before", Right), ("f32", Right), ("f16", Right), ("i8", Right), ("bytes of", Left)];
         let crossings = self.plan.crossings();
         let n_ops = self.trace.steps.len();
         let row = |at: usize| {
@@ -217,7 +198,7 @@ impl Account {
             let place = if at == n_ops { "classifier".into() } else { at.to_string() };
             [vec![place], bytes.to_vec(), vec![live.join(", ") + used]].concat()
         };
-        table(&heading, &(0..=n_ops).map(row).collect::<Vec<_>>())
+        table(&[">cut before", ">f32", ">f16", ">i8", "bytes of"], (0..=n_ops).map(row))
     }
 
     fn totals_text(&self) -> String {

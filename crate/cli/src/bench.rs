@@ -17,7 +17,7 @@ use crate::output::Format;
 
 /// Arguments of `cleave bench`.
 #[derive(clap::Args, Debug)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// What to measure
     #[arg(value_enum, default_value_t)]
     what: What,
@@ -60,10 +60,7 @@ enum What {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// If the machine gives no threads or no loopback socket.
-pub fn run(args: &BenchArgs) -> Result<()> {
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let format = Format::from_flag(args.json);
     match args.what {
         What::Native => native::run(format),

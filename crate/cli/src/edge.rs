@@ -10,7 +10,7 @@ use crate::remote::{Address, Settings};
 /// An edge on the command line.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Edge")]
-pub struct EdgeArgs {
+pub(crate) struct EdgeArgs {
     /// The URL that cleave-edge printed; without it the edge's part runs in this process, or is left out
     #[arg(long, value_name = "URL")]
     edge: Option<String>,
@@ -27,20 +27,14 @@ pub struct EdgeArgs {
 
 impl EdgeArgs {
     /// What a session with it needs; `None` without an edge.
-    ///
-    /// # Errors
-    /// A URL that is none, or conditions that have no meaning.
-    pub fn settings(&self, deadline: Duration) -> Result<Option<Settings>> {
+    pub(crate) fn settings(&self, deadline: Duration) -> Result<Option<Settings>> {
         let Some(url) = &self.edge else { return Ok(None) };
         let address = Address::parse(url, self.token.as_deref())?;
         Ok(Some(Settings { address, shape: self.shape()?, deadline }))
     }
 
     /// The imposed conditions.
-    ///
-    /// # Errors
-    /// A rate or a delay that has no meaning.
-    pub fn shape(&self) -> Result<LinkShape> {
+    pub(crate) fn shape(&self) -> Result<LinkShape> {
         let mbps = self.mbps.unwrap_or(0.0);
         let delay = self.delay_ms.unwrap_or(0.0);
         if !(0.0..=1e6).contains(&mbps) || (self.mbps.is_some() && mbps < 1e-3) {

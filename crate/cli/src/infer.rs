@@ -7,19 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use cleave_arch::array::softmax;
+use cleave_arch::tolerance::distance;
 use cleave_cost::stats::median;
-use cleave_session::Work;
 use serde_json::{Value, json};
 
 use crate::edge::EdgeArgs;
 use crate::input::{Input, InputArgs};
 use crate::local::{DeviceChoice, Engine};
 use crate::network::{Network, NetworkArgs};
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 use crate::predict::{PredictArgs, Prediction};
 use crate::remote::{Remote, Settings};
-use cleave_arch::array::softmax;
-use cleave_arch::tolerance::distance;
 use frame::Frame;
 
 /// Until an edge must have answered and taken the network: a 64 MiB model over 10 Mbps takes 54 s.
@@ -29,7 +28,7 @@ const SHOWN: usize = 10;
 
 /// Arguments of `cleave infer`.
 #[derive(clap::Args, Debug)]
-pub struct InferArgs {
+pub(crate) struct InferArgs {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
@@ -56,10 +55,7 @@ pub struct InferArgs {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// A network or an input that cannot be used, an edge that cannot be used, a frame without an answer.
-pub fn run(args: &InferArgs) -> Result<()> {
+pub(crate) fn run(args: &InferArgs) -> Result<()> {
     let network = args.network.load()?;
     let input = args.input.load(&network.task, args.network.seed)?;
     let engine = Arc::new(Engine::new(network.gnn(&args.device.open()?)?));
@@ -90,7 +86,7 @@ fn in_process(args: &InferArgs, network: &Network, engine: &Engine, input: &Inpu
     (0..u64::from(args.repeat)).map(run).collect()
 }
 
-/// Keeps `in_flight` frames under way; the frames in the order of their end, and the seconds they took together.
+/// The frames in the order of their end, and the seconds they took together.
 fn with_edge(
     args: &InferArgs,
     settings: Settings,
@@ -98,21 +94,10 @@ fn with_edge(
     engine: Arc<Engine>,
     input: &Input,
 ) -> Result<(Vec<Frame>, f64)> {
-    let timeout = settings.deadline + Duration::from_secs(5);
-    let mut remote = Remote::start(settings)?;
-    remote.deploy(Arc::new(Work::new(network.plan.clone(), network.task, network.model())), engine)?;
-    remote.wait_ready(READY)?;
-    let (n, started) = (u64::from(args.repeat), Instant::now());
-    let mut frames = Vec::new();
-    let mut submitted = 0;
-    while (frames.len() as u64) < n {
-        while submitted < n && submitted - (frames.len() as u64) < u64::from(args.in_flight) {
-            remote.submit(submitted, input.cloud.clone())?;
-            submitted += 1;
-        }
-        frames.push(Frame::reported(remote.next_report(timeout)?));
-    }
-    Ok((frames, started.elapsed().as_secs_f64()))
+    let remote = Remote::ready(settings, network.work(network.plan.clone()), engine, READY)?;
+    let started = Instant::now();
+    let reports = remote.frames(args.repeat as usize, args.in_flight as usize, &input.cloud)?;
+    Ok((reports.iter().map(Frame::reported).collect(), started.elapsed().as_secs_f64()))
 }
 
 /// All that is known at the end.
@@ -142,7 +127,7 @@ impl Inference {
     fn ranking(&self) -> Vec<(&str, f32, f32)> {
         let logits = self.logits().unwrap_or_default();
         let shares = softmax(logits);
-        let names = self.network.classes.iter().map(String::as_str);
+        let names = self.network.classes().iter().map(String::as_str);
         let mut ranking: Vec<_> = names.zip(shares).zip(logits).map(|((name, p), logit)| (name, p, *logit)).collect();
         ranking.sort_by(|a, b| b.2.total_cmp(&a.2));
         ranking
@@ -151,7 +136,7 @@ impl Inference {
     /// Median latency of the frames that went as planned, milliseconds.
     fn measured_ms(&self) -> Option<f64> {
         let planned = self.frames.iter().filter(|frame| frame.as_planned);
-        median(&planned.map(|frame| frame.total_ms).collect::<Vec<_>>())
+        median(&planned.map(|frame| frame.stages.total()).collect::<Vec<_>>())
     }
 
     fn check(&self) -> Result<()> {
@@ -191,10 +176,9 @@ impl Inference {
 
     fn to_text(&self) -> String {
         let ranking = self.ranking().into_iter().take(5);
-        let rows: Vec<Vec<String>> = ranking
-            .map(|(name, p, logit)| vec![name.into(), format!("{:.1} %", p * 100.0), format!("{logit:.4}")])
-            .collect();
-        let classes = table(&[("class", Align::Left), ("probability", Align::Right), ("logit", Align::Right)], &rows);
+        let rows =
+            ranking.map(|(name, p, logit)| vec![name.into(), format!("{:.1} %", p * 100.0), format!("{logit:.4}")]);
+        let classes = table(&["class", ">probability", ">logit"], rows);
         format!(
             "network: {}\ninput:   {}\nedge:    {}\n\n{classes}\n{}\n{}{}\nlargest |Δlogit| / max(1, |logit|) against the unsplit run: {:.2e}; {} frames, {:.1} per second",
             self.network.to_text(),

@@ -1,6 +1,5 @@
 //! Where a point cloud comes from: a file in any format that is read, or the seeded generator of furniture.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,10 +8,12 @@ use cleave_arch::{Array, Task};
 use cleave_data::furniture::{self, CLASSES};
 use cleave_data::{Format, Sample, read, sample};
 
+use crate::file;
+
 /// What is asked for on the command line.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Input", group = ArgGroup::new("source").required(true).args(["input", "sample"]))]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     #[arg(long, value_name = "FILE", help = format!("A cloud or mesh: {}", Format::list()))]
     input: Option<PathBuf>,
     /// Which cloud of a file that holds several, counted from 0
@@ -24,21 +25,18 @@ pub struct InputArgs {
 
 /// A cloud as a network takes it.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub(crate) struct Input {
     /// Where it comes from, for people.
-    pub name: String,
+    pub(crate) name: String,
     /// Features `[n, 3]`, centred, of radius one.
-    pub cloud: Array,
+    pub(crate) cloud: Array,
     /// Its true class, where it is known.
-    pub class: Option<String>,
+    pub(crate) class: Option<String>,
 }
 
 impl InputArgs {
     /// Reads or makes the cloud that `task` wants.
-    ///
-    /// # Errors
-    /// A file that cannot be read or holds no cloud, an unknown class, a task that is not about points in space.
-    pub fn load(&self, task: &Task, seed: u64) -> Result<Input> {
+    pub(crate) fn load(&self, task: &Task, seed: u64) -> Result<Input> {
         if task.in_channels != 3 {
             bail!("this network reads {} channels per point; a point cloud has 3", task.in_channels);
         }
@@ -58,7 +56,7 @@ impl InputArgs {
 /// Name, class where the file tells it, and points.
 fn from_file(path: &Path, index: usize, n_points: usize, seed: u64) -> Result<(String, Option<String>, Vec<f32>)> {
     let mut name = path.display().to_string();
-    let bytes = fs::read(path).with_context(|| format!("the input {name} cannot be read"))?;
+    let bytes = file::read("the input", path)?;
     let Sample { geometry, of, class } = read(&name, &bytes, index).with_context(|| format!("the input {name}"))?;
     let points = sample::to_cloud(&geometry, n_points, seed).with_context(|| format!("the input {name}"))?;
     if of > 1 {
@@ -68,10 +66,7 @@ fn from_file(path: &Path, index: usize, n_points: usize, seed: u64) -> Result<(S
 }
 
 /// A class by name.
-///
-/// # Errors
-/// The names that exist.
-pub fn class_index(name: &str) -> Result<usize> {
+fn class_index(name: &str) -> Result<usize> {
     let found = CLASSES.iter().position(|class| *class == name);
     found.with_context(|| format!("there is no furniture class \"{name}\"; there are {}", CLASSES.join(", ")))
 }

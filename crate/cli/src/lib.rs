@@ -1,25 +1,26 @@
-//! The `cleave` command as a library: each subcommand is its arguments and a `run`, and what tests and benchmarks
-//! drive themselves is public.
+//! The `cleave` command as a library: each subcommand is its arguments and a `run`, and what the workspace's tests drive
+//! themselves is public.
 //!
-//! A command gathers what it was asked for ([`network`], [`input`]), lets the libraries work ([`local`] on this
+//! A command gathers what it was asked for ([`network`], `input`), lets the libraries work ([`local`] on this
 //! machine alone, [`remote`] together with an edge) and prints the result as a table or, with `--json`, as one line
-//! of JSON ([`output`]). Files, sockets, clocks and threads live here and nowhere below.
+//! of JSON (`output`). Files, sockets, clocks and threads live here and nowhere below.
 
-pub mod arch;
-pub mod bench;
+mod arch;
+mod bench;
 pub mod command;
-pub mod edge;
-pub mod infer;
-pub mod input;
+mod edge;
+mod file;
+mod infer;
+mod input;
 pub mod local;
 pub mod loopback;
 mod material;
 pub mod network;
-pub mod output;
+mod output;
 pub mod partition;
-pub mod predict;
-pub mod profile;
+mod predict;
+mod profile;
 pub mod remote;
-pub mod search;
-pub mod task;
-pub mod train;
+mod search;
+mod task;
+mod train;

@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use cleave_arch::{Array, Plan, Segment, Tier};
+use cleave_cost::Stages;
 use cleave_model::Gnn;
 use cleave_wire::{Limits, Packed};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -23,24 +24,15 @@ pub struct Engine {
     pool: Option<ThreadPool>,
 }
 
-/// One segment of a split run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
-    /// Who would have run it.
-    pub tier: Tier,
-    /// How long it took.
-    pub millis: f64,
-    /// Bytes of the packed values that came to it; 0 for the first segment on the device.
-    pub bytes_in: usize,
-}
-
 /// A run in this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// One per class.
     pub logits: Vec<f32>,
-    /// In order.
-    pub stages: Vec<Stage>,
+    /// What each tier took, milliseconds; nothing for a link.
+    pub stages: Stages,
+    /// Bytes of the packed values that came to the edge, and back.
+    pub bytes: [usize; 2],
 }
 
 impl Engine {
@@ -97,15 +89,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::segment`], or values that the codec cannot carry.
     pub fn split(&self, plan: &Plan, cloud: &Array) -> Result<Run> {
-        let (mut values, mut stages, mut tier) = (vec![cloud.clone()], Vec::new(), Tier::Device);
+        let (mut values, mut tier) = (vec![cloud.clone()], Tier::Device);
+        let (mut stages, mut bytes) = (Stages::default(), [0, 0]);
         for segment in plan.segments() {
-            let bytes_in = if segment.tier == tier { 0 } else { cross(&mut values, plan)? };
+            let crossed = if segment.tier == tier { 0 } else { cross(&mut values, plan)? };
             let start = Instant::now();
             values = self.segment(&segment, &values)?;
             tier = segment.tier;
-            stages.push(Stage { tier, millis: millis_since(start), bytes_in });
+            let (took, came) = match tier {
+                Tier::Device => (&mut stages.device, &mut bytes[1]),
+                Tier::Edge => (&mut stages.edge, &mut bytes[0]),
+            };
+            *took += millis_since(start);
+            *came += crossed;
         }
-        Ok(Run { logits: logits(values)?, stages })
+        Ok(Run { logits: logits(values)?, stages, bytes })
     }
 }
 
@@ -175,7 +173,7 @@ impl Wake for Unpark {
 }
 
 /// Milliseconds since `start`.
-pub fn millis_since(start: Instant) -> f64 {
+pub(crate) fn millis_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 

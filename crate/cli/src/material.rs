@@ -1,6 +1,5 @@
 //! Labelled data from a folder, for a task: ModelNet10's clouds or MR's texts.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +10,8 @@ use cleave_data::modelnet::{self, Dataset};
 use cleave_data::text::{Corpus, Document, Vectors};
 use cleave_model::WordVectors;
 use cleave_train::{Material, Texts, Vocabulary};
+
+use crate::file;
 
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(crate) fn read(task: &Task, folder: &Path, words: Option<&Path>, part: Part)
 
 fn clouds(folder: &Path, part: Part) -> Result<Dataset> {
     let path = folder.join(if part == Part::Test { modelnet::TEST } else { modelnet::TRAIN });
-    let all = modelnet::decode(&bytes(&path)?).with_context(|| format!("the data {}", path.display()))?;
+    let all = file::parse("the data", &path, modelnet::decode)?;
     Ok(match part {
         Part::Train | Part::Test => all,
         Part::Rest => all.split(ASIDE).0,
@@ -46,14 +47,13 @@ fn clouds(folder: &Path, part: Part) -> Result<Dataset> {
 /// The texts of MR.
 pub(crate) fn texts(folder: &Path, words: Option<&Path>, part: Part) -> Result<Texts> {
     let folder = folder.join("mr");
-    let file = |name: &str| bytes(&folder.join(name));
+    let file = |name: &str| file::read("the data", &folder.join(name));
     let within = || format!("the data in {}", folder.display());
     let corpus = Corpus::decode(&file("corpus_mr.clean.txt")?, &file("mr.txt")?).with_context(within)?;
     let vectors = Vectors::decode(&file("glove50_mr_vocab_f16.npz")?).with_context(within)?;
     let mut vocabulary = Vocabulary::new(&corpus.documents, &vectors);
     if let Some(path) = words {
-        let trained = WordVectors::from_safetensors(&bytes(path)?);
-        vocabulary.take(&trained.with_context(|| format!("the words {}", path.display()))?)?;
+        vocabulary.take(&file::parse("the words", path, WordVectors::from_safetensors)?)?;
     }
     let documents: Vec<&Document> = match part {
         Part::Train => corpus.train().collect(),
@@ -62,8 +62,4 @@ pub(crate) fn texts(folder: &Path, words: Option<&Path>, part: Part) -> Result<T
         Part::Aside => corpus.aside(ASIDE).1,
     };
     Ok(Texts::new(&documents, Arc::new(vocabulary))?)
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("the data {} cannot be read", path.display()))
 }

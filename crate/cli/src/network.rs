@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use cleave_app::network::{self as app, class_names};
 use cleave_arch::{LinkCodec, Plan, Task};
-use cleave_model::{Card, Gnn, Storage, Weights};
-use cleave_session::Model;
-use cleave_wire::ModelHash;
+use cleave_model::{Card, Gnn, Weights};
+use cleave_session::{Model, Work};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::arch::parse_plan;
+use crate::file;
 use crate::task::TaskArgs;
 
 /// What is asked for on the command line.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
-pub struct NetworkArgs {
+pub(crate) struct NetworkArgs {
     #[command(flatten)]
     source: Source,
     /// Folder of the shipped models
@@ -27,7 +27,7 @@ pub struct NetworkArgs {
     models: PathBuf,
     /// Seed of random weights, of the surface sampling and of a synthetic shape
     #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Cut before operation I (two at most); without it the cuts are those of the architecture's text
     #[arg(long = "cut", value_name = "I")]
     cuts: Vec<usize>,
@@ -55,40 +55,25 @@ struct Source {
 /// A network that can run here and be deployed elsewhere.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Name for people.
-    pub name: String,
     /// Architecture, cuts and codec.
     pub plan: Plan,
     /// Input and output sizes.
     pub task: Task,
-    /// Its weights.
-    pub weights: Weights,
-    /// Names of the classes in the order of the logits.
-    pub classes: Vec<String>,
-    /// Where the weights come from.
-    pub origin: Origin,
-    /// The weights as a file, for an edge.
-    pub file: Arc<[u8]>,
+    held: app::Network,
+    origin: Origin,
 }
 
 /// Where weights come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A draw: the answers mean nothing.
-    Random {
-        /// Of the draw.
-        seed: u64,
-    },
-    /// A file.
+enum Origin {
+    /// A draw with this seed: the answers mean nothing.
+    Random(u64),
     File(PathBuf),
 }
 
 impl NetworkArgs {
     /// Reads or makes the network.
-    ///
-    /// # Errors
-    /// A file that cannot be read or does not fit, an invalid architecture or cut.
-    pub fn load(&self) -> Result<Network> {
+    pub(crate) fn load(&self) -> Result<Network> {
         let network = match self.source.file(&self.models)? {
             Some(path) => Network::from_file(path, self.source.arch.as_deref(), &self.task)?,
             None => {
@@ -133,17 +118,11 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none; name the folder with --models".into() } else { names.join(", ") }
 }
 
-/// The given names if they are as many as the classes, those of the furniture if that fits, else numbers.
-fn class_names(given: Vec<String>, n_classes: usize) -> Vec<String> {
-    let furniture = cleave_data::furniture::CLASSES;
-    match n_classes {
-        n if given.len() == n => given,
-        n if furniture.len() == n => furniture.map(str::to_owned).to_vec(),
-        n => (0..n).map(|class| format!("class {class}")).collect(),
-    }
-}
-
 impl Network {
+    fn new(held: app::Network, origin: Origin) -> Self {
+        Self { plan: held.card.plan.clone(), task: held.card.task, held, origin }
+    }
+
     /// A shipped model by name, as it is.
     ///
     /// # Errors
@@ -154,20 +133,20 @@ impl Network {
 
     /// A weights file; `arch` and `sizes` come before what the file says of itself.
     fn from_file(path: PathBuf, arch: Option<&str>, sizes: &TaskArgs) -> Result<Self> {
-        let bytes = fs::read(&path).with_context(|| format!("the weights {} cannot be read", path.display()))?;
-        let file = || format!("the weights {}", path.display());
-        let weights = Weights::from_safetensors(&bytes).with_context(file)?;
+        let bytes = file::read("the weights", &path)?;
+        let within = || format!("the weights {}", path.display());
+        let weights = Weights::from_safetensors(&bytes).with_context(within)?;
         let (plan, card) = match (arch, Card::from_safetensors(&bytes)) {
             (Some(text), card) => (parse_plan(text)?, card.ok()),
             (None, Ok(card)) => (card.plan.clone(), Some(card)),
-            (None, Err(why)) => bail!("{}: {why}; or say which network it is with --arch", file()),
+            (None, Err(why)) => bail!("{}: {why}; or say which network it is with --arch", within()),
         };
         let task = sizes.over(card.as_ref().map_or(Task::modelnet10(), |card| card.task))?;
-        weights.check(plan.architecture(), &task).with_context(file)?;
-        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let (name, classes) = card.map_or((stem, Vec::new()), |card| (card.name, card.classes));
-        let classes = class_names(classes, task.n_classes);
-        Ok(Self { name, plan, task, weights, classes, origin: Origin::File(path), file: bytes.into() })
+        let (name, classes) = card.map_or_else(|| (file::stem(&path), Vec::new()), |card| (card.name, card.classes));
+        let classes = if classes.len() == task.n_classes { classes } else { class_names(task.n_classes) };
+        let card = Card { name, plan, task, classes, accuracy: None };
+        let held = app::Network::new(card, weights, bytes.into()).with_context(within)?;
+        Ok(Self::new(held, Origin::File(path)))
     }
 
     /// Seeded random weights.
@@ -175,12 +154,18 @@ impl Network {
     /// # Errors
     /// If they cannot be written as a file.
     pub fn random(plan: Plan, task: Task, seed: u64) -> Result<Self> {
-        let weights = Weights::random(plan.architecture(), &task, seed);
-        let classes = class_names(Vec::new(), task.n_classes);
-        let name = format!("random weights, seed {seed}");
-        let card = Card { name: name.clone(), plan: plan.clone(), task, classes: classes.clone(), accuracy: None };
-        let file = weights.to_safetensors(&card, Storage::F32)?.into();
-        Ok(Self { name, plan, task, weights, classes, origin: Origin::Random { seed }, file })
+        let held = app::Network::random(&format!("random weights, seed {seed}"), plan, task, seed)?;
+        Ok(Self::new(held, Origin::Random(seed)))
+    }
+
+    /// Name for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.held.card.name
+    }
+
+    /// Names of the classes in the order of the logits.
+    pub(crate) fn classes(&self) -> &[String] {
+        &self.held.card.classes
     }
 
     /// The network loaded onto a device.
@@ -188,33 +173,38 @@ impl Network {
     /// # Errors
     /// Weights that do not fit.
     pub fn gnn(&self, device: &Device) -> Result<Gnn> {
-        Ok(Gnn::new(self.plan.architecture(), &self.task, &self.weights, device)?)
+        Ok(Gnn::new(self.plan.architecture(), &self.task, &self.held.weights, device)?)
     }
 
     /// The file as a session wants it.
     pub fn model(&self) -> Model {
-        Model { hash: ModelHash(Sha256::digest(&self.file).into()), bytes: self.file.clone() }
+        Model { hash: self.held.hash, bytes: self.held.bytes.clone() }
+    }
+
+    /// This network with a placement, as a session runs it.
+    pub(crate) fn work(&self, plan: Plan) -> Arc<Work> {
+        self.held.work(plan)
     }
 
     /// What it is, for programs.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let (origin, seed) = match &self.origin {
-            Origin::Random { seed } => ("random".into(), json!(seed)),
+            Origin::Random(seed) => ("random".into(), json!(seed)),
             Origin::File(path) => (path.display().to_string(), Value::Null),
         };
         json!({
-            "name": self.name, "weights": origin, "weights_seed": seed, "plan": self.plan.to_string(),
+            "name": self.name(), "weights": origin, "weights_seed": seed, "plan": self.plan.to_string(),
             "codec": self.plan.codec().to_string(), "task": crate::task::to_json(&self.task),
         })
     }
 
     /// What it is, for people.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         match &self.origin {
-            Origin::Random { seed } => {
+            Origin::Random(seed) => {
                 format!("{} with random weights (seed {seed}): the classes below mean nothing", self.plan)
             }
-            Origin::File(path) => format!("{} ({}), {}", self.name, path.display(), self.plan),
+            Origin::File(path) => format!("{} ({}), {}", self.name(), path.display(), self.plan),
         }
     }
 }
@@ -222,13 +212,6 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn class_names_fit_the_number_of_classes() {
-        assert_eq!(class_names(vec!["a".into(), "b".into()], 2), ["a", "b"]);
-        assert_eq!(class_names(vec![], 10)[2], "chair");
-        assert_eq!(class_names(vec!["a".into()], 3), ["class 0", "class 1", "class 2"]);
-    }
 
     #[test]
     fn the_same_seed_gives_the_same_file() {

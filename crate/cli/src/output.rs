@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// A person.
     Text,
     /// A program: one line.
@@ -16,15 +17,12 @@ pub enum Format {
 
 impl Format {
     /// From the `--json` flag.
-    pub fn from_flag(json: bool) -> Self {
+    pub(crate) fn from_flag(json: bool) -> Self {
         if json { Self::Json } else { Self::Text }
     }
 
-    /// Prints `text()` or `json()` to standard output.
-    ///
-    /// # Errors
-    /// If standard output cannot be written; a reader that went away (`| head`) is none.
-    pub fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<()> {
+    /// Prints `text()` or `json()` to standard output. A reader that went away (`| head`) is no error.
+    pub(crate) fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<()> {
         let written = match self {
             Self::Text => text(),
             Self::Json => json().to_string(),
@@ -38,39 +36,39 @@ impl Format {
     }
 }
 
-/// How a column stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// Words.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// Rows of cells under a heading, columns as wide as their widest cell.
-pub fn table(heading: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+/// Rows of cells under a heading, columns as wide as their widest cell. A name behind `>` stands on the right with its
+/// column, as numbers do.
+pub(crate) fn table(heading: &[impl AsRef<str>], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let columns: Vec<(bool, &str)> = heading
+        .iter()
+        .map(|name| name.as_ref().strip_prefix('>').map_or((false, name.as_ref()), |name| (true, name)))
+        .collect();
+    let mut lines = vec![columns.iter().map(|(_, name)| (*name).to_owned()).collect()];
+    lines.extend(rows);
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([heading[column].0.chars().count()]).max().unwrap_or(0)
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let cells = cells.into_iter().zip(heading).zip(&widths);
-        let padded = cells.map(|((cell, (_, align)), width)| match align {
-            Align::Left => format!("{cell:<width$}"),
-            Align::Right => format!("{cell:>width$}"),
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |cells: &Vec<String>| {
+        let cells = cells.iter().zip(&columns).zip(&widths);
+        let padded = cells.map(|((cell, (is_right, _)), width)| match is_right {
+            false => format!("{cell:<width$}"),
+            true => format!("{cell:>width$}"),
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
-    let mut text = line(heading.iter().map(|(name, _)| *name).collect());
-    for row in rows {
-        text += &line(row.iter().map(String::as_str).collect());
-    }
-    text
+    lines.iter().map(line).collect()
+}
+
+/// A bar of so many steps on standard error, drawn by a template of `indicatif`.
+pub(crate) fn bar(steps: usize, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(steps as u64).with_style(style)
 }
 
 /// A whole number with blanks between groups of three digits: `2 656 043 008`.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -88,8 +86,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [vec!["kNN".to_owned(), "7".to_owned()], vec!["x ‖ y".to_owned(), "1 024".to_owned()]];
-        let shown = table(&[("op", Align::Left), ("n", Align::Right)], &rows);
+        let rows = [["kNN", "7"], ["x ‖ y", "1 024"]].map(|row| row.map(str::to_owned).to_vec());
+        let shown = table(&["op", ">n"], rows);
         assert_eq!(shown, "op         n\nkNN        7\nx ‖ y  1 024\n");
     }
 

@@ -5,22 +5,22 @@ mod look;
 pub(crate) mod measure;
 mod run;
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cleave_app::partition::{Found, Planned, Planning, Workers};
 use cleave_arch::cnn::{Network, Partition, Split, Step, zoo};
 use cleave_partition::{Link, Measured, Medium, PartitionError, Plan, Problem, Strategy};
 use serde_json::{Value, json};
 
-use crate::output::{Align, Format, table};
+use crate::file;
+use crate::output::{Format, table};
 use run::RunArgs;
 pub(crate) use run::{Spot, spot};
 
 /// Arguments of `cleave partition`.
 #[derive(clap::Args, Debug)]
-pub struct PartitionArgs {
+pub(crate) struct PartitionArgs {
     /// Name of an image network, or its chain
     #[arg(long, default_value = "vgg11")]
     network: String,
@@ -76,17 +76,12 @@ impl WorkersArgs {
             let medium = if self.shared { Medium::Shared } else { Medium::Switched };
             return Ok(Workers::alike(local.unwrap_or(self.count), link, medium)?);
         };
-        let within = || format!("the workers {}", path.display());
-        let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", within()))?;
-        Workers::of_file(&serde_json::from_str(&text).with_context(within)?).with_context(within)
+        file::parse_text("the workers", path, |text| anyhow::Ok(Workers::of_file(&serde_json::from_str(text)?)?))
     }
 }
 
 /// Runs `cleave partition`.
-///
-/// # Errors
-/// A network, workers, times or a strategy that make no sense; a memory limit that no plan keeps.
-pub fn run(args: &PartitionArgs) -> Result<()> {
+pub(crate) fn run(args: &PartitionArgs) -> Result<()> {
     let network = zoo::network(&args.network)?;
     let mut strategies = args.strategy.iter().map(|name| name.parse()).collect::<Result<Vec<Strategy>, _>>()?;
     let first = strategies.first().copied().unwrap_or(Strategy::Mixed);
@@ -99,8 +94,7 @@ pub fn run(args: &PartitionArgs) -> Result<()> {
         None => measure::measure(&network)?,
     };
     if let Some(path) = &args.save_times {
-        fs::write(path, times.to_json().to_string())
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        file::write("the times", path, times.to_json().to_string())?;
     }
     if args.run.is_wanted() {
         let ran = run::run(&args.run, &network, workers, times, first)?;
@@ -129,8 +123,11 @@ pub(crate) fn peak(plan: &Plan) -> u64 {
     plan.memory.iter().map(|memory| memory.peak()).max().unwrap_or(0)
 }
 
+fn names(workers: &Workers) -> Vec<String> {
+    workers.cluster.workers().iter().map(|worker| worker.name.clone()).collect()
+}
+
 fn to_json(network: &Network, workers: &Workers, plans: &[Found]) -> Value {
-    let names: Vec<&str> = workers.cluster.workers().iter().map(|worker| worker.name.as_str()).collect();
     let plan = |(strategy, plan): &Found| match plan {
         Err(why) => json!({ "strategy": strategy.name(), "error": why.to_string() }),
         Ok(plan) => json!({
@@ -142,7 +139,7 @@ fn to_json(network: &Network, workers: &Workers, plans: &[Found]) -> Value {
         }),
     };
     json!({
-        "network": network.to_string(), "workers": names, "plans": plans.iter().map(plan).collect::<Vec<_>>(),
+        "network": network.to_string(), "workers": names(workers), "plans": plans.iter().map(plan).collect::<Vec<_>>(),
     })
 }
 
@@ -161,39 +158,25 @@ fn step_text(step: &Step) -> String {
 }
 
 fn to_text(network: &Network, workers: &Workers, plans: &[Found]) -> String {
-    let mut rows = Vec::new();
-    for (strategy, plan) in plans {
-        rows.push(match plan {
-            Err(why) => vec![strategy.to_string(), why.to_string()],
-            Ok(plan) => vec![
-                strategy.to_string(),
-                format!("{:.1}", plan.total_ms()),
-                plan.timeline.messages.to_string(),
-                format!("{:.2}", plan.timeline.bytes as f64 / 1e6),
-                format!("{:.1}", peak(plan) as f64 / 1e6),
-                format!("{:.2}", plan.timeline.energy_joules),
-            ],
-        });
-    }
-    let heading = [
-        ("strategy", Align::Left),
-        ("ms", Align::Right),
-        ("messages", Align::Right),
-        ("MB sent", Align::Right),
-        ("MB at most", Align::Right),
-        ("J", Align::Right),
-    ];
-    let names: Vec<&str> = workers.cluster.workers().iter().map(|worker| worker.name.as_str()).collect();
-    let mut text = format!("{network}\nshared by {}\n\n{}", names.join(", "), table(&heading, &rows));
+    let row = |(strategy, plan): &Found| match plan {
+        Err(why) => vec![strategy.to_string(), why.to_string()],
+        Ok(plan) => vec![
+            strategy.to_string(),
+            format!("{:.1}", plan.total_ms()),
+            plan.timeline.messages.to_string(),
+            format!("{:.2}", plan.timeline.bytes as f64 / 1e6),
+            format!("{:.1}", peak(plan) as f64 / 1e6),
+            format!("{:.2}", plan.timeline.energy_joules),
+        ],
+    };
+    let sums = table(&["strategy", ">ms", ">messages", ">MB sent", ">MB at most", ">J"], plans.iter().map(row));
     let found: Vec<(&Strategy, &Partition)> =
         plans.iter().filter_map(|(strategy, plan)| Some((strategy, &plan.as_ref().ok()?.partition))).collect();
-    let mut heading = vec![("operator", Align::Left)];
-    let names: Vec<String> = found.iter().map(|(strategy, _)| strategy.to_string()).collect();
-    heading.extend(names.iter().map(|name| (name.as_str(), Align::Left)));
+    let strategies = found.iter().map(|(strategy, _)| strategy.to_string());
+    let heading: Vec<String> = ["operator".to_owned()].into_iter().chain(strategies).collect();
     let steps = network.operators().iter().enumerate().map(|(at, operator)| {
         let of = found.iter().map(|(_, partition)| step_text(&partition.steps[at]));
         [operator.as_layer().to_string()].into_iter().chain(of).collect()
     });
-    text.push_str(&format!("\n\n{}", table(&heading, &steps.collect::<Vec<_>>())));
-    text
+    format!("{network}\nshared by {}\n\n{sums}\n\n{}", names(workers).join(", "), table(&heading, steps))
 }

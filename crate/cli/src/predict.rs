@@ -1,11 +1,10 @@
 //! What a plan is predicted to cost, from a profile or, without one, from a rule of thumb: beside every measurement. The
 //! files are read and the words are found here; the prices are the application's.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cleave_app::pricing::{Conditions, Predictor, Prices, Pricing, Unused};
 use cleave_arch::{Plan, Task, Trace};
 use cleave_cost::pairs::Pairs;
@@ -13,6 +12,7 @@ use cleave_cost::{Price, Profile};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
+use crate::file;
 use crate::output::grouped;
 
 /// Where predictions come from.
@@ -62,9 +62,6 @@ pub struct Prediction {
 
 impl PredictArgs {
     /// Prices by the profile under the imposed conditions.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or is no profile or no predictor.
     pub fn pricer(&self, shape: &LinkShape) -> Result<Pricer> {
         let (profile, mut source) = match &self.profile {
             None => (Profile::default(), "roofline, no profile".to_owned()),
@@ -82,10 +79,7 @@ impl PredictArgs {
 }
 
 /// Prices by a profile and, where it counts, a predictor.
-///
-/// # Errors
-/// A file that cannot be read or is no predictor.
-pub fn pricing(profile: Profile, predictor: Option<&Path>) -> Result<Pricing> {
+pub(crate) fn pricing(profile: Profile, predictor: Option<&Path>) -> Result<Pricing> {
     let mut pricing = Pricing::of(profile);
     if let Some(path) = predictor {
         pricing.set_predictor(read_predictor(path)?);
@@ -94,7 +88,7 @@ pub fn pricing(profile: Profile, predictor: Option<&Path>) -> Result<Pricing> {
 }
 
 /// Why a predictor that was named does not count.
-pub fn unused_words(why: Unused) -> &'static str {
+pub(crate) fn unused_words(why: Unused) -> &'static str {
     match why {
         Unused::Unfinished => "the profile is not whole, and it was trained on whole ones",
         Unused::NoEdge => "the profile has no edge, and it was trained with one",
@@ -104,30 +98,18 @@ pub fn unused_words(why: Unused) -> &'static str {
 }
 
 /// Reads a learned predictor.
-///
-/// # Errors
-/// A file that cannot be read or is no predictor.
-pub fn read_predictor(path: &Path) -> Result<Predictor> {
-    let bytes = fs::read(path).with_context(|| format!("the predictor {} cannot be read", path.display()))?;
-    Predictor::from_safetensors(&bytes).with_context(|| format!("the predictor {}", path.display()))
+pub(crate) fn read_predictor(path: &Path) -> Result<Predictor> {
+    file::parse("the predictor", path, Predictor::from_safetensors)
 }
 
 /// Reads a profile.
-///
-/// # Errors
-/// A file that cannot be read, or what it is instead of a profile.
-pub fn read(path: &Path) -> Result<Profile> {
-    let text = fs::read_to_string(path).with_context(|| format!("the profile {} cannot be read", path.display()))?;
-    Profile::from_json(&text).with_context(|| format!("the profile {}", path.display()))
+pub(crate) fn read(path: &Path) -> Result<Profile> {
+    file::parse_text("the profile", path, Profile::from_json)
 }
 
 /// Reads measured pairs.
-///
-/// # Errors
-/// A file that cannot be read or is something else.
-pub fn read_pairs(path: &Path) -> Result<Pairs> {
-    let text = fs::read_to_string(path).with_context(|| format!("the pairs {} cannot be read", path.display()))?;
-    Pairs::from_json(&text).with_context(|| format!("the pairs {}", path.display()))
+pub(crate) fn read_pairs(path: &Path) -> Result<Pairs> {
+    file::parse_text("the pairs", path, Pairs::from_json)
 }
 
 impl Prediction {

@@ -3,27 +3,25 @@
 //! The file is written again and again while it grows: ending the process loses the row under way, and the next run of
 //! the same command goes on from there.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_app::profiling::echo;
-use cleave_arch::{Architecture, Plan, Probe, Task, Tier};
-use cleave_cost::{Answer, Ask, Effort, Profile, Profiler, Table};
-use cleave_session::{LinkStatus, Measured, Work};
-use indicatif::{ProgressBar, ProgressStyle};
+use cleave_app::profiling::{Asked, Profiling};
+use cleave_arch::{Architecture, Plan, Task, Tier};
+use cleave_cost::{Profile, Table};
+use cleave_session::{DeviceEffect, DeviceEvent, LinkStatus, MeasureError};
 use serde_json::{Value, json};
 
 use crate::edge::EdgeArgs;
 use crate::local::{DeviceChoice, Engine, wait};
 use crate::network::Network;
-use crate::output::Format;
-use crate::predict;
+use crate::output::{Format, bar};
 use crate::remote::{Remote, Settings};
 use crate::task::TaskArgs;
+use crate::{file, predict};
 
 /// For the edge to answer one request.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +30,7 @@ const SAVE: Duration = Duration::from_secs(2);
 
 /// Arguments of `cleave profile`.
 #[derive(clap::Args, Debug)]
-pub struct ProfileArgs {
+pub(crate) struct ProfileArgs {
     /// Where the profile is written; one that was interrupted is continued
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -52,83 +50,79 @@ pub struct ProfileArgs {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// A file that cannot be written or is something else, an edge that cannot be used.
-pub fn run(args: &ProfileArgs) -> Result<()> {
+pub(crate) fn run(args: &ProfileArgs) -> Result<()> {
     let task = args.task.over(Task::modelnet10())?;
     let before = if args.out.exists() { Some(predict::read(&args.out)?) } else { None };
     let device = args.device.open()?;
     let remote = args.edge.settings(PATIENCE)?.map(|settings| connect(settings, &device)).transpose()?;
-    let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let edge = remote.as_ref().map(edge_table).transpose()?;
-    let mut profiler = Profiler::new(effort, &task, before, device_table(args.device), edge);
+    let mut profiling = Profiling::new(args.quick, &task, before, device_table(args.device), edge, 0);
     let started = Instant::now();
-    measure(&mut profiler, &device, remote.as_ref(), &args.out)?;
+    measure(&mut profiling, &device, remote.as_ref(), &args.out)?;
     let took = started.elapsed();
-    Format::from_flag(args.json).print(|| to_text(profiler.profile(), took), || to_json(profiler.profile(), took))
+    Format::from_flag(args.json).print(|| to_text(profiling.profile(), took), || to_json(profiling.profile(), took))
 }
 
-fn measure(profiler: &mut Profiler, device: &Device, remote: Option<&Remote>, out: &Path) -> Result<()> {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {msg}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+fn measure(profiling: &mut Profiling, device: &Device, remote: Option<&Remote>, out: &Path) -> Result<()> {
+    let bar = bar(0, "{bar:30} {pos} of {len}, {msg}, {eta} left");
     let mut saved = Instant::now();
-    while let Some(ask) = profiler.next() {
-        let (done, total) = profiler.progress();
+    while let Some(asked) = profiling.ask() {
+        let (done, total) = profiling.progress();
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        bar.set_message(describe(ask));
-        profiler.answer(answer(ask, device, remote)?);
+        bar.set_message(describe(&asked));
+        match asked {
+            Asked::Device { probe, runs, .. } => {
+                profiling.probed(wait(cleave_edge::measure(probe, runs, device)).ok());
+            }
+            Asked::Edge(events) => on_edge(profiling, remote.context("there is no edge")?, events)
+                .context("the edge was lost; what was measured is in the file, run the command again")?,
+        }
         if saved.elapsed() >= SAVE {
-            save(profiler.profile(), out)?;
+            save(profiling.profile(), out)?;
             saved = Instant::now();
         }
     }
     bar.finish_and_clear();
-    save(profiler.profile(), out)
+    save(profiling.profile(), out)
 }
 
-fn describe(ask: Ask) -> String {
-    match ask {
-        Ask::Probe { tier, probe, .. } => format!("{probe} on the {tier}"),
-        Ask::Train { .. } => "the link".into(),
+fn describe(asked: &Asked) -> String {
+    match asked {
+        Asked::Device { probe, .. } => format!("{probe} on the {}", Tier::Device),
+        Asked::Edge(events) => match events.as_slice() {
+            [DeviceEvent::Measure { probe, .. }] => format!("{probe} on the {}", Tier::Edge),
+            _ => "the link".into(),
+        },
     }
 }
 
-/// Runs what the profiler asks for. A lost edge ends the command; a probe that an engine refuses stays out.
-fn answer(ask: Ask, device: &Device, remote: Option<&Remote>) -> Result<Answer> {
-    let times = |Measured { ms, bytes }: Measured| Answer::Times { ms, bytes };
-    let edge = || remote.context("there is no edge");
-    Ok(match ask {
-        Ask::Probe { tier: Tier::Device, probe, runs } => {
-            wait(cleave_edge::measure(probe, runs, device)).map_or(Answer::Failed, times)
-        }
-        Ask::Probe { tier: Tier::Edge, probe, runs } => on_edge(edge()?, probe, runs)?.map_or(Answer::Failed, times),
-        Ask::Train { up, down, count } => {
-            let echoes = edge()?.train(up as u32, down as u32, count, PATIENCE)?;
-            Answer::Train(echoes.iter().map(echo).collect())
-        }
-    })
-}
-
-fn on_edge(remote: &Remote, probe: Probe, runs: usize) -> Result<Option<Measured>> {
-    match remote.measure(probe, u16::try_from(runs).unwrap_or(u16::MAX), PATIENCE) {
-        Ok(measured) => Ok(Some(measured)),
-        Err(_) if matches!(remote.status(), Some(LinkStatus::Ready { .. })) => Ok(None),
-        Err(why) => Err(why).context("the edge was lost; what was measured is in the file, run the command again"),
+/// Has the edge answer all that the profile asks for.
+fn on_edge(profiling: &mut Profiling, remote: &Remote, events: Vec<DeviceEvent>) -> Result<()> {
+    for event in events {
+        remote.tell(event)?;
     }
+    let mut is_complete = false;
+    while !is_complete {
+        is_complete = match remote.told(PATIENCE)? {
+            DeviceEffect::Measured { result: Err(MeasureError::NoEdge), .. } => bail!(MeasureError::NoEdge),
+            // A probe that the edge refuses stays out.
+            DeviceEffect::Measured { result, .. } => {
+                profiling.probed(result.ok());
+                true
+            }
+            DeviceEffect::Echoed { result, .. } => profiling.echoed(&result?),
+            _ => false,
+        };
+    }
+    Ok(())
 }
 
 /// A session needs a network to begin with; this one stays on the device.
 fn connect(settings: Settings, device: &Device) -> Result<Remote> {
     let plan = Plan::whole(Architecture::dgcnn(), Tier::Device);
     let network = Network::random(plan.clone(), Task { n_points: 32, ..Task::modelnet10() }, 1)?;
-    let mut remote = Remote::start(settings)?;
-    let work = Work::new(plan, network.task, network.model());
-    remote.deploy(Arc::new(work), Arc::new(Engine::new(network.gnn(device)?)))?;
-    remote.wait_ready(PATIENCE)?;
-    Ok(remote)
+    Remote::ready(settings, network.work(plan), Arc::new(Engine::new(network.gnn(device)?)), PATIENCE)
 }
 
 fn device_table(device: DeviceChoice) -> Table {
@@ -146,11 +140,8 @@ fn edge_table(remote: &Remote) -> Result<Table> {
     }
 }
 
-/// Aside and renamed, so that the file is whole at every moment.
 fn save(profile: &Profile, out: &Path) -> Result<()> {
-    let aside = out.with_extension("part");
-    let write = || fs::write(&aside, profile.to_json()).and_then(|()| fs::rename(&aside, out));
-    write().with_context(|| format!("the profile {} cannot be written", out.display()))
+    file::replace("the profile", out, profile.to_json())
 }
 
 fn to_json(profile: &Profile, took: Duration) -> Value {

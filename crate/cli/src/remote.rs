@@ -1,28 +1,30 @@
-//! A device's session over a real socket: the leaf around [`DeviceSession`], for the command line, benchmarks and tests.
+//! A device's session over a real socket: the leaf around [`cleave_session::DeviceSession`], for the command line,
+//! benchmarks and tests.
 //!
-//! Three threads of work meet in one small loop ([`driver`]): the socket, the device's engine in a thread of its own
-//! (so that computing a frame overlaps with sending the one before), and the clock. Everything that decides is in the
-//! session; here it is only carried out. [`Remote`] is the handle, for callers that block.
+//! In one small loop ([`driver`]) meet the socket, the device's engine on another thread (so that computing a frame
+//! overlaps with sending the one before), and the clock. Everything that decides is in the session; here it is only
+//! carried out. [`Remote`] is the handle, for callers that block.
 
 mod address;
-mod compute;
 mod driver;
 mod socket;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use cleave_arch::{Array, Probe};
-use cleave_session::{Echo, FrameReport, LinkStatus, MeasureError, Measured, Work};
+use cleave_arch::Array;
+use cleave_edge::clock;
+use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, LinkStatus, Micros, Outcome, Work};
 use cleave_wire::LinkShape;
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::local::Engine;
 pub use address::Address;
-use driver::{Command, Driver};
+use driver::Command;
 
 /// Frames under way at once: as many as any caller here asks for.
 pub const MAX_IN_FLIGHT: usize = 64;
@@ -50,7 +52,7 @@ pub enum OnLoss {
 /// A running session. Dropping it ends the session.
 pub struct Remote {
     commands: mpsc::Sender<Command>,
-    reports: Receiver<FrameReport>,
+    told: Receiver<DeviceEffect>,
     board: Arc<Board>,
     settings: Settings,
     thread: Option<JoinHandle<()>>,
@@ -58,19 +60,19 @@ pub struct Remote {
 
 /// Where the driver shows the link's state.
 #[derive(Default)]
-pub(crate) struct Board {
+struct Board {
     shown: Mutex<Shown>,
     changed: Condvar,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shown {
-    /// Absent until the first deployment.
-    pub(crate) status: Option<LinkStatus>,
-    /// Number of the latest deployment that `status` tells of.
-    pub(crate) deployment: u64,
+#[derive(Default)]
+struct Shown {
+    /// Absent until the latest deployment is taken up.
+    status: Option<LinkStatus>,
+    /// Number of the latest deployment.
+    deployment: u64,
     /// The edge's words if it refused the connection itself.
-    pub(crate) denied: Option<String>,
+    denied: Option<String>,
 }
 
 impl Board {
@@ -78,7 +80,7 @@ impl Board {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn show(&self, change: impl FnOnce(&mut Shown)) {
+    fn show(&self, change: impl FnOnce(&mut Shown)) {
         change(&mut self.lock());
         self.changed.notify_all();
     }
@@ -91,13 +93,22 @@ impl Remote {
     /// If the system gives no thread.
     pub fn start(settings: Settings) -> Result<Self> {
         let (commands, inbox) = mpsc::channel(2 * MAX_IN_FLIGHT);
-        // Holds at most one report for each frame that the caller has submitted.
-        let (outbox, reports) = channel();
+        // Holds at most one effect for each event that the caller has told.
+        let (teller, told) = channel();
         let board = Arc::new(Board::default());
-        let driver = Driver::new(settings.clone(), inbox, outbox, board.clone())?;
-        let thread = std::thread::Builder::new().name("session".into()).spawn(move || driver.run());
+        let runtime = Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
+        let driver = driver::run(settings.clone(), inbox, teller, board.clone());
+        let thread = std::thread::Builder::new().name("session".into()).spawn(move || runtime.block_on(driver));
         let thread = Some(thread.context("the session's thread cannot be started")?);
-        Ok(Self { commands, reports, board, settings, thread })
+        Ok(Self { commands, told, board, settings, thread })
+    }
+
+    /// A session with an edge that is ready for this work.
+    pub(crate) fn ready(settings: Settings, work: Arc<Work>, engine: Arc<Engine>, limit: Duration) -> Result<Self> {
+        let mut remote = Self::start(settings)?;
+        remote.deploy(work, engine)?;
+        remote.wait_ready(limit)?;
+        Ok(remote)
     }
 
     /// Frames submitted from now on run `work`, the device's part of it on `engine`.
@@ -105,13 +116,11 @@ impl Remote {
     /// # Errors
     /// If the session has ended.
     pub fn deploy(&mut self, work: Arc<Work>, engine: Arc<Engine>) -> Result<()> {
-        let deployment = {
-            let mut shown = self.board.lock();
+        self.board.show(|shown| {
             shown.deployment += 1;
             shown.status = None;
-            shown.deployment
-        };
-        self.command(Command::Deploy { work, engine, deployment })
+        });
+        self.command(Command::Deploy { work, engine })
     }
 
     /// Waits until the edge can take frames of what was deployed last; [`OnLoss`] says whether a broken or impossible
@@ -173,7 +182,8 @@ impl Remote {
     /// # Errors
     /// If the session has ended.
     pub fn submit(&self, id: u64, cloud: Array) -> Result<()> {
-        self.command(Command::Submit { id, cloud })
+        let deadline = clock::now() + Micros(u64::try_from(self.settings.deadline.as_micros()).unwrap_or(u64::MAX));
+        self.tell(DeviceEvent::Submit { frame: id, input: vec![cloud], deadline })
     }
 
     /// The next frame that ended, in the order of their ends.
@@ -181,54 +191,58 @@ impl Remote {
     /// # Errors
     /// If none ended within `limit`, or the session has ended.
     pub fn next_report(&self, limit: Duration) -> Result<FrameReport> {
-        self.reports.recv_timeout(limit).map_err(|why| match why {
-            RecvTimeoutError::Timeout => anyhow!("no frame ended within {limit:.0?}"),
+        loop {
+            if let DeviceEffect::Report(report) = self.told(limit)? {
+                return Ok(*report);
+            }
+        }
+    }
+
+    /// Runs `n` frames of one cloud, `in_flight` of them under way at once; in the order of their ends.
+    pub(crate) fn frames(&self, n: usize, in_flight: usize, cloud: &Array) -> Result<Vec<FrameReport>> {
+        let limit = self.settings.deadline + Duration::from_secs(5);
+        let (mut submitted, mut reports) = (0, Vec::new());
+        while reports.len() < n {
+            while submitted < n.min(reports.len() + in_flight) {
+                self.submit(submitted as u64, cloud.clone())?;
+                submitted += 1;
+            }
+            reports.push(self.next_report(limit)?);
+        }
+        Ok(reports)
+    }
+
+    /// As [`Remote::frames`], all of which have to go as planned.
+    pub(crate) fn planned_frames(&self, n: usize, in_flight: usize, cloud: &Array) -> Result<Vec<FrameReport>> {
+        let reports = self.frames(n, in_flight, cloud)?;
+        match reports.iter().find(|report| report.outcome != Outcome::AsPlanned) {
+            Some(FrameReport { id, work, outcome, .. }) => {
+                bail!("frame {id} of {} did not go as planned: {outcome:?}", work.plan())
+            }
+            None => Ok(reports),
+        }
+    }
+
+    /// Imposes other conditions on both directions.
+    pub(crate) fn shape(&self, shape: LinkShape) -> Result<()> {
+        self.tell(DeviceEvent::Shape { up: shape, down: shape })
+    }
+
+    /// The session learns of this; what comes of it is told by [`Remote::told`].
+    pub(crate) fn tell(&self, event: DeviceEvent) -> Result<()> {
+        self.command(Command::Tell(event))
+    }
+
+    /// The next report, measurement or echo.
+    pub(crate) fn told(&self, limit: Duration) -> Result<DeviceEffect> {
+        self.told.recv_timeout(limit).map_err(|why| match why {
+            RecvTimeoutError::Timeout => anyhow!("nothing was heard of it within {limit:.0?}"),
             RecvTimeoutError::Disconnected => anyhow!("the session has ended"),
         })
     }
 
-    /// Imposes other conditions on both directions.
-    ///
-    /// # Errors
-    /// If the session has ended.
-    pub fn shape(&self, shape: LinkShape) -> Result<()> {
-        self.command(Command::Shape(shape))
-    }
-
-    /// A piece of work on the edge's engine, so many times; waits for the answer.
-    ///
-    /// # Errors
-    /// What the edge refused, a lost connection, or that `limit` passed.
-    pub fn measure(&self, probe: Probe, runs: u16, limit: Duration) -> Result<Measured> {
-        let (answer, answered) = sync_channel(1);
-        self.command(Command::Measure { probe, runs, answer })?;
-        received(&answered, limit)
-    }
-
-    /// Echoes sent at once, in the order of their answers; waits for all of them.
-    ///
-    /// # Errors
-    /// A lost connection, or that `limit` passed.
-    pub fn train(&self, bytes: u32, answer_bytes: u32, count: usize, limit: Duration) -> Result<Vec<Echo>> {
-        let echo = |_| {
-            let (answer, answered) = sync_channel(1);
-            self.command(Command::Echo { bytes, answer_bytes, answer })?;
-            Ok(answered)
-        };
-        let waiting: Vec<_> = (0..count).map(echo).collect::<Result<_>>()?;
-        waiting.iter().map(|answered| received(answered, limit)).collect()
-    }
-
     fn command(&self, command: Command) -> Result<()> {
         self.commands.blocking_send(command).map_err(|_| anyhow!("the session has ended"))
-    }
-}
-
-fn received<T>(answered: &Receiver<Result<T, MeasureError>>, limit: Duration) -> Result<T> {
-    match answered.recv_timeout(limit) {
-        Ok(answer) => Ok(answer?),
-        Err(RecvTimeoutError::Timeout) => bail!("the edge did not answer within {limit:.0?}"),
-        Err(RecvTimeoutError::Disconnected) => bail!("the session has ended"),
     }
 }
 

@@ -3,7 +3,6 @@
 
 pub(crate) mod evaluate;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,11 +10,10 @@ use anyhow::{Context, Result};
 use cleave_app::pricing::{Conditions, SearchPrices, pair};
 use cleave_app::search::{Request, SearchRun, Turn};
 use cleave_search::{Binding, Budget, Design, Funnel, Limit, Metrics, Search, Settings, Strategy};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::output::{Align, Format, grouped, table};
-use crate::predict;
+use crate::output::{Format, bar, grouped, table};
+use crate::{file, predict};
 use evaluate::{EvaluateArgs, Evaluator};
 
 /// Milliseconds between two looks at the progress.
@@ -23,7 +21,7 @@ const SLICE_MS: f64 = 50.0;
 
 /// Arguments of `cleave search`.
 #[derive(clap::Args, Debug)]
-pub struct SearchArgs {
+pub(crate) struct SearchArgs {
     /// Profile whose device counts as the device
     #[arg(long, value_name = "P.json")]
     device: PathBuf,
@@ -105,10 +103,7 @@ enum StrategyArg {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// Files that cannot be read, settings out of range.
-pub fn run(args: &SearchArgs) -> Result<()> {
+pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let evaluator = args.evaluate.open()?;
     let mut run = args.begin(&evaluator, args.prices(&evaluator)?)?;
     let seconds = drive(&mut run, &evaluator, args.state.as_deref())?;
@@ -154,17 +149,15 @@ impl SearchArgs {
             let settings = self.request().settings(evaluator.name());
             return Ok(SearchRun::new(settings, &evaluator.task(), evaluator.functions(), prices)?);
         };
-        let file = || format!("the search {}", path.display());
-        let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", file()))?;
-        SearchRun::resume(&text, evaluator.name(), prices).with_context(|| format!("{}; name another --state", file()))
+        let resume = |text: &str| SearchRun::resume(text, evaluator.name(), prices);
+        file::parse_text("the search", path, resume).context("this search cannot be gone on with; name another --state")
     }
 }
 
 /// Runs a search to its end; the seconds that it took.
 fn drive(run: &mut SearchRun, evaluator: &Evaluator, state: Option<&Path>) -> Result<f64> {
-    let bar = ProgressBar::new(run.search().settings().budget.candidates);
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} candidates  {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let candidates = run.search().settings().budget.candidates;
+    let bar = bar(candidates as usize, "{bar:30} {pos} of {len} candidates  {msg}");
     let started = Instant::now();
     let now = || started.elapsed().as_secs_f64() * 1e3;
     loop {
@@ -179,7 +172,7 @@ fn drive(run: &mut SearchRun, evaluator: &Evaluator, state: Option<&Path>) -> Re
         if let Some(path) = state
             && let Some(text) = run.state(now(), !done)
         {
-            save(&text, path)?;
+            file::replace("the search", path, text)?;
         }
         if done {
             break;
@@ -187,14 +180,6 @@ fn drive(run: &mut SearchRun, evaluator: &Evaluator, state: Option<&Path>) -> Re
     }
     bar.finish_and_clear();
     Ok(started.elapsed().as_secs_f64())
-}
-
-/// Written beside and renamed: a process that ends in between leaves the old state whole.
-fn save(state: &str, path: &Path) -> Result<()> {
-    let beside = path.with_extension("new");
-    fs::write(&beside, state)
-        .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| format!("the search {} cannot be written", path.display()))
 }
 
 fn to_json(search: &Search, seconds: f64, rate: f64) -> Value {
@@ -213,7 +198,6 @@ fn sorted(search: &Search) -> Vec<&Design> {
 }
 
 fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
-    use Align::{Left, Right};
     let Funnel { drawn, valid, by_table, by_predictor, evaluated } = search.funnel();
     let funnel = format!(
         "{} drawn, {} valid, {} within the limits by the table, {} by the predictor, {} judged; {seconds:.1} s, {:.0} candidates \
@@ -232,15 +216,7 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
             limit_words(limit)
         );
     }
-    let heading = [
-        ("design", Left),
-        ("accuracy %", Right),
-        ("latency ms", Right),
-        ("energy mJ", Right),
-        ("device MB", Right),
-        ("edge MB", Right),
-        ("link kB", Right),
-    ];
+    let heading = ["design", ">accuracy %", ">latency ms", ">energy mJ", ">device MB", ">edge MB", ">link kB"];
     let row = |design: &&Design| {
         let Metrics { latency_ms, energy_mj, device_bytes, edge_bytes, link_bytes } = design.metrics;
         let figures = [
@@ -253,9 +229,8 @@ fn to_text(search: &Search, seconds: f64, rate: f64) -> String {
         ];
         [vec![design.plan.clone()], figures.to_vec()].concat()
     };
-    let rows: Vec<Vec<String>> = sorted(search).iter().map(row).collect();
     let best = search.best().map(|best| format!("\nbest     {}", best.plan)).unwrap_or_default();
-    format!("{}\n{funnel}{functions}{best}", table(&heading, &rows))
+    format!("{}\n{funnel}{functions}{best}", table(&heading, sorted(search).iter().map(row)))
 }
 
 fn limit_words(limit: Limit) -> &'static str {

@@ -7,27 +7,24 @@ use serde_json::{Value, json};
 /// Each one overrides a default, which a weights file may bring.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Task")]
-pub struct TaskArgs {
+pub(crate) struct TaskArgs {
     /// Points of a cloud [default: 1024]
     #[arg(long, value_name = "N")]
-    pub points: Option<usize>,
+    points: Option<usize>,
     /// Neighbours of a point in a sampled graph [default: 20]
     #[arg(long, value_name = "K")]
-    pub k: Option<usize>,
+    k: Option<usize>,
     /// Classes of the answer [default: 10]
     #[arg(long, value_name = "N")]
-    pub classes: Option<usize>,
+    classes: Option<usize>,
     /// Channels of the input [default: 3]
     #[arg(long, value_name = "C")]
-    pub channels: Option<usize>,
+    channels: Option<usize>,
 }
 
 impl TaskArgs {
     /// `default` with what was given on the command line.
-    ///
-    /// # Errors
-    /// A size that no network can run.
-    pub fn over(&self, default: Task) -> Result<Task> {
+    pub(crate) fn over(&self, default: Task) -> Result<Task> {
         let task = Task {
             n_points: self.points.unwrap_or(default.n_points),
             in_channels: self.channels.unwrap_or(default.in_channels),
@@ -40,6 +37,6 @@ impl TaskArgs {
 }
 
 /// The sizes as JSON.
-pub fn to_json(task: &Task) -> Value {
+pub(crate) fn to_json(task: &Task) -> Value {
     json!({ "points": task.n_points, "channels": task.in_channels, "k": task.k, "classes": task.n_classes })
 }

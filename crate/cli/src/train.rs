@@ -1,22 +1,22 @@
 //! `cleave train`: weights from labelled samples, and what weights are worth.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_arch::{GraphSource, Plan};
+use cleave_arch::{Architecture, GraphSource, Plan, Tier};
 use cleave_model::cnn::ImageCard;
 use cleave_model::{Card, Gnn, Storage, Weights};
 use cleave_train::{Evaluation, Material, Taught, Trainer, evaluate, evaluate_plan};
 use serde_json::{Value, json};
 
+use crate::file;
 use crate::material::{self, Part};
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 
 mod images;
 mod pairs;
-pub mod predictor;
+pub(crate) mod predictor;
 mod progress;
 mod run;
 mod supernet;
@@ -28,7 +28,7 @@ const TEMPERATURE: f32 = 2.0;
 
 /// Arguments of `cleave train`.
 #[derive(clap::Args, Debug)]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     #[command(subcommand)]
     what: What,
 }
@@ -93,10 +93,7 @@ struct EvaluateArgs {
 }
 
 /// Runs `cleave train`.
-///
-/// # Errors
-/// Files that cannot be read or written, data or settings that do not fit the network.
-pub fn run(args: &TrainArgs) -> Result<()> {
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     match &args.what {
         What::Network(args) => network(args),
         What::Images(args) => images::train(args),
@@ -111,7 +108,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 
 fn network(args: &NetworkArgs) -> Result<()> {
     let plan = if args.arch == "dgcnn" {
-        Plan::new(cleave_arch::Architecture::dgcnn(), Vec::new(), Default::default())?
+        Plan::whole(Architecture::dgcnn(), Tier::Device)
     } else {
         Plan::parse_beside(&args.arch, args.run.task().graph)
             .with_context(|| format!("the architecture `{}`", args.arch))?
@@ -143,16 +140,15 @@ fn network_with_words(args: &NetworkArgs, plan: Plan, out: &Path) -> Result<()> 
     let vectors = trainer.words().unwrap_or_default().to_vec();
     let learned = train.with_vectors(vectors.clone());
     let bytes = learned.vocabulary().of(&learned).to_safetensors()?;
-    fs::write(out, bytes).with_context(|| format!("{} cannot be written", out.display()))?;
+    file::write("the words", out, bytes)?;
     finish(args, plan, &trainer, &material::texts(folder, Some(out), Part::Test)?)
 }
 
 /// Tests what was trained, and writes it.
 fn finish(args: &NetworkArgs, plan: Plan, trainer: &Trainer, test: &dyn Material) -> Result<()> {
     let Some(network) = trainer.network() else { bail!("the checkpoint is no network's") };
-    let stem = || args.run.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let card = Card {
-        name: args.name.clone().unwrap_or_else(stem),
+        name: args.name.clone().unwrap_or_else(|| file::stem(&args.run.out)),
         plan,
         task: trainer.config().task,
         classes: test.classes().to_vec(),
@@ -172,30 +168,22 @@ fn save(weights: &Weights, card: Card, test: &dyn Material) -> Result<(Evaluatio
     Ok((evaluation, stored.to_safetensors(&card, Storage::F16)?))
 }
 
-fn read_weights(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("the weights {} cannot be read", path.display()))
-}
-
 /// A trained network with its card and the size of its file.
 fn gnn(path: &Path) -> Result<(Card, Gnn, usize)> {
-    let file = || format!("the weights {}", path.display());
-    let bytes = read_weights(path)?;
-    let card = Card::from_safetensors(&bytes).with_context(file)?;
-    let weights = Weights::from_safetensors(&bytes).with_context(file)?;
-    let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).with_context(file)?;
+    let within = || format!("the weights {}", path.display());
+    let bytes = file::read("the weights", path)?;
+    let card = Card::from_safetensors(&bytes).with_context(within)?;
+    let weights = Weights::from_safetensors(&bytes).with_context(within)?;
+    let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).with_context(within)?;
     Ok((card, gnn, bytes.len()))
 }
 
 fn evaluate_weights(args: &EvaluateArgs) -> Result<()> {
-    let bytes = read_weights(&args.weights)?;
+    let bytes = file::read("the weights", &args.weights)?;
     if let Some(card) = ImageCard::from_safetensors(&bytes)? {
         let evaluation = images::evaluate(&card, &bytes, &args.data)?;
-        return print_evaluation(
-            args,
-            &evaluation,
-            &card.classes,
-            json!({ "name": card.name, "network": card.network.to_string() }),
-        );
+        let about = json!({ "name": card.name, "network": card.network.to_string() });
+        return print_evaluation(args, &evaluation, &card.classes, about);
     }
     let (card, gnn, bytes) = gnn(&args.weights)?;
     let test = material::read(&card.task, &args.data, args.words.as_deref(), Part::Test)?;
@@ -224,18 +212,17 @@ fn print_evaluation(args: &EvaluateArgs, evaluation: &Evaluation, classes: &[Str
 
 /// Accuracy, then a row per class: how many of it were answered as what.
 fn summary(evaluation: &Evaluation, classes: &[String]) -> String {
-    let mut heading = vec![("class", Align::Left), ("right", Align::Right)];
-    heading.extend(classes.iter().map(|name| (name.as_str(), Align::Right)));
+    let names = classes.iter().map(|name| format!(">{name}"));
+    let heading: Vec<String> = ["class".into(), ">right".into()].into_iter().chain(names).collect();
     let row = |(class, name): (usize, &String)| {
         let share =
             evaluation.of_class(class).map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         let counts = evaluation.confusion[class].iter().map(|n| if *n == 0 { "·".to_owned() } else { n.to_string() });
         [name.clone(), share].into_iter().chain(counts).collect()
     };
-    let rows: Vec<Vec<String>> = classes.iter().enumerate().map(row).collect();
     format!(
         "{}\noverall accuracy {:.2} % ({} of {}), mean of classes {:.2} %",
-        table(&heading, &rows),
+        table(&heading, classes.iter().enumerate().map(row)),
         100.0 * evaluation.accuracy(),
         evaluation.correct,
         evaluation.n,

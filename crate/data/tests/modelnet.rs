@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use cleave_data::modelnet::{self, Dataset};
-use cleave_data::read;
+use cleave_data::{DataError, read};
 
-fn decode(name: &str) -> Result<Dataset, String> {
+fn decode(name: &str) -> Result<Dataset, DataError> {
     let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/case/modelnet").join(name)).unwrap();
-    modelnet::decode(&bytes).map_err(|error| error.to_string())
+    modelnet::decode(&bytes)
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn two_clouds_of_three_points() {
 #[test]
 fn what_is_wrong_with_a_set_is_named() {
     let says = |name: &str, text: &str| {
-        let message = decode(name).unwrap_err();
+        let message = decode(name).unwrap_err().to_string();
         assert!(message.contains(text), "{name}: {message}");
     };
     says("label_without_class.npz", "found the label 2, expected labels below 2");

@@ -9,9 +9,9 @@ use std::path::Path;
 use cleave_data::DataError;
 use cleave_data::text::{CLASSES, Corpus, DIMENSIONS, NEIGHBOURS, Part, TextGraph, Vectors, graph, tokens};
 
-fn decode(name: &str) -> Result<Vectors, String> {
+fn decode(name: &str) -> Result<Vectors, DataError> {
     let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/case/vectors").join(name)).unwrap();
-    Vectors::decode(&bytes).map_err(|error| error.to_string())
+    Vectors::decode(&bytes)
 }
 
 /// The graph of the words between blanks.
@@ -115,7 +115,7 @@ const QUUX: [f32; 3] = [0.12559201, -0.3468699, 0.09187267];
 #[test]
 fn what_is_wrong_with_vectors_is_named() {
     let says = |name: &str, text: &str| {
-        let message = decode(name).unwrap_err();
+        let message = decode(name).unwrap_err().to_string();
         assert!(message.contains(text), "{name}: {message}");
     };
     says("no_vec.npz", "found the arrays [words.npy], expected an array vec among them");

@@ -1,5 +1,6 @@
 //! The few things that the worker needs of the browser: its clock, a timer, fetching, and messages.
 
+use crate::error::DeviceError;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -96,14 +97,13 @@ pub async fn turn() {
 }
 
 /// Fetches a file of the page.
-pub async fn fetch(url: &str) -> Result<Vec<u8>, String> {
-    let response = JsFuture::from(scope().fetch_with_str(url)).await.map_err(|why| describe(&why))?;
+pub async fn fetch(url: &str) -> Result<Vec<u8>, DeviceError> {
+    let response = JsFuture::from(scope().fetch_with_str(url)).await?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
-        return Err(format!("the server answered {} for {url}", response.status()));
+        return Err(DeviceError::NotServed { status: response.status(), url: url.to_owned() });
     }
-    let buffer = response.array_buffer().map_err(|why| describe(&why))?;
-    let buffer = JsFuture::from(buffer).await.map_err(|why| describe(&why))?;
+    let buffer = JsFuture::from(response.array_buffer()?).await?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 

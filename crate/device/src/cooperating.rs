@@ -8,6 +8,7 @@ mod machines;
 pub use engine::Site;
 
 use crate::browser::{fetch, now_micros, wait_until};
+use crate::error::DeviceError;
 use crate::mailbox::Mailbox;
 use crate::port::Page;
 use crate::probing::{Cancelled, measure};
@@ -123,7 +124,7 @@ impl Driver {
             match self.mailbox.take().await {
                 Command::Run(order, cancelled) => {
                     if let Err(why) = self.begin(order, &cancelled).await {
-                        self.page.fail(Failure::Cooperation, &why);
+                        self.page.fail(Failure::Cooperation, why);
                     }
                 }
                 Command::Stop => {
@@ -140,7 +141,7 @@ impl Driver {
             if let Some(why) = self.team.as_ref().and_then(|team| team.machines.lost()).map(str::to_owned) {
                 self.dismiss();
                 if self.running.take().is_some() {
-                    self.page.fail(Failure::Cooperation, &format!("this tab's own engine has ended: {why}"));
+                    self.page.fail(Failure::Cooperation, format!("this tab's own engine has ended: {why}"));
                 }
             }
         }
@@ -191,7 +192,7 @@ impl Driver {
                     if let CooperationError::Missing(_) = why {
                         self.dismiss();
                     }
-                    self.page.fail(Failure::Cooperation, &why.to_string());
+                    self.page.fail(Failure::Cooperation, why);
                 }
                 // The machines have done these.
                 Effect::Connect { .. } | Effect::Send { .. } | Effect::Disconnect { .. } | Effect::Engine(_) => {}
@@ -224,7 +225,7 @@ impl Driver {
     // ---- before a run
 
     /// Fetches what the order needs, and puts it to the workers that it asks for.
-    async fn begin(&mut self, order: Box<Order>, cancelled: &Cancelled) -> Result<(), String> {
+    async fn begin(&mut self, order: Box<Order>, cancelled: &Cancelled) -> Result<(), DeviceError> {
         let trained = trained(&order).await?;
         let Some(times) = self.times(&order, cancelled).await? else { return Ok(()) };
         if cancelled.get() {
@@ -244,7 +245,7 @@ impl Driver {
     }
 
     /// What the operators take in this tab; none: cancelled.
-    async fn times(&mut self, order: &Order, cancelled: &Cancelled) -> Result<Option<OperatorTimes>, String> {
+    async fn times(&mut self, order: &Order, cancelled: &Cancelled) -> Result<Option<OperatorTimes>, DeviceError> {
         if let Some(times) = &order.times {
             return Ok(Some(times.clone()));
         }
@@ -255,7 +256,7 @@ impl Driver {
     }
 
     /// The workers of the order; those that are there already stay.
-    fn assemble(&mut self, order: &Order) -> Result<(), String> {
+    fn assemble(&mut self, order: &Order) -> Result<(), DeviceError> {
         if self.team.as_ref().is_some_and(|team| team.machines.are(order)) {
             return Ok(());
         }
@@ -264,7 +265,7 @@ impl Driver {
         let (mailbox, number) = (self.mailbox.clone(), self.teams);
         let put = move |happening| mailbox.put(Command::Happening(number, happening));
         // Numbers of groups let members in at each other: nobody must guess them.
-        let seed = getrandom::u64().map_err(|why| format!("there are no random numbers: {why}"))?;
+        let seed = getrandom::u64()?;
         let mut machines = Machines::new(order, seed, put)?;
         machines.start()?;
         self.team = Some(Box::new(Team { number, machines, wakes: BTreeSet::new() }));
@@ -273,11 +274,11 @@ impl Driver {
 }
 
 /// The shipped file for the network that has one, a seed for all others.
-async fn trained(order: &Order) -> Result<Trained, String> {
+async fn trained(order: &Order) -> Result<Trained, DeviceError> {
     let (name, file) = TRAINED;
     if zoo::network(name).as_ref() != Ok(&order.read.network) {
         return Ok(Trained::seeded(RANDOM_SEED));
     }
     let bytes = fetch(&format!("{}{file}", order.base_url)).await?;
-    Trained::from_file(&order.read.network, bytes).map_err(|why| format!("{file}: {why}"))
+    Trained::from_file(&order.read.network, bytes).map_err(|why| DeviceError::File(file, why))
 }

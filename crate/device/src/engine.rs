@@ -1,10 +1,11 @@
 //! The two engines of the device tier and the choice between them: by measurement, except that a
 //! software WebGPU adapter, an order of magnitude slower than wasm SIMD, is measured only when asked for.
 
-use crate::browser::{describe, now_ms};
+use crate::browser::now_ms;
+use crate::error::DeviceError;
 use crate::gpu;
 use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::{Architecture, GraphSource, Plan, SplitMix64, Task};
+use cleave_arch::{GraphSource, Plan, SplitMix64, Task};
 use cleave_contract::{Backend, EngineTime, Preference};
 use cleave_model::{Gnn, ModelError, Weights};
 use js_sys::{Function, Promise, Reflect};
@@ -13,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 /// A WebGPU device and its adapter's name, or why there is none.
-pub type Gpu = Result<(Device, String), String>;
+pub type Gpu = Result<(Device, String), DeviceError>;
 
 /// What was chosen and why.
 #[derive(Clone)]
@@ -93,10 +94,10 @@ async fn measure_gpu(gpu: &Gpu) -> EngineTime {
     }
 }
 
-fn to_time(backend: Backend, millis: Result<f64, String>, note: &str) -> EngineTime {
+fn to_time(backend: Backend, millis: Result<f64, DeviceError>, note: &str) -> EngineTime {
     match millis {
         Ok(millis) => EngineTime { backend, millis: Some(millis), note: note.into() },
-        Err(why) => EngineTime { backend, millis: None, note: why },
+        Err(why) => EngineTime { backend, millis: None, note: why.to_string() },
     }
 }
 
@@ -127,17 +128,14 @@ fn is_software(adapter: &str) -> bool {
 }
 
 /// Median milliseconds of a small edge-convolution network, after one run to warm up.
-async fn probe(device: &Device) -> Result<f64, String> {
-    let architecture = probe_architecture()?;
+async fn probe(device: &Device) -> Result<f64, DeviceError> {
+    let plan: Plan = "3 6 3 6 7 1 4,0 3 0 3 0 4 3".parse()?;
+    let architecture = plan.architecture();
     let task = Task { n_points: 256, in_channels: 3, k: 10, n_classes: 10, graph: GraphSource::Sampled };
-    let weights = Weights::random(&architecture, &task, 1);
-    let gnn = Gnn::new(&architecture, &task, &weights, device).map_err(|why| why.to_string())?;
-    measure_forward(&gnn, 1, 3, Gnn::forward).await.map(|times| times[times.len() / 2])
-}
-
-fn probe_architecture() -> Result<Architecture, String> {
-    let plan: Plan = "3 6 3 6 7 1 4,0 3 0 3 0 4 3".parse().map_err(|why| format!("{why}"))?;
-    Ok(plan.architecture().clone())
+    let weights = Weights::random(architecture, &task, 1);
+    let gnn = Gnn::new(architecture, &task, &weights, device)?;
+    let times = measure_forward(&gnn, 1, 3, Gnn::forward).await?;
+    Ok(times[times.len() / 2])
 }
 
 /// Milliseconds of `runs` forward passes on a seeded cloud, ascending, after `warm` unmeasured ones.
@@ -147,7 +145,7 @@ pub async fn measure_forward(
     warm: usize,
     runs: usize,
     forward: impl Fn(&Gnn, Tensor<3>) -> Result<Tensor<2>, ModelError>,
-) -> Result<Vec<f64>, String> {
+) -> Result<Vec<f64>, ModelError> {
     let task = gnn.task();
     let mut rng = SplitMix64::new(7);
     let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
@@ -155,24 +153,21 @@ pub async fn measure_forward(
     let points = Tensor::<3>::from_data(points, gnn.device());
     let answer = || {
         let logits = forward(gnn, points.clone());
-        async move {
-            let logits = logits.map_err(|why| why.to_string())?;
-            logits.into_data_async().await.map_err(|why| format!("{why:?}"))
-        }
+        async move { logits?.into_data_async().await.map_err(|why| ModelError::ReadBack { why: why.to_string() }) }
     };
     timed(warm, runs, answer).await
 }
 
 /// Milliseconds of `runs` answers, ascending, after `warm` unmeasured ones.
-pub async fn timed<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
+pub async fn timed<T, E, F: Future<Output = Result<T, E>>>(
     warm: usize,
     runs: usize,
     mut answer: impl FnMut() -> F,
-) -> Result<Vec<f64>, String> {
+) -> Result<Vec<f64>, E> {
     let mut times = Vec::new();
     for run in 0..warm + runs {
         let start = now_ms();
-        gpu::read_back(answer()).await.map_err(|why| format!("{why:?}"))?;
+        gpu::read_back(answer()).await?;
         if run >= warm {
             times.push(now_ms() - start);
         }
@@ -188,35 +183,36 @@ pub async fn open() -> Gpu {
 
 /// Opens the device, listens to it and checks that it computes rightly: a refused shader is no error of the call that it is in.
 async fn open_gpu(adapter: &JsValue) -> Gpu {
-    let features = Reflect::get(adapter, &"features".into()).map_err(|why| describe(&why))?;
-    let has = Reflect::get(&features, &"has".into()).map_err(|why| describe(&why))?;
-    let has: Function = has.dyn_into().map_err(|why| describe(&why))?;
-    let timestamps = has.call1(&features, &"timestamp-query".into()).map_err(|why| describe(&why))?;
+    let features = Reflect::get(adapter, &"features".into())?;
+    let has = Reflect::get(&features, &"has".into())?;
+    let has: Function = has.dyn_into()?;
+    let timestamps = has.call1(&features, &"timestamp-query".into())?;
     if !timestamps.is_truthy() {
-        return Err("the adapter has no timestamp-query feature, which CubeCL needs".into());
+        return Err(DeviceError::Gpu("the adapter has no timestamp-query feature, which CubeCL needs".into()));
     }
-    let (device, setup) = Device::wgpu_options().init_with_setup_async().await.map_err(|why| format!("{why}"))?;
+    let opened = Device::wgpu_options().init_with_setup_async().await;
+    let (device, setup) = opened.map_err(|why| DeviceError::Gpu(why.to_string()))?;
     setup.device.set_device_lost_callback(|reason, message| gpu::lose(format!("{reason:?} {message}")));
     // In place of the runtime's own listener, which panics.
     setup.device.on_uncaptured_error(Arc::new(|error| gpu::lose(format!("{error}"))));
     let name = adapter_name(adapter);
     gpu::open(is_software(&name), move || setup.device.destroy());
     let checked = gpu::or_lost(gpu::read_back(cleave_model::self_check(&device))).await?;
-    checked.map_err(|why| format!("WebGPU answers wrongly: {why}"))?;
+    checked.map_err(|why| DeviceError::Gpu(format!("WebGPU answers wrongly: {why}")))?;
     Ok((device, name))
 }
 
-async fn request_adapter() -> Result<JsValue, String> {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).map_err(|why| describe(&why))?;
-    let gpu = Reflect::get(&navigator, &"gpu".into()).map_err(|why| describe(&why))?;
+async fn request_adapter() -> Result<JsValue, DeviceError> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
+    let gpu = Reflect::get(&navigator, &"gpu".into())?;
     if gpu.is_undefined() {
-        return Err("this browser has no WebGPU".into());
+        return Err(DeviceError::Gpu("this browser has no WebGPU".into()));
     }
-    let request = Reflect::get(&gpu, &"requestAdapter".into()).map_err(|why| describe(&why))?;
-    let request: Function = request.dyn_into().map_err(|why| describe(&why))?;
-    let promise: Promise = request.call0(&gpu).map_err(|why| describe(&why))?.unchecked_into();
-    let adapter = JsFuture::from(promise).await.map_err(|why| describe(&why))?;
-    if adapter.is_null() { Err("WebGPU finds no adapter".into()) } else { Ok(adapter) }
+    let request = Reflect::get(&gpu, &"requestAdapter".into())?;
+    let request: Function = request.dyn_into()?;
+    let promise: Promise = request.call0(&gpu)?.unchecked_into();
+    let adapter = JsFuture::from(promise).await?;
+    if adapter.is_null() { Err(DeviceError::Gpu("WebGPU finds no adapter".into())) } else { Ok(adapter) }
 }
 
 fn adapter_name(adapter: &JsValue) -> String {

@@ -6,6 +6,7 @@
 //! has one listener, so that it is kept beside the thread and not handed around.
 
 use crate::browser::sleep;
+use crate::error::DeviceError;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::{pending, poll_fn};
@@ -125,8 +126,8 @@ pub async fn read_back<T, E>(result: impl Future<Output = Result<T, E>>) -> Resu
 /// Awaits something while WebGPU is being opened and measured.
 ///
 /// # Errors
-/// Why the device is lost.
-pub async fn or_lost<T>(result: impl Future<Output = T>) -> Result<T, String> {
+/// [`DeviceError::Gpu`].
+pub async fn or_lost<T>(result: impl Future<Output = T>) -> Result<T, DeviceError> {
     let mut result = pin!(result);
     let result = poll_fn(|context| {
         if let Some(why) = lost() {
@@ -138,7 +139,7 @@ pub async fn or_lost<T>(result: impl Future<Output = T>) -> Result<T, String> {
     .await;
     with(|watch| watch.opening = None);
     // An error that nobody caught may have come with the result.
-    result.and_then(|result| lost().map_or(Ok(result), Err))
+    result.and_then(|result| lost().map_or(Ok(result), Err)).map_err(DeviceError::Gpu)
 }
 
 /// A place among the results that are awaited.

@@ -10,6 +10,7 @@ pub mod cooperating;
 mod death;
 pub mod engine;
 pub mod engines;
+pub mod error;
 pub mod gpu;
 pub mod input;
 pub mod mailbox;

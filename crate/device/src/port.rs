@@ -27,8 +27,8 @@ impl Page {
     }
 
     /// Tells the page of an error, in the form that every error has there.
-    pub fn fail(&self, what: Failure, why: &str) {
-        self.post(Event::Failed { what, why: why.into() });
+    pub fn fail(&self, what: Failure, why: impl ToString) {
+        self.post(Event::Failed { what, why: why.to_string() });
     }
 }
 

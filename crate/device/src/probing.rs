@@ -4,6 +4,7 @@ use crate::browser::{now_ms, sleep, turn};
 use burn::tensor::Device;
 use cleave_app::operators::{OperatorTimes, Probing, Workbench};
 use cleave_arch::cnn::Network;
+use cleave_model::ModelError;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -16,7 +17,7 @@ pub async fn measure(
     device: &Device,
     tell: impl Fn(usize, usize),
     cancelled: &Cancelled,
-) -> Result<Option<OperatorTimes>, String> {
+) -> Result<Option<OperatorTimes>, ModelError> {
     let (mut probing, mut bench) = (Probing::new(network), Workbench::new(network, device));
     while let Some(step) = probing.next() {
         match step.pause_ms {
@@ -34,11 +35,11 @@ pub async fn measure(
             return Ok(None);
         }
         let start = now_ms();
-        let took = match bench.run(step.work).map_err(|why| why.to_string())? {
+        let took = match bench.run(step.work)? {
             None => None,
             // A GPU has computed all of it once a value can be read.
             Some(value) => {
-                value.into_data_async().await.map_err(|why| format!("{why:?}"))?;
+                value.into_data_async().await.map_err(|why| ModelError::ReadBack { why: why.to_string() })?;
                 Some(now_ms() - start)
             }
         };

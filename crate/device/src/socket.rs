@@ -1,5 +1,6 @@
 //! A WebSocket to a native edge.
 
+use crate::error::DeviceError;
 pub use cleave_app::effect::SocketEvent;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -13,8 +14,8 @@ pub struct Socket {
 
 impl Socket {
     /// Begins to open a socket; what it says is told.
-    pub fn open(url: &str, tell: impl Fn(SocketEvent) + Clone + 'static) -> Result<Self, String> {
-        let socket = WebSocket::new(url).map_err(|why| crate::browser::describe(&why))?;
+    pub fn open(url: &str, tell: impl Fn(SocketEvent) + Clone + 'static) -> Result<Self, DeviceError> {
+        let socket = WebSocket::new(url)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let put = |map: fn(JsValue) -> Option<SocketEvent>| {
             let tell = tell.clone();

@@ -225,7 +225,7 @@ impl Worker {
                 self.sockets.insert(connection, (socket, Outbox::default()));
                 None
             }
-            Err(why) => Some(effect::Input::Socket { connection, event: SocketEvent::Closed(why) }),
+            Err(why) => Some(effect::Input::Socket { connection, event: SocketEvent::Closed(why.to_string()) }),
         }
     }
 

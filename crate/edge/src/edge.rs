@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use cleave_arch::{Array, Segment};
 use cleave_model::Gnn;
 use cleave_session::cooperate::{Member, MemberConfig};
-use cleave_session::{EdgeConfig, EdgeSession, EngineError, Micros, TokenCheck};
+use cleave_session::{EdgeConfig, EdgeSession, EngineError, Host, Micros, TokenCheck};
 use cleave_wire::LinkShape;
 use tokio::runtime::Handle;
 
@@ -61,9 +61,10 @@ impl Edge {
 
     /// The machine of a coordinator that connects now.
     pub(crate) fn member(&self) -> Member {
-        let EdgeConfig { token, name, version, limits, handshake_timeout, .. } = self.session.clone();
         let seed = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let config = MemberConfig { version, limits, handshake_timeout, seed, ..MemberConfig::new(token, name) };
+        // Its part is computed by one thread.
+        let host = Host { threads: 1, ..self.session.host.clone() };
+        let config = MemberConfig { seed, ..MemberConfig::new(host) };
         Member::new(config, clock::now())
     }
 
@@ -76,17 +77,18 @@ impl Edge {
 fn session_config(config: &Config) -> EdgeConfig {
     let token = config.token.clone();
     let micros = |duration: std::time::Duration| Micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
-    EdgeConfig {
-        name: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+    let host = Host {
         threads: u16::try_from(config.workers).unwrap_or(u16::MAX),
-        credit: config.bounds.credit,
         limits: config.bounds.wire,
-        validation: config.validation.clone(),
         handshake_timeout: micros(config.bounds.handshake),
         idle_timeout: micros(config.bounds.idle),
+        ..Host::new(TokenCheck::new(move |candidate| token.matches(candidate)), config.name.clone())
+    };
+    EdgeConfig {
+        credit: config.bounds.credit,
+        validation: config.validation.clone(),
         stopwatch: clock::now,
-        ..EdgeConfig::new(TokenCheck::new(move |candidate| token.matches(candidate)))
+        ..EdgeConfig::new(host)
     }
 }
 

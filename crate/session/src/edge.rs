@@ -175,7 +175,7 @@ impl EdgeSession {
     /// A machine for a socket that was accepted at `now`.
     pub fn new(config: EdgeConfig, now: Micros) -> Self {
         Self {
-            link: Serving::new(config.host(), now),
+            link: Serving::new(config.host.clone(), config.offer(), now),
             outbox: Outbox::new(config.seed),
             deployments: Deployments::default(),
             jobs: Jobs::new(config.stopwatch),
@@ -332,7 +332,7 @@ impl EdgeSession {
             let right = "wait for credit before the next frame";
             return self.refuse_session(Wrong::new(RefusalCode::CreditExceeded, wrong, right), now, fx);
         }
-        let limits = self.config.limits;
+        let limits = self.config.host.limits;
         if let Err(wrong) = self.jobs.begin(arrived, &self.deployments, &limits, fx) {
             self.refuse(wrong, Subject::Frame(id), now, fx);
             self.write(&ToDevice::Credit { n: 1 }, now, fx);
@@ -349,7 +349,7 @@ impl EdgeSession {
     ) {
         let Some(job) = self.jobs.end(job) else { return };
         if !job.cancelled {
-            match self.jobs.answer(&job, result, times, now, &self.config.limits) {
+            match self.jobs.answer(&job, result, times, now, &self.config.host.limits) {
                 Ok((bytes, sent)) => self.push(bytes, sent, fx),
                 Err(wrong) => self.refuse(wrong, Subject::Frame(job.frame), now, fx),
             }

@@ -58,7 +58,7 @@ pub use device::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Fetched
 pub use edge::{EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, OwnValidation};
 pub use error::{DownloadError, EngineError, MeasureError};
 pub use ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span};
-pub use link::TokenCheck;
+pub use link::{Host, SocketEvent, TokenCheck};
 pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};
 pub use shaper::Shaper;
 pub use time::{Micros, Stopwatch, unmeasured};

@@ -17,9 +17,20 @@ use cleave_wire::link::Message;
 use cleave_wire::{Answer, Call, Offer, ToDevice, ToEdge};
 
 pub(crate) use calling::{Calling, Heard, Up};
-pub use serving::TokenCheck;
-pub(crate) use serving::{Host, Served, Serving, first_message};
+pub use serving::{Host, TokenCheck};
+pub(crate) use serving::{Served, Serving, first_message};
 pub(crate) use upload::{Pace, Upload};
+
+/// What a connection says.
+#[derive(Clone, Debug)]
+pub enum SocketEvent {
+    /// It is open.
+    Opened,
+    /// A binary message, whole.
+    Received(Vec<u8>),
+    /// It is closed, or could not be opened; and why, for people.
+    Closed(String),
+}
 
 /// A service: its messages, what it adds to the link's, and what its sides are called.
 pub(crate) trait Service: Debug {

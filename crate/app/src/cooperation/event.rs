@@ -2,8 +2,8 @@
 
 use cleave_contract::LongWork;
 use cleave_partition::PartitionError;
-use cleave_session::Micros;
 use cleave_session::cooperate::{EngineCall, EngineEvent, MemberStatus};
+use cleave_session::{Micros, SocketEvent};
 
 use super::choice::{Chosen, PlanTask};
 use super::error::CooperationError;
@@ -37,24 +37,12 @@ pub enum Event {
     Stop,
     /// Nobody is needed any more.
     Leave,
-    /// A connection is open.
-    Opened {
+    /// A member's connection says something.
+    Socket {
         /// Whose.
         place: usize,
-    },
-    /// A connection is closed, or could not be opened.
-    Closed {
-        /// Whose.
-        place: usize,
-        /// Why, for people.
-        why: String,
-    },
-    /// A message came.
-    Received {
-        /// From whom.
-        place: usize,
-        /// The whole message.
-        bytes: Vec<u8>,
+        /// What.
+        event: SocketEvent,
     },
     /// The own engine answers.
     Engine(EngineEvent),

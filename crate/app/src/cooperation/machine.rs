@@ -118,9 +118,7 @@ impl Cooperation {
                 self.task = None;
                 self.tell(CoordinatorEvent::Leave, &mut turn);
             }
-            Event::Opened { place } => self.tell(CoordinatorEvent::Opened { place }, &mut turn),
-            Event::Closed { place, why } => self.tell(CoordinatorEvent::Closed { place, why }, &mut turn),
-            Event::Received { place, bytes } => self.tell(CoordinatorEvent::Received { place, bytes }, &mut turn),
+            Event::Socket { place, event } => self.tell(CoordinatorEvent::Socket { place, event }, &mut turn),
             Event::Engine(event) => self.tell(CoordinatorEvent::Engine(event), &mut turn),
             Event::Tick => self.tell(CoordinatorEvent::Tick, &mut turn),
         }

@@ -106,3 +106,36 @@ pub(super) fn same(a: &Group, b: &Group) -> bool {
     (&a.network, &a.partition, &a.places, &a.uplinks) == (&b.network, &b.partition, &b.places, &b.uplinks)
         && file(&a.weights) == file(&b.weights)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleave_session::Model;
+    use cleave_wire::ModelHash;
+
+    fn network() -> Network {
+        "1x4x4: conv 2 k3 p1, relu, flatten, linear 3".parse().unwrap()
+    }
+
+    #[test]
+    fn a_group_is_formed_anew_for_whatever_it_computes_with() {
+        let group = |weights: Weights| alone(&network(), 1, &weights);
+        let file = |byte: u8| Weights::File(Model { hash: ModelHash([byte; 32]), bytes: Arc::from(vec![byte]) });
+        assert!(same(&group(Weights::Seeded(1)), &group(Weights::Seeded(1))));
+        assert!(same(&group(file(1)), &group(file(1))));
+        let wrong = [Weights::Seeded(2), file(1)];
+        assert!(wrong.into_iter().all(|weights| !same(&group(weights), &group(Weights::Seeded(1)))));
+        assert!(!same(&group(file(1)), &group(file(2))));
+        let shaped = Group { uplinks: vec![Uplink::of(1.0, 10.0, 0.0); 2], ..group(file(1)) };
+        assert!(!same(&shaped, &group(file(1))));
+        let [own, other] = [0, 2].map(|place| alone(&network(), place, &Weights::Seeded(1)));
+        assert_eq!((&own.places[..], &other.places[..], other.uplinks.len()), (&[0][..], &[0, 2][..], 2));
+    }
+
+    #[test]
+    fn a_slow_network_and_one_that_is_compiled_are_waited_for_longer() {
+        assert_eq!(timeout(EngineKind::Cpu, 0.0), Micros::from_millis(5_000));
+        assert_eq!(timeout(EngineKind::Cpu, 1_000.0), Micros::from_millis(10_000));
+        assert!(timeout(EngineKind::Gpu, 0.0) > timeout(EngineKind::Cpu, 10_000.0));
+    }
+}

@@ -6,4 +6,6 @@ mod dispatch;
 mod frames;
 mod measuring;
 mod searching;
+mod streams;
+mod troubles;
 mod world;

@@ -7,12 +7,18 @@ use cleave_app::effect::{Effect, Engine, FetchError, Input, Job, SocketEffect, S
 use cleave_app::network::{Named, Network};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_contract::{Backend, EdgeAddress, Event, Failure, Frame, Intent, Link, Preference};
+use cleave_contract::{
+    self as contract, Backend, EdgeAddress, EdgeStatus, Event, Failure, Frame, Intent, Link, Outcome, Preference,
+};
+use cleave_data::furniture;
+use cleave_data::modelnet::Dataset;
+use cleave_data::validation::Validation;
 use cleave_model::Gnn;
 use cleave_session::{
-    EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Measured, Micros, TokenCheck, unmeasured,
+    EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Host, Measured, Micros, OwnValidation, TokenCheck,
+    unmeasured,
 };
-use cleave_wire::ModelHash;
+use cleave_wire::{ModelHash, ValidationSet};
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -58,6 +64,24 @@ pub struct World {
     evaluated: Option<Gnn>,
     /// How many times as long the device's work takes.
     pub slowdown: f64,
+    /// The device's engine fails at whatever it is asked.
+    pub engine_fails: bool,
+    /// Files that take longer to come than others.
+    pub late: HashMap<String, Micros>,
+    /// Times that a connection to the native edge was tried.
+    pub connects: usize,
+    /// What the native edge has for judging.
+    pub validation: Option<OwnValidation>,
+    /// Most that a run may take on the native edge.
+    pub max_peak_bytes: u64,
+    /// The version of its messages, if it is another than ours.
+    pub edge_version: Option<u8>,
+    /// It takes messages and says nothing.
+    pub edge_is_silent: bool,
+    /// What it is asked to compute never ends.
+    pub edge_is_stuck: bool,
+    /// It has no room for weights.
+    pub edge_is_full: bool,
 }
 
 impl World {
@@ -76,6 +100,15 @@ impl World {
             stored: HashMap::new(),
             evaluated: None,
             slowdown: 1.0,
+            engine_fails: false,
+            late: HashMap::new(),
+            connects: 0,
+            validation: None,
+            max_peak_bytes: 1 << 30,
+            edge_version: None,
+            edge_is_silent: false,
+            edge_is_stuck: false,
+            edge_is_full: false,
         }
     }
 
@@ -146,6 +179,32 @@ impl World {
         })
     }
 
+    /// The frame with its outcome, whatever has failed meanwhile.
+    pub fn any_frame(&mut self) -> Frame {
+        self.until(|event| if let Event::Frame(frame) = event { Some(frame.clone()) } else { None })
+    }
+
+    pub fn network(&mut self) -> contract::Network {
+        self.until(|event| if let Event::Network(network) = event { Some(network.clone()) } else { None })
+    }
+
+    /// The native edge answers.
+    pub fn connected(&mut self) {
+        self.until(|event| matches!(event, Event::Edge(EdgeStatus::Connected { .. })).then_some(()));
+    }
+
+    /// The first frame that went as planned; those before it have been answered here.
+    pub fn planned_frame(&mut self) -> Frame {
+        loop {
+            let frame = self.frame();
+            match frame.outcome {
+                Outcome::AsPlanned => return frame,
+                Outcome::Local { .. } => {}
+                Outcome::Failed { why } => panic!("frame {}: {why}", frame.id),
+            }
+        }
+    }
+
     /// Lets so much time pass.
     pub fn run_for(&mut self, time: Micros) {
         let end = self.now + time;
@@ -206,28 +265,32 @@ impl World {
             }
             Effect::Compute(job) => self.compute(job),
             Effect::Prepare(ticket, network) => {
-                let result = load(&network).map(|gnn| drop(self.ready.insert(network.hash, Arc::new(gnn))));
+                let loaded = if self.engine_fails { Err(broken()) } else { load(&network) };
+                let result = loaded.map(|gnn| drop(self.ready.insert(network.hash, Arc::new(gnn))));
                 return Some(Input::Prepared(ticket, network, result));
             }
             Effect::ChooseEngine(preference) => {
                 let engine = Engine { backend: Backend::Wasm, reason: "as asked".into(), measured: Vec::new() };
-                return Some(Input::Engine(preference, Ok(engine)));
+                return Some(Input::Engine(preference, if self.engine_fails { Err(broken()) } else { Ok(engine) }));
             }
             Effect::SlowDown(times) => self.slowdown = times,
             Effect::Fetch(file, path) => {
                 let bytes = self.files.get(&path).cloned().ok_or_else(|| FetchError::new(format!("{path} is missing")));
-                let at = self.now + Micros(100);
+                let at = self.now + self.late.get(&path).copied().unwrap_or(Micros(100));
                 self.later(at, Happening::Input(Input::Fetched(file, bytes)));
             }
             Effect::Probe { id, runs, .. } => {
                 let at = self.now + WORK;
-                let measured = Measured { ms: vec![1.0; runs], bytes: 64 };
-                self.later(at, Happening::Input(Input::Probed(id, Some(measured))));
+                let measured = (!self.engine_fails).then(|| Measured { ms: vec![1.0; runs], bytes: 64 });
+                self.later(at, Happening::Input(Input::Probed(id, measured)));
             }
             Effect::Derive { purpose, supernet, architecture, calibration } => {
                 let device = Device::flex();
                 let derived = supernet.network(&architecture, calibration.state(&device), &device).now_or_never();
                 let result = derived.ok_or(EngineError::new("the CPU answers at once")).and_then(|derived| {
+                    if self.engine_fails {
+                        return Err(broken());
+                    }
                     let (gnn, weights) = derived.map_err(EngineError::new)?;
                     self.evaluated = Some(gnn);
                     Ok(weights)
@@ -253,6 +316,7 @@ impl World {
     fn compute(&mut self, Job { owner, network, segment, input }: Job) {
         let is_device = matches!(owner, cleave_app::effect::Owner::Device { .. });
         let result = match self.ready.get(&network.hash) {
+            _ if self.engine_fails => Err(broken()),
             Some(gnn) => run(gnn, segment, &input),
             None => Err(EngineError::new("it is not ready")),
         };
@@ -264,9 +328,12 @@ impl World {
     // ---- the native edge
 
     fn connect(&mut self, connection: u32) {
+        self.connects += 1;
         let event = match self.edge_is_up {
             true => {
-                let config = EdgeConfig::new(TokenCheck::new(|token| token == TOKEN));
+                let config = EdgeConfig::new(Host::new(TokenCheck::new(|token| token == TOKEN), "edge"));
+                let (validation, max_peak_bytes) = (self.validation.clone(), self.max_peak_bytes);
+                let config = EdgeConfig { validation, max_peak_bytes, ..config };
                 let session = EdgeSession::new(config, self.now + EDGE_AHEAD);
                 self.edge = Some(Edge { session, connection, plans: HashMap::new() });
                 SocketEvent::Opened
@@ -289,7 +356,10 @@ impl World {
 
     fn edge_effect(&mut self, connection: u32, effect: EdgeEffect) -> Option<EdgeEvent> {
         match effect {
-            EdgeEffect::Send { bytes, at } => {
+            EdgeEffect::Send { .. } if self.edge_is_silent => {}
+            EdgeEffect::Send { mut bytes, at } => {
+                // Byte 4 of a message is its version.
+                bytes[4] = self.edge_version.unwrap_or(bytes[4]);
                 let at = Micros(at.0.saturating_sub(EDGE_AHEAD.0)).max(self.now) + DELAY;
                 let event = SocketEvent::Received(bytes);
                 self.later(at, Happening::Input(Input::Socket { connection, event }));
@@ -301,6 +371,9 @@ impl World {
                     false => EdgeEvent::ModelMissing { deployment },
                 });
             }
+            EdgeEffect::StoreModel { model, .. } if self.edge_is_full => {
+                return Some(EdgeEvent::ModelRejected { model, why: "there is no room".into() });
+            }
             EdgeEffect::StoreModel { model, bytes } => {
                 let network = Network::parse(bytes).expect("the weights that were sent are a network");
                 assert_eq!(network.hash, model, "weights go by the hash of their file");
@@ -308,6 +381,7 @@ impl World {
                 let at = self.now + self.storing;
                 self.later(at, Happening::EdgeComputed { connection, event: EdgeEvent::ModelStored { model } });
             }
+            EdgeEffect::Compute { .. } if self.edge_is_stuck => {}
             EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
                 let model = self.edge.as_ref()?.plans.get(&deployment)?;
                 let result = run(&self.stored[model], Some(segment), &tensors);
@@ -331,6 +405,10 @@ impl World {
     }
 }
 
+fn broken() -> EngineError {
+    EngineError::new("the engine is broken")
+}
+
 fn load(network: &Network) -> Result<Gnn, EngineError> {
     let card = &network.card;
     let gnn = Gnn::new(card.plan.architecture(), &card.task, &network.weights, &Device::flex());
@@ -343,6 +421,19 @@ fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array
     let state = gnn.run(&segment, state).map_err(EngineError::new)?;
     let values = state.download().now_or_never().ok_or(EngineError::new("the CPU answers at once"))?;
     values.map_err(EngineError::new)
+}
+
+/// Ten generated clouds that judge, and as many for statistics, as an edge has them under this name.
+pub fn validation(name: &str, seed: u64) -> OwnValidation {
+    let part = |seed: u64| Dataset {
+        points: (0..10).flat_map(|class| furniture::generate(class, 256, seed).unwrap()).collect(),
+        labels: (0..10).collect(),
+        n_points: 256,
+        classes: furniture::CLASSES.map(str::to_owned).to_vec(),
+    };
+    let body: Arc<[u8]> = Validation { calibration: part(seed), judges: part(seed + 1) }.encode().into();
+    let set = ValidationSet { name: name.into(), clouds: 10, bytes: body.len() as u32, digest: seed as u32 };
+    OwnValidation { set, body }
 }
 
 /// A network with random weights as a shipped file.

@@ -115,3 +115,26 @@ fn what_cannot_be_run_is_named_before_anything_is_begun() {
     }
     assert!(read(&good).is_ok());
 }
+
+#[test]
+fn strategies_that_find_no_plan_say_so_in_their_place() {
+    let worker = |name: &str| json!({ "name": name, "memory_mb": 0.0001 });
+    let link = json!({ "setup_ms": 0.3, "mbps": 50, "delay_ms": 0.2 });
+    let workers = Workers::of_file(&json!({ "link": link, "workers": [worker("a"), worker("b")] })).unwrap();
+    let planned = planning(workers).with_sweep(0.3).run().unwrap();
+    let told = partitions(request().partition, &planned);
+    assert_eq!(told.plans.iter().map(|plan| plan.strategy).collect::<Vec<_>>(), PartitionStrategy::ALL);
+    assert!(told.plans.iter().all(|plan| plan.failed.is_some() && plan.steps.is_empty()), "{:?}", told.plans);
+    assert!(told.sweep.iter().all(|point| point.millis == [None; 5]), "{:?}", told.sweep);
+    let mut on_show = OnShow::default();
+    on_show.put(request().partition, planned);
+    assert_eq!(on_show.of(&request().partition, Strategy::Iop), Shown::Other, "what failed is not on show");
+}
+
+#[test]
+fn a_file_that_holds_no_weights_of_the_network_is_refused() {
+    for bytes in [b"none".to_vec(), Vec::new()] {
+        assert!(Trained::from_file(&network(), bytes).is_err());
+    }
+    assert_eq!(Trained::seeded(3).words(), "random, of seed 3");
+}

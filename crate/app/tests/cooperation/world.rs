@@ -19,7 +19,7 @@ use cleave_session::cooperate::{
     EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, Weights,
     greeting,
 };
-use cleave_session::{EngineError, Micros, TokenCheck};
+use cleave_session::{EngineError, Host, Micros, SocketEvent, TokenCheck};
 
 pub const NETWORK: &str =
     "2x12x12: conv 6 k3 p1, relu, maxpool 2, conv 8 k3 p1, relu, maxpool 2, flatten, linear 12, relu, linear 4";
@@ -106,6 +106,10 @@ pub struct World {
     pub is_silent: Vec<bool>,
     /// Members whose engine does not answer, by place.
     pub is_stuck: Vec<bool>,
+    /// Whose engine fails at whatever it is asked to compute, by place.
+    pub is_broken: Vec<bool>,
+    /// How much longer than others each takes to open its connection, by place.
+    pub late: Vec<Micros>,
     nodes: Vec<Node>,
     happenings: BTreeMap<(Micros, u64), Happening>,
     number: u64,
@@ -114,6 +118,11 @@ pub struct World {
 impl World {
     /// With two members.
     pub fn new() -> Self {
+        Self::of(EngineKind::Cpu)
+    }
+
+    /// The same with engines of this kind.
+    pub fn of(engine: EngineKind) -> Self {
         let candidate = |place: usize| Candidate {
             spec: MemberSpec { name: name(place), token: "right".into(), address: String::new() },
             name: name(place),
@@ -123,7 +132,7 @@ impl World {
         let config = Config {
             name: "page".into(),
             place: "here".into(),
-            engine: EngineKind::Cpu,
+            engine,
             handshake_timeout: Micros::from_millis(5_000),
             seed: 7,
         };
@@ -138,6 +147,8 @@ impl World {
             slowness: vec![1.0; 3],
             is_silent: vec![false; 3],
             is_stuck: vec![false; 3],
+            is_broken: vec![false; 3],
+            late: vec![Micros(0); 3],
             nodes: (0..3).map(|_| Node::default()).collect(),
             happenings: BTreeMap::new(),
             number: 0,
@@ -171,7 +182,7 @@ impl World {
     pub fn kill(&mut self, place: usize) {
         self.nodes[place].machine = None;
         self.is_silent[place] = true;
-        self.tell(Event::Closed { place, why: "connection reset".into() });
+        self.tell(Event::Socket { place, event: SocketEvent::Closed("connection reset".into()) });
     }
 
     pub fn phases(&self) -> Vec<cleave_contract::LongWork> {
@@ -232,7 +243,10 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { place } if self.is_silent[place] => {}
-            Effect::Connect { place } => self.after(DELAY, Happening::Event(Event::Opened { place })),
+            Effect::Connect { place } => {
+                let opened = Event::Socket { place, event: SocketEvent::Opened };
+                self.after(DELAY + self.late[place], Happening::Event(opened));
+            }
             Effect::Send { place, bytes } => self.after(DELAY, Happening::Arrives(place, bytes)),
             Effect::Disconnect { place } => self.nodes[place].machine = None,
             Effect::Engine(call) => {
@@ -253,26 +267,28 @@ impl World {
         if self.is_silent[place] {
             return;
         }
-        let config = MemberConfig::new(TokenCheck::new(|token| token == "right"), name(place));
-        if self.nodes[place].machine.is_none() && greeting(&bytes, &config.limits).is_ok() {
+        let config = MemberConfig::new(Host::new(TokenCheck::new(|token| token == "right"), name(place)));
+        if self.nodes[place].machine.is_none() && greeting(&bytes, &config.host.limits).is_ok() {
             self.nodes[place].machine = Some(Member::new(config, self.now));
         }
         self.member(place, MemberEvent::Received { line: Line::Coordinator, bytes });
+    }
+
+    fn said(&mut self, place: usize, event: SocketEvent) {
+        self.after(DELAY, Happening::Event(Event::Socket { place, event }));
     }
 
     fn member(&mut self, place: usize, event: MemberEvent) {
         let Some(machine) = &mut self.nodes[place].machine else { return };
         for effect in machine.handle(event, self.now) {
             match effect {
-                MemberEffect::Send { bytes, .. } => {
-                    self.after(DELAY, Happening::Event(Event::Received { place, bytes }));
-                }
+                MemberEffect::Send { bytes, .. } => self.said(place, SocketEvent::Received(bytes)),
                 MemberEffect::Engine(call) => {
                     if let Some((wait, event)) = self.engine(place, call) {
                         self.after(wait, Happening::Member(place, MemberEvent::Engine(event)));
                     }
                 }
-                MemberEffect::Close { why, .. } => self.after(DELAY, Happening::Event(Event::Closed { place, why })),
+                MemberEffect::Close { why, .. } => self.said(place, SocketEvent::Closed(why)),
                 MemberEffect::StoreWeights { model, .. } => {
                     let event = MemberEvent::WeightsRejected { model, why: "they have the hash of another".into() };
                     self.after(DELAY, Happening::Member(place, event));
@@ -285,7 +301,8 @@ impl World {
     // ---- engines
 
     fn engine(&mut self, place: usize, call: EngineCall) -> Option<(Micros, EngineEvent)> {
-        let (now, slowness, is_stuck) = (self.now, self.slowness[place], self.is_stuck[place]);
+        let (now, slowness) = (self.now, self.slowness[place]);
+        let (is_stuck, is_broken) = (self.is_stuck[place], self.is_broken[place]);
         let own = &mut self.nodes[place].own;
         match call {
             EngineCall::Load { group, network, schedule, worker, weights, .. } => {
@@ -309,6 +326,9 @@ impl World {
                 None
             }
             EngineCall::Make { .. } | EngineCall::Finish { .. } if is_stuck => None,
+            EngineCall::Make { job, .. } | EngineCall::Finish { job, .. } if is_broken => {
+                Some(own.computed(now, job, Err(EngineError::new("the engine is broken")), slowness))
+            }
             EngineCall::Make { job, stage, kept, received, cut, .. } => {
                 let (engine, network, schedule, worker) = own.engine.as_mut()?;
                 let (operator, work) = (&network.operators()[stage], schedule.stages[stage].work[*worker].clone()?);

@@ -14,7 +14,7 @@ use rayon::ThreadPoolBuilder;
 use serde_json::json;
 
 use crate::local::{median, millis_since};
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 
 const RUNS: usize = 7;
 
@@ -98,12 +98,7 @@ fn to_json(network: &Network, whole: [f64; 2], rows: &[Row]) -> serde_json::Valu
 }
 
 fn to_text(network: &Network, whole: [f64; 2], rows: &[Row]) -> String {
-    let heading = ["operator", "MMAC", "1 thread", "all", "burn's, 1", "all", "GFLOP/s, 1"];
-    let heading: Vec<_> = heading
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (*name, if at == 0 { Align::Left } else { Align::Right }))
-        .collect();
+    let heading = ["operator", ">MMAC", ">1 thread", ">all", ">burn's, 1", ">all", ">GFLOP/s, 1"];
     let line = |row: &Row| {
         let burns = |at: usize| row.burns.map_or("–".to_owned(), |burns| format!("{:.2}", burns[at]));
         let speed = 2.0 * row.macs as f64 / row.ours[0] / 1e6;
@@ -128,5 +123,5 @@ fn to_text(network: &Network, whole: [f64; 2], rows: &[Row]) -> String {
         String::new(),
         format!("{:.1}", 2.0 * macs / whole[0] / 1e6),
     ]);
-    format!("{network}\nmedian ms of {RUNS} runs\n\n{}", table(&heading, &rows))
+    format!("{network}\nmedian ms of {RUNS} runs\n\n{}", table(&heading, rows))
 }

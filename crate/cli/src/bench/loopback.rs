@@ -7,11 +7,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cleave_arch::{Architecture, Array, Codec, LinkCodec, Op, Plan, Task, Tier};
-use cleave_session::{FrameReport, Lane, Outcome, Work};
+use cleave_session::{FrameReport, Lane};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
@@ -19,12 +19,12 @@ use super::{LoopbackArgs, random_cloud, stages};
 use crate::local::{DeviceChoice, Engine, median};
 use crate::loopback::LoopbackEdge;
 use crate::network::{self, Network};
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 use crate::remote::{Remote, Settings};
 
-const WARM_UP: u64 = 5;
-const FRAMES: u64 = 50;
-const IN_FLIGHT: u64 = 4;
+const WARM_UP: usize = 5;
+const FRAMES: usize = 50;
+const IN_FLIGHT: usize = 4;
 const MBPS: f64 = 40.0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -73,8 +73,8 @@ pub(super) fn run(format: Format, args: &LoopbackArgs) -> Result<()> {
     let overhead = bench.overhead()?;
     let costs: Vec<f64> = stages(&bench.engine, &bench.cloud, 5)?.into_iter().map(|(_, millis)| millis).collect();
     let streams = [0.0, MBPS].map(|mbps| bench.stream(mbps, &costs)).into_iter().collect::<Result<Vec<_>>>()?;
-    let name = bench.network.name.clone();
-    format.print(|| to_text(&name, &overhead, &streams), || to_json(&name, &overhead, &streams))
+    let name = bench.network.name();
+    format.print(|| to_text(name, &overhead, &streams), || to_json(name, &overhead, &streams))
 }
 
 /// The named model, else the first shipped one, else DGCNN with random weights.
@@ -90,11 +90,7 @@ impl Bench {
     fn remote(&self, cut: usize, shape: LinkShape) -> Result<Remote> {
         let plan = self.network.plan.with_cuts(vec![cut])?.with_codec(LinkCodec::default());
         let settings = Settings { address: self.edge.address().clone(), shape, deadline: PATIENCE };
-        let mut remote = Remote::start(settings)?;
-        let work = Work::new(plan, self.network.task, self.network.model());
-        remote.deploy(Arc::new(work), self.engine.clone())?;
-        remote.wait_ready(PATIENCE)?;
-        Ok(remote)
+        Remote::ready(settings, self.network.work(plan), self.engine.clone(), PATIENCE)
     }
 
     fn overhead(&self) -> Result<Overhead> {
@@ -103,11 +99,10 @@ impl Bench {
         let cut = pool + 1;
         let remote = self.remote(cut, LinkShape::UNSHAPED)?;
         let reports = self.frames(&remote, 1)?;
-        let total = |report: &FrameReport| report.total_ms();
         let compute = |report: &FrameReport| report.lane_ms(Lane::Device) + report.lane_ms(Lane::Edge);
-        let over = |figure: &dyn Fn(&FrameReport) -> f64| median(reports.iter().map(figure).collect());
-        let beyond = over(&|report| total(report) - compute(report));
-        Ok(Overhead { cut, total: over(&total), compute: over(&compute), beyond })
+        let total = middle(&reports, FrameReport::total_ms);
+        let beyond = middle(&reports, |report| report.total_ms() - compute(report));
+        Ok(Overhead { cut, total, compute: middle(&reports, compute), beyond })
     }
 
     /// At the cut whose slowest stage is the shortest, by what each operation took alone.
@@ -115,20 +110,17 @@ impl Bench {
         let cut = self.best_cut(mbps, costs);
         let bits_per_second = (mbps * 1e6) as u64;
         let remote = self.remote(cut, LinkShape { bits_per_second, ..LinkShape::UNSHAPED })?;
-        let started = Instant::now();
         let reports = self.frames(&remote, IN_FLIGHT)?;
+        let [first, .., last] = reports.as_slice() else { bail!("no frames were run") };
         // The pipeline's filling is part of no steady stream: count from the first end to the last.
-        let (first, last) = (reports.first().map(|r| r.ended), reports.last().map(|r| r.ended));
-        let span =
-            first.zip(last).map_or(started.elapsed().as_secs_f64() * 1e3, |(first, last)| (last - first).as_millis());
-        let middle = |figure: &dyn Fn(&FrameReport) -> f64| median(reports.iter().map(figure).collect());
-        let bytes = middle(&|report| report.bytes_up.max(report.bytes_down) as f64);
+        let span = (last.ended - first.ended).as_millis();
+        let bytes = middle(&reports, |report| report.bytes_up.max(report.bytes_down) as f64);
         Ok(Stream {
             mbps,
             cut,
             frames_per_second: (reports.len() - 1) as f64 * 1e3 / span,
-            device: middle(&|report| report.lane_ms(Lane::Device)),
-            edge: middle(&|report| report.lane_ms(Lane::Edge)),
+            device: middle(&reports, |report| report.lane_ms(Lane::Device)),
+            edge: middle(&reports, |report| report.lane_ms(Lane::Edge)),
             link: link_ms(bytes, mbps),
         })
     }
@@ -142,21 +134,14 @@ impl Bench {
         (0..costs.len()).min_by(|a, b| slowest(*a).total_cmp(&slowest(*b))).unwrap_or(0)
     }
 
-    fn frames(&self, remote: &Remote, in_flight: u64) -> Result<Vec<FrameReport>> {
-        let (mut submitted, mut reports) = (0, Vec::new());
-        while (reports.len() as u64) < WARM_UP + FRAMES {
-            while submitted < WARM_UP + FRAMES && submitted - (reports.len() as u64) < in_flight {
-                remote.submit(submitted, self.cloud.clone())?;
-                submitted += 1;
-            }
-            let report = remote.next_report(PATIENCE)?;
-            if report.outcome != Outcome::AsPlanned {
-                bail!("frame {} did not go as planned: {:?}", report.id, report.outcome);
-            }
-            reports.push(report);
-        }
-        Ok(reports.split_off(WARM_UP as usize))
+    fn frames(&self, remote: &Remote, in_flight: usize) -> Result<Vec<FrameReport>> {
+        Ok(remote.planned_frames(WARM_UP + FRAMES, in_flight, &self.cloud)?.split_off(WARM_UP))
     }
+}
+
+/// The median of a figure.
+fn middle(reports: &[FrameReport], figure: impl Fn(&FrameReport) -> f64) -> f64 {
+    median(reports.iter().map(figure).collect())
 }
 
 /// An unshaped link takes no time by itself.
@@ -183,16 +168,7 @@ fn to_json(network: &str, overhead: &Overhead, streams: &[Stream]) -> Value {
 }
 
 fn to_text(network: &str, overhead: &Overhead, streams: &[Stream]) -> String {
-    use Align::{Left, Right};
-    let heading = [
-        ("link", Left),
-        ("cut", Right),
-        ("device ms", Right),
-        ("link ms", Right),
-        ("edge ms", Right),
-        ("frames/s", Right),
-        ("of 1/slowest", Right),
-    ];
+    let heading = ["link", ">cut", ">device ms", ">link ms", ">edge ms", ">frames/s", ">of 1/slowest"];
     let row = |stream: &Stream| {
         let link = if stream.mbps > 0.0 { format!("{} Mbps", stream.mbps) } else { "unshaped".into() };
         let times = [stream.device, stream.link, stream.edge].map(|millis| format!("{millis:.2}"));
@@ -207,6 +183,6 @@ fn to_text(network: &str, overhead: &Overhead, streams: &[Stream]) -> String {
         overhead.total,
         overhead.compute,
         overhead.beyond,
-        table(&heading, &streams.iter().map(row).collect::<Vec<_>>())
+        table(&heading, streams.iter().map(row))
     )
 }

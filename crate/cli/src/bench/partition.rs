@@ -10,7 +10,7 @@ use cleave_partition::{Chain, Cluster, Gap, Link, Medium, Plan, Strategy};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 use crate::partition::{Spot, measure, peak, plans, spot};
 
 const NETWORKS: [&str; 3] = ["lenet5", "alexnet", "vgg11"];
@@ -94,9 +94,7 @@ pub(super) fn run(format: Format) -> Result<()> {
                 bar.inc(1);
             }
         }
-        for (slower, medium) in
-            SLOWER.iter().flat_map(|slower| [Medium::Switched, Medium::Shared].map(|m| (*slower, m)))
-        {
+        for (slower, medium) in kinds() {
             let times = measured.measured(&network, &[slower; WORKERS]);
             for (setup_ms, mbps) in SETUP_MS.iter().flat_map(|setup| MBPS.iter().map(move |mbps| (*setup, *mbps))) {
                 let cluster = Cluster::uniform(WORKERS, Link { setup_ms, mbps, delay_ms: DELAY_MS }, medium)?;
@@ -111,6 +109,11 @@ pub(super) fn run(format: Format) -> Result<()> {
     let mut rng = SplitMix64::new(1);
     let gap = Gap::of((0..CHAINS).map(|_| Chain::random(&mut rng, OPERATORS)));
     format.print(|| to_text(&cases, &runs, &gap), || to_json(&cases, &runs, &gap))
+}
+
+/// How slow the workers are, and how they are joined.
+fn kinds() -> impl Iterator<Item = (f64, Medium)> {
+    SLOWER.into_iter().flat_map(|slower| [Medium::Switched, Medium::Shared].map(|medium| (slower, medium)))
 }
 
 fn medium(medium: Medium) -> &'static str {
@@ -148,7 +151,7 @@ fn to_json(cases: &[Case], runs: &[Run], gap: &Gap) -> Value {
 fn to_text(cases: &[Case], runs: &[Run], gap: &Gap) -> String {
     let mut text = String::new();
     for name in NETWORKS {
-        for (slower, of) in SLOWER.iter().flat_map(|slower| [Medium::Switched, Medium::Shared].map(|m| (*slower, m))) {
+        for (slower, of) in kinds() {
             let is_own = |case: &&Case| case.network == name && case.slower == slower && case.medium == of;
             let own: Vec<&Case> = cases.iter().filter(is_own).collect();
             text.push_str(&format!(
@@ -183,15 +186,15 @@ fn to_text(cases: &[Case], runs: &[Run], gap: &Gap) -> String {
 /// A row per run.
 fn spots(runs: &[Run]) -> String {
     let heading = [
-        ("network", Align::Left),
-        ("strategy", Align::Left),
-        ("workers", Align::Right),
-        ("set-up ms, Mbps", Align::Right),
-        ("ms predicted", Align::Right),
-        ("measured", Align::Right),
-        ("error", Align::Right),
-        ("of memory", Align::Right),
-        ("distance", Align::Right),
+        "network",
+        "strategy",
+        ">workers",
+        ">set-up ms, Mbps",
+        ">ms predicted",
+        ">measured",
+        ">error",
+        ">of memory",
+        ">distance",
     ];
     let row = |run: &Run| {
         vec![
@@ -206,14 +209,13 @@ fn spots(runs: &[Run]) -> String {
             format!("{:.0e}", run.spot.distance),
         ]
     };
-    table(&heading, &runs.iter().map(row).collect::<Vec<_>>())
+    table(&heading, runs.iter().map(row))
 }
 
 /// A row per rate, a column per set-up time.
 fn grid(cases: &[&Case]) -> String {
-    let setups = SETUP_MS.map(|setup| format!("{setup} ms"));
-    let mut heading = vec![("Mbps", Align::Right)];
-    heading.extend(setups.iter().map(|setup| (setup.as_str(), Align::Right)));
+    let setups = SETUP_MS.map(|setup| format!(">{setup} ms"));
+    let heading: Vec<&str> = [">Mbps"].into_iter().chain(setups.iter().map(String::as_str)).collect();
     let row = |mbps: &f64| {
         let own = cases.iter().filter(|case| case.mbps == *mbps);
         let cell = |case: &&Case| {
@@ -222,7 +224,7 @@ fn grid(cases: &[&Case]) -> String {
         };
         [format!("{mbps}")].into_iter().chain(own.map(cell)).collect()
     };
-    table(&heading, &MBPS.iter().map(row).collect::<Vec<_>>())
+    table(&heading, MBPS.iter().map(row))
 }
 
 /// In how many cases the paper's figures hold, and what mixing adds.

@@ -11,7 +11,7 @@ use cleave_cost::pairs::{Accuracy, Pairs, Row};
 use cleave_cost::{Calibration, Machines, Stages};
 use serde_json::{Value, json};
 
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 use crate::predict::{read_pairs, read_predictor};
 use crate::train::predictor::{graphs, machines};
 
@@ -116,14 +116,11 @@ fn measured_stages(row: &Row) -> Stages {
 }
 
 fn to_json(judged: &[Judged]) -> Value {
-    let accuracy = |accuracy: &Accuracy| json!(accuracy);
     let one = |judged: &Judged| {
         json!({
-            "pair": judged.pair, "mbps": judged.mbps, "lut": accuracy(&judged.lut),
-            "lut_calibrated": accuracy(&judged.calibrated), "noise_frame": accuracy(&judged.noise[0]),
-            "noise_half": accuracy(&judged.noise[1]),
-            "gin": judged.learned.map(|[plain, _]| json!(plain)),
-            "gin_calibrated": judged.learned.map(|[_, scaled]| json!(scaled)),
+            "pair": judged.pair, "mbps": judged.mbps, "lut": judged.lut, "lut_calibrated": judged.calibrated,
+            "noise_frame": judged.noise[0], "noise_half": judged.noise[1],
+            "gin": judged.learned.map(|[plain, _]| plain), "gin_calibrated": judged.learned.map(|[_, scaled]| scaled),
         })
     };
     // The first pair's best predictor is the headline.
@@ -136,17 +133,8 @@ fn to_json(judged: &[Judged]) -> Value {
 }
 
 fn to_text(judged: &[Judged]) -> String {
-    use Align::{Left, Right};
-    let heading = [
-        ("pair", Left),
-        ("predicted by", Left),
-        ("MAPE %", Right),
-        ("within 5 %", Right),
-        ("within 10 %", Right),
-        ("pairwise %", Right),
-        ("Spearman", Right),
-        ("rows", Right),
-    ];
+    let heading =
+        ["pair", "predicted by", ">MAPE %", ">within 5 %", ">within 10 %", ">pairwise %", ">Spearman", ">rows"];
     let row = |pair: &str, by: &str, found: &Accuracy| {
         let figures =
             [found.mape, found.within_5, found.within_10, found.pairwise].map(|figure| format!("{figure:.1}"));
@@ -163,5 +151,5 @@ fn to_text(judged: &[Judged]) -> String {
         rows.extend([row("", "one frame of the others", frame), row("", "half the frames of the others", half)]);
         rows
     };
-    table(&heading, &judged.iter().flat_map(rows).collect::<Vec<_>>())
+    table(&heading, judged.iter().flat_map(rows))
 }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use cleave_app::cooperation::{Candidate, Config, Cooperation, Effect, EngineKind, Event, News, Report, Request};
 use cleave_edge::clock;
 use cleave_edge::cooperate::{Connection, Engine, connect};
-use cleave_session::Micros;
 use cleave_session::cooperate::{MemberSpec, Weights};
+use cleave_session::{Micros, SocketEvent};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::sleep;
@@ -106,17 +106,18 @@ impl Driver {
     fn perform(&mut self, effect: Effect) -> Result<Option<Event>> {
         match effect {
             Effect::Connect { place } => {
-                let received = move |bytes| Event::Received { place, bytes };
-                let closed = move |why| Event::Closed { place, why };
+                let says = move |event| Event::Socket { place, event };
+                let received = move |bytes| says(SocketEvent::Received(bytes));
+                let closed = move |why| says(SocketEvent::Closed(why));
                 let (address, events) = (&self.addresses[place - 1], self.events.clone());
-                let connection = connect(address, events, Event::Opened { place }, received, closed);
+                let connection = connect(address, events, says(SocketEvent::Opened), received, closed);
                 self.connections.insert(place, connection);
             }
             Effect::Send { place, bytes } => {
                 let Some(connection) = self.connections.get(&place) else { return Ok(None) };
                 if let Err(why) = connection.send(bytes) {
                     self.connections.remove(&place);
-                    return Ok(Some(Event::Closed { place, why: why.to_string() }));
+                    return Ok(Some(Event::Socket { place, event: SocketEvent::Closed(why.to_string()) }));
                 }
             }
             Effect::Disconnect { place } => drop(self.connections.remove(&place)),

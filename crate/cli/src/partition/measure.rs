@@ -1,6 +1,5 @@
 //! Times the operators of an image network on this machine, on one thread: `app` says which part is next, here it is run.
 
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use cleave_arch::cnn::Network;
 use indicatif::ProgressBar;
 use rayon::ThreadPoolBuilder;
 
+use crate::file;
 use crate::local::millis_since;
 
 /// Measures this machine: some seconds.
@@ -36,7 +36,6 @@ pub(crate) fn measure(network: &Network) -> Result<OperatorTimes> {
 
 /// From a file that was kept for this network.
 pub(crate) fn read(path: &Path, network: &Network) -> Result<OperatorTimes> {
-    let within = || format!("the times {}", path.display());
-    let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", within()))?;
-    OperatorTimes::from_json(&serde_json::from_str(&text).with_context(within)?, network).with_context(within)
+    let times = |text: &str| anyhow::Ok(OperatorTimes::from_json(&serde_json::from_str(text)?, network)?);
+    file::parse_text("the times", path, times)
 }

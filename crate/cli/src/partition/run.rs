@@ -1,6 +1,5 @@
 //! `cleave partition --run`: the plan really executed, prediction and measurement side by side.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,9 +14,10 @@ use cleave_session::cooperate::Traffic;
 use serde_json::{Value, json};
 
 use super::{cooperate, look};
+use crate::file;
 use crate::local::median;
 use crate::loopback::LoopbackEdge;
-use crate::output::{Align, table};
+use crate::output::table;
 
 /// Classes that are told.
 const LIKELIEST: usize = 5;
@@ -72,7 +72,7 @@ pub(super) fn run(
     times: OperatorTimes,
     strategy: Strategy,
 ) -> Result<Ran> {
-    let names: Vec<String> = workers.cluster.workers().iter().map(|worker| worker.name.clone()).collect();
+    let names = super::names(&workers);
     let Trained { weights, card } = trained(args, network)?;
     let (shape, runs) = (network.input(), args.runs as usize);
     let images = match &args.input {
@@ -138,9 +138,8 @@ pub(crate) fn spot(
 
 fn trained(args: &RunArgs, network: &Network) -> Result<Trained> {
     let Some(path) = &args.weights else { return Ok(Trained::seeded(args.seed)) };
-    let within = || format!("the weights {}", path.display());
-    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", within()))?;
-    Trained::from_file(network, bytes).with_context(within)
+    let bytes = file::read("the weights", path)?;
+    Trained::from_file(network, bytes).with_context(|| format!("the weights {}", path.display()))
 }
 
 impl Ran {
@@ -178,7 +177,7 @@ impl Ran {
         let last = self.report.own().last().map(|report| &report.workers[worker].spans);
         for span in last.into_iter().flatten().filter(|span| span.activity.is_computing()) {
             if let Some(operator) = each.get_mut(usize::from(span.stage)) {
-                operator[1] += millis(span.end_micros.saturating_sub(span.start_micros));
+                operator[1] += span.end_micros.saturating_sub(span.start_micros) as f64 / 1e3;
             }
         }
         each
@@ -246,13 +245,7 @@ impl Ran {
             text.push_str(&format!("the last image: {}\n", scores.collect::<Vec<_>>().join(", ")));
         }
         self.gone().iter().for_each(|gone| text.push_str(&format!("{gone}\n")));
-        let heading = [
-            ("worker", Align::Left),
-            ("ms busy predicted", Align::Right),
-            ("measured", Align::Right),
-            ("MB at most predicted", Align::Right),
-            ("measured", Align::Right),
-        ];
+        let heading = ["worker", ">ms busy predicted", ">measured", ">MB at most predicted", ">measured"];
         let row = |worker: usize| {
             let peak = match self.peak_bytes(worker) {
                 0 => "–".to_owned(),
@@ -266,33 +259,17 @@ impl Ran {
                 peak,
             ]
         };
-        text.push_str(&format!("\n{}", table(&heading, &(0..places.len()).map(row).collect::<Vec<_>>())));
-        let mut rows = Vec::new();
-        for (from, row) in self.traffic().iter().enumerate() {
-            for (to, traffic) in row.iter().enumerate().filter(|(_, traffic)| traffic.messages > 0) {
-                let how = if relayed.contains(&(from, to)) { "relayed" } else { "" };
-                let bytes = format!("{:.3}", traffic.bytes as f64 / 1e6);
-                rows.push(vec![
-                    self.name(from).to_owned(),
-                    self.name(to).to_owned(),
-                    traffic.messages.to_string(),
-                    bytes,
-                    how.to_owned(),
-                ]);
-            }
-        }
-        let heading = [
-            ("from", Align::Left),
-            ("to", Align::Left),
-            ("messages", Align::Right),
-            ("MB", Align::Right),
-            ("", Align::Left),
-        ];
-        text.push_str(&format!("\n\n{}", table(&heading, &rows)));
-        text
+        let busy = table(&heading, (0..places.len()).map(row));
+        let traffic = self.traffic();
+        let links = traffic.iter().enumerate().flat_map(|(from, row)| {
+            row.iter().enumerate().filter(|(_, sent)| sent.messages > 0).map(move |(to, sent)| (from, to, sent))
+        });
+        let link = |(from, to, sent): (usize, usize, &Traffic)| {
+            let how = if relayed.contains(&(from, to)) { "relayed" } else { "" };
+            let (messages, megabytes) = (sent.messages.to_string(), format!("{:.3}", sent.bytes as f64 / 1e6));
+            vec![self.name(from).to_owned(), self.name(to).to_owned(), messages, megabytes, how.to_owned()]
+        };
+        let links = table(&["from", "to", ">messages", ">MB", ""], links.map(link));
+        format!("{text}\n{busy}\n\n{links}")
     }
-}
-
-fn millis(micros: u64) -> f64 {
-    micros as f64 / 1e3
 }

@@ -1,257 +1,149 @@
 //! The loop around the session: what happens goes in, what is to be done is done.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Sender as ReportSender, SyncSender};
-use std::sync::{Arc, OnceLock};
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Sender as Teller;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use cleave_arch::{Array, Probe};
-use cleave_session::{
-    DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EngineError, FrameReport, MeasureError, Measured,
-    Micros, Work,
-};
-use cleave_wire::LinkShape;
-use tokio::runtime::{Builder, Runtime};
+use cleave_edge::clock;
+use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, EngineError, Micros, Work};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep_until, timeout};
 
-use super::compute::{self, Job};
 use super::socket::{self, Outgoing};
 use super::{Board, MAX_IN_FLIGHT, Settings};
 use crate::local::Engine;
 
 /// What the handle asks for.
 pub(super) enum Command {
-    Deploy { work: Arc<Work>, engine: Arc<Engine>, deployment: u64 },
-    Submit { id: u64, cloud: Array },
-    Shape(LinkShape),
-    Measure { probe: Probe, runs: u16, answer: SyncSender<Result<Measured, MeasureError>> },
-    Echo { bytes: u32, answer_bytes: u32, answer: SyncSender<Result<Echo, MeasureError>> },
+    Deploy { work: Arc<Work>, engine: Arc<Engine> },
+    Tell(DeviceEvent),
     End,
-}
-
-/// What sockets and the engine tell.
-pub(super) enum Happening {
-    Opened { connection: u32 },
-    Closed { connection: u32, why: String, denied: bool },
-    Received { connection: u32, bytes: Vec<u8> },
-    Computed { job: u64, result: Result<Vec<Array>, EngineError> },
 }
 
 /// Messages waiting to leave: the frames under way, and weights, of which the session has few pieces out at once.
 const MAX_OUTGOING: usize = 1024;
 /// The last messages of a session that ends.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-pub(super) struct Driver {
-    settings: Settings,
-    commands: Receiver<Command>,
-    reports: ReportSender<FrameReport>,
-    board: Arc<Board>,
-    runtime: Runtime,
-}
-
-impl Driver {
-    pub(super) fn new(
-        settings: Settings,
-        commands: Receiver<Command>,
-        reports: ReportSender<FrameReport>,
-        board: Arc<Board>,
-    ) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
-        Ok(Self { settings, commands, reports, board, runtime })
-    }
-
-    /// Until [`Command::End`], or until the handle is gone.
-    pub(super) fn run(mut self) {
-        let (happened, mut happenings) = channel(2 * MAX_OUTGOING);
-        let Ok(jobs) = compute::start(happened.clone()) else { return };
-        self.runtime.block_on(async {
-            // Nothing can be asked of a session before it has its first work.
-            let (work, engine, deployment) = loop {
-                match self.commands.recv().await {
-                    Some(Command::Deploy { work, engine, deployment }) => break (work, engine, deployment),
-                    // Answers that are dropped tell their callers that the session has not begun.
-                    Some(
-                        Command::Submit { .. } | Command::Shape(_) | Command::Measure { .. } | Command::Echo { .. },
-                    ) => {}
-                    Some(Command::End) | None => return,
-                }
-            };
-            let mut running = Running {
-                session: DeviceSession::new(config(&self.settings), work.clone()),
-                settings: self.settings.clone(),
-                engines: vec![(work, engine)],
-                sockets: HashMap::new(),
-                happened,
-                jobs,
-                reports: self.reports.clone(),
-                board: self.board.clone(),
-                deployment,
-                asked: 0,
-                measuring: HashMap::new(),
-                echoing: HashMap::new(),
-            };
-            let (up, down) = (running.settings.shape, running.settings.shape);
-            running.handle(DeviceEvent::Shape { up, down });
-            running.handle(DeviceEvent::Connect);
-            running.until_end(&mut self.commands, &mut happenings).await;
-        });
-    }
-}
-
-fn config(settings: &Settings) -> DeviceConfig {
-    DeviceConfig {
-        token: settings.address.token.clone(),
-        name: "cleave".into(),
-        max_frames: MAX_IN_FLIGHT,
-        stopwatch: now,
-        ..DeviceConfig::default()
-    }
-}
-
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
-}
-
-fn now() -> Micros {
-    Micros(u64::try_from(epoch().elapsed().as_micros()).unwrap_or(u64::MAX))
-}
-
-fn instant(moment: Micros) -> Instant {
-    epoch() + Duration::from_micros(moment.0)
-}
-
-fn failed(job: u64, why: &str) -> DeviceEvent {
-    DeviceEvent::Computed { job, result: Err(EngineError::new(why)) }
-}
+/// Between two looks at the clock of a session that waits for nothing.
+const IDLE: Micros = Micros::from_millis(1_000);
 
 /// A session with everything that carries out its effects.
-struct Running {
-    session: DeviceSession,
+pub(super) struct Driver {
     settings: Settings,
+    /// Absent before the first work.
+    session: Option<DeviceSession>,
     /// The engine of every work that a frame may still need.
     engines: Vec<(Arc<Work>, Arc<Engine>)>,
     sockets: HashMap<u32, (Sender<Outgoing>, JoinHandle<()>)>,
-    happened: Sender<Happening>,
-    jobs: SyncSender<Job>,
-    reports: ReportSender<FrameReport>,
+    /// Where sockets and the engine tell.
+    events: Sender<DeviceEvent>,
+    /// Where the handle hears.
+    told: Teller<DeviceEffect>,
     board: Arc<Board>,
     deployment: u64,
-    /// Number of the latest measurement or echo, and who waits for which.
-    asked: u32,
-    measuring: HashMap<u32, SyncSender<Result<Measured, MeasureError>>>,
-    echoing: HashMap<u32, SyncSender<Result<Echo, MeasureError>>>,
 }
 
-impl Running {
-    async fn until_end(&mut self, commands: &mut Receiver<Command>, happenings: &mut Receiver<Happening>) {
-        loop {
-            let wake = self.session.next_wake().map_or_else(|| Instant::now() + Duration::from_secs(3600), instant);
-            let event = tokio::select! {
-                command = commands.recv() => match command {
-                    Some(Command::End) | None => return self.farewell().await,
-                    Some(command) => self.event_of_command(command),
-                },
-                Some(happening) = happenings.recv() => self.event_of(happening),
-                () = sleep_until(wake) => DeviceEvent::Tick,
-            };
-            self.handle(event);
+/// Until [`Command::End`], or until the handle is gone.
+pub(super) async fn run(
+    settings: Settings,
+    mut commands: Receiver<Command>,
+    told: Teller<DeviceEffect>,
+    board: Arc<Board>,
+) {
+    let (events, mut happened) = channel(2 * MAX_OUTGOING);
+    let (engines, sockets) = (Vec::new(), HashMap::new());
+    let mut driver = Driver { settings, session: None, engines, sockets, events, told, board, deployment: 0 };
+    loop {
+        let wake = driver.session.as_ref().and_then(DeviceSession::next_wake).unwrap_or_else(|| clock::now() + IDLE);
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Deploy { work, engine }) => driver.deploy(work, engine),
+                Some(Command::Tell(event)) => driver.handle(event),
+                Some(Command::End) | None => return driver.farewell().await,
+            },
+            Some(event) = happened.recv() => driver.handle(event),
+            () = sleep_until(clock::instant(wake)) => driver.handle(DeviceEvent::Tick),
         }
     }
+}
 
-    fn event_of_command(&mut self, command: Command) -> DeviceEvent {
-        match command {
-            Command::Deploy { work, engine, deployment } => {
-                // A work that only this list holds has no frame under way and no place in the session.
-                self.engines.retain(|(work, _)| Arc::strong_count(work) > 1);
-                self.engines.push((work.clone(), engine));
-                self.deployment = deployment;
-                DeviceEvent::Replan(work)
-            }
-            Command::Submit { id, cloud } => {
-                let deadline = now() + Micros(u64::try_from(self.settings.deadline.as_micros()).unwrap_or(u64::MAX));
-                DeviceEvent::Submit { frame: id, input: vec![cloud], deadline }
-            }
-            Command::Shape(shape) => DeviceEvent::Shape { up: shape, down: shape },
-            Command::Measure { probe, runs, answer } => {
-                self.asked = self.asked.wrapping_add(1);
-                self.measuring.insert(self.asked, answer);
-                DeviceEvent::Measure { id: self.asked, probe, runs }
-            }
-            Command::Echo { bytes, answer_bytes, answer } => {
-                self.asked = self.asked.wrapping_add(1);
-                self.echoing.insert(self.asked, answer);
-                DeviceEvent::Echo { id: self.asked, bytes, answer_bytes }
-            }
-            Command::End => DeviceEvent::Disconnect,
+impl Driver {
+    fn deploy(&mut self, work: Arc<Work>, engine: Arc<Engine>) {
+        self.deployment += 1;
+        // A work that only this list holds has no frame under way and no place in the session.
+        self.engines.retain(|(work, _)| Arc::strong_count(work) > 1);
+        self.engines.push((work.clone(), engine));
+        if self.session.is_some() {
+            return self.handle(DeviceEvent::Replan(work));
         }
-    }
-
-    fn event_of(&mut self, happening: Happening) -> DeviceEvent {
-        match happening {
-            Happening::Opened { connection } => {
-                self.board.show(|shown| shown.denied = None);
-                DeviceEvent::Opened { connection }
-            }
-            Happening::Closed { connection, why, denied } => {
-                self.sockets.remove(&connection);
-                self.board.show(|shown| shown.denied = denied.then(|| why.clone()));
-                DeviceEvent::Closed { connection, why }
-            }
-            Happening::Received { connection, bytes } => DeviceEvent::Received { connection, bytes },
-            Happening::Computed { job, result } => DeviceEvent::Computed { job, result },
-        }
+        let config = DeviceConfig {
+            token: self.settings.address.token.clone(),
+            name: "cleave".into(),
+            max_frames: MAX_IN_FLIGHT,
+            stopwatch: clock::now,
+            ..DeviceConfig::default()
+        };
+        self.session = Some(DeviceSession::new(config, work));
+        let shape = self.settings.shape;
+        self.handle(DeviceEvent::Shape { up: shape, down: shape });
+        self.handle(DeviceEvent::Connect);
     }
 
     fn handle(&mut self, event: DeviceEvent) {
-        let mut effects = self.session.handle(event, now());
-        loop {
-            let later: Vec<DeviceEvent> = effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
-            if later.is_empty() {
-                break;
+        let mut events = VecDeque::from([event]);
+        while let (Some(event), Some(session)) = (events.pop_front(), &mut self.session) {
+            if let DeviceEvent::Closed { connection, .. } = &event {
+                self.sockets.remove(connection);
             }
-            effects = later.into_iter().flat_map(|event| self.session.handle(event, now())).collect();
+            for effect in session.handle(event, clock::now()) {
+                events.extend(self.carry_out(effect));
+            }
         }
-        let (status, deployment) = (self.session.status().clone(), self.deployment);
-        self.board.show(|shown| {
-            if shown.deployment == deployment {
-                shown.status = Some(status);
-            }
-        });
+        if let Some(session) = &self.session {
+            self.board.show(|shown| {
+                if shown.deployment == self.deployment {
+                    shown.status = Some(session.status().clone());
+                }
+            });
+        }
     }
 
     /// Does one thing; an event if it failed at once.
     fn carry_out(&mut self, effect: DeviceEffect) -> Option<DeviceEvent> {
         match effect {
-            DeviceEffect::Connect { connection } => self.connect(connection),
-            DeviceEffect::Disconnect { connection } => {
-                // Without its sender the socket's task sends what is left, closes and ends.
-                self.sockets.remove(&connection);
+            DeviceEffect::Connect { connection } => {
+                let (sender, outgoing) = channel(MAX_OUTGOING);
+                let (address, board) = (self.settings.address.clone(), self.board.clone());
+                let task = socket::serve(connection, address, outgoing, self.events.clone(), board);
+                self.sockets.insert(connection, (sender, tokio::spawn(task)));
             }
+            // Without its sender the socket's task sends what is left, closes and ends.
+            DeviceEffect::Disconnect { connection } => drop(self.sockets.remove(&connection)),
             DeviceEffect::Send { connection, bytes, at } => {
-                return self.send(connection, Outgoing { bytes, at: instant(at) });
+                let (sender, _) = self.sockets.get(&connection)?;
+                let why = format!("a message cannot be sent: {}", sender.try_send(Outgoing { bytes, at }).err()?);
+                return Some(DeviceEvent::Closed { connection, why });
             }
             DeviceEffect::Compute { job, work, segment, input, .. } => {
-                let engine = self.engines.iter().find(|(known, _)| Arc::ptr_eq(known, &work)).map(|(_, engine)| engine);
-                let Some(engine) = engine.cloned() else {
-                    return Some(failed(job, "its engine is gone"));
+                let Some((_, engine)) = self.engines.iter().find(|(known, _)| Arc::ptr_eq(known, &work)) else {
+                    return Some(DeviceEvent::Computed { job, result: Err(EngineError::new("its engine is gone")) });
                 };
-                if self.jobs.try_send(Job { job, engine, segment, input }).is_err() {
-                    return Some(failed(job, "the engine's thread has ended"));
-                }
+                let (engine, events) = (engine.clone(), self.events.clone());
+                // The session has one such job at a time.
+                spawn_blocking(move || {
+                    let run = || engine.segment(&segment, &input).map_err(|why| EngineError::new(format!("{why:#}")));
+                    let result = catch_unwind(AssertUnwindSafe(run));
+                    let result = result.unwrap_or_else(|_| Err(EngineError::new("computing panicked")));
+                    // Nobody listens any more if the session has ended.
+                    drop(events.blocking_send(DeviceEvent::Computed { job, result }));
+                });
             }
             // The handle may be gone already; then nobody wants it.
-            DeviceEffect::Report(report) => drop(self.reports.send(*report)),
-            // Whoever asked may be gone already.
-            DeviceEffect::Measured { id, result } => {
-                self.measuring.remove(&id).map(|answer| answer.try_send(result));
-            }
-            DeviceEffect::Echoed { id, result } => {
-                self.echoing.remove(&id).map(|answer| answer.try_send(result));
+            DeviceEffect::Report(_) | DeviceEffect::Measured { .. } | DeviceEffect::Echoed { .. } => {
+                drop(self.told.send(effect));
             }
             // Here nobody asks for the edge's clouds: whoever has the data reads it.
             DeviceEffect::Status(_) | DeviceEffect::Validation(_) => {}
@@ -259,30 +151,14 @@ impl Running {
         None
     }
 
-    fn connect(&mut self, connection: u32) {
-        let (sender, outgoing) = channel(MAX_OUTGOING);
-        let task = socket::serve(connection, self.settings.address.clone(), outgoing, self.happened.clone());
-        self.sockets.insert(connection, (sender, tokio::spawn(task)));
-    }
-
-    fn send(&mut self, connection: u32, message: Outgoing) -> Option<DeviceEvent> {
-        let (sender, _) = self.sockets.get(&connection)?;
-        let why = sender.try_send(message).err()?.to_string();
-        self.sockets.remove(&connection);
-        Some(DeviceEvent::Closed { connection, why: format!("a message cannot be sent: {why}") })
-    }
-
     /// Tells the edge and gives the last messages a moment to leave.
-    async fn farewell(&mut self) {
-        let mut sockets = std::mem::take(&mut self.sockets);
-        for effect in self.session.handle(DeviceEvent::Disconnect, now()) {
-            if let DeviceEffect::Send { connection, bytes, at } = effect
-                && let Some((sender, _)) = sockets.get(&connection)
-            {
-                let _ = sender.try_send(Outgoing { bytes, at: instant(at) });
-            }
+    async fn farewell(mut self) {
+        let last = self.session.as_mut().map(|session| session.handle(DeviceEvent::Disconnect, clock::now()));
+        // Sockets are not dropped before their last message is out.
+        for effect in last.into_iter().flatten().filter(|effect| !matches!(effect, DeviceEffect::Disconnect { .. })) {
+            self.carry_out(effect);
         }
-        for (_, (sender, task)) in sockets.drain() {
+        for (_, (sender, task)) in self.sockets.drain() {
             drop(sender);
             let _ = timeout(FAREWELL, task).await;
         }

@@ -1,22 +1,25 @@
 //! One WebSocket connection as a task: opened, read until it ends, written in the order and at the times given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use cleave_edge::clock;
+use cleave_session::{DeviceEvent, Micros};
 use cleave_wire::Limits;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use super::Board;
 use super::address::Address;
-use super::driver::Happening;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -26,7 +29,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A message that leaves at its time.
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
-    pub(super) at: Instant,
+    pub(super) at: Micros,
 }
 
 /// Why there is no connection.
@@ -42,25 +45,27 @@ pub(super) async fn serve(
     connection: u32,
     address: Address,
     mut outgoing: Receiver<Outgoing>,
-    happened: Sender<Happening>,
+    events: Sender<DeviceEvent>,
+    board: Arc<Board>,
 ) {
-    let closed = |Failure { why, denied }| Happening::Closed { connection, why, denied };
-    let end = match open(&address).await {
-        Err(failure) => closed(failure),
+    let opened = open(&address).await;
+    let denied = opened.as_ref().err().filter(|failure| failure.denied).map(|failure| failure.why.clone());
+    board.show(|shown| shown.denied = denied);
+    let why = match opened {
+        Err(failure) => failure.why,
         Ok(socket) => {
-            if happened.send(Happening::Opened { connection }).await.is_err() {
+            if events.send(DeviceEvent::Opened { connection }).await.is_err() {
                 return;
             }
             let (sink, stream) = socket.split();
-            let why = tokio::select! {
+            tokio::select! {
                 why = write(sink, &mut outgoing) => why,
-                why = read(stream, connection, &happened) => why,
-            };
-            closed(Failure { why, denied: false })
+                why = read(stream, connection, &events) => why,
+            }
         }
     };
     // Nobody listens any more if the driver has ended.
-    let _ = happened.send(end).await;
+    let _ = events.send(DeviceEvent::Closed { connection, why }).await;
 }
 
 async fn open(address: &Address) -> Result<Socket, Failure> {
@@ -93,7 +98,7 @@ fn refusal(response: &Response<Option<Vec<u8>>>) -> Failure {
     Failure { why: why.trim().to_owned(), denied: response.status().is_client_error() }
 }
 
-async fn read(mut stream: SplitStream<Socket>, connection: u32, happened: &Sender<Happening>) -> String {
+async fn read(mut stream: SplitStream<Socket>, connection: u32, events: &Sender<DeviceEvent>) -> String {
     while let Some(message) = stream.next().await {
         let bytes = match message {
             Ok(Message::Binary(bytes)) => Vec::from(bytes),
@@ -102,28 +107,16 @@ async fn read(mut stream: SplitStream<Socket>, connection: u32, happened: &Sende
             Ok(_) => continue,
             Err(why) => return why.to_string(),
         };
-        if happened.send(Happening::Received { connection, bytes }).await.is_err() {
+        if events.send(DeviceEvent::Received { connection, bytes }).await.is_err() {
             return "this side ended".into();
         }
     }
     "the connection ended".into()
 }
 
-/// Timers count whole milliseconds and come late by one; a shaped link has to be exact to a fraction of one.
-const LATE: Duration = Duration::from_millis(2);
-
-async fn wait_until(at: Instant) {
-    if at > Instant::now() {
-        sleep_until(at - LATE).await;
-    }
-    while Instant::now() < at {
-        tokio::task::yield_now().await;
-    }
-}
-
 async fn write(mut sink: SplitSink<Socket, Message>, outgoing: &mut Receiver<Outgoing>) -> String {
     while let Some(Outgoing { bytes, at }) = outgoing.recv().await {
-        wait_until(at).await;
+        clock::wait_until(at).await;
         if let Err(why) = sink.send(Message::Binary(bytes.into())).await {
             return why.to_string();
         }

@@ -1,7 +1,6 @@
 //! Accuracies of architectures by the supernet: reads the validation set that was asked for, and runs its batches on the
 //! processor.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,6 +14,7 @@ use cleave_model::SupernetWeights;
 use cleave_train::Material;
 use futures_util::FutureExt;
 
+use crate::file;
 use crate::material::{self, Part};
 
 /// What accuracies are measured on.
@@ -130,9 +130,7 @@ impl Evaluator {
 
 /// Reads shared weights.
 pub(crate) fn read(path: &Path) -> Result<SupernetWeights> {
-    let file = || format!("the supernet {}", path.display());
-    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", file()))?;
-    SupernetWeights::from_safetensors(&bytes).with_context(file)
+    file::parse("the supernet", path, SupernetWeights::from_safetensors)
 }
 
 /// All of them.

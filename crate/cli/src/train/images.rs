@@ -11,6 +11,7 @@ use cleave_model::{Storage, Weights};
 use cleave_train::{Command, Evaluation, ImageConfig, Progress, evaluate_images, fit_images};
 
 use super::progress::Steps;
+use crate::file;
 
 /// Arguments of `cleave train images`.
 #[derive(clap::Args, Debug)]
@@ -58,15 +59,15 @@ pub(super) fn train(args: &ImagesArgs) -> Result<()> {
     };
     let Some(weights) = fit_images(&config, &set, &mut observer)? else { bail!("the training was stopped") };
     bar.finish();
-    let stem = || args.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let name = args.name.clone().unwrap_or_else(stem);
-    let card = ImageCard { name, network, classes: classes(), accuracy: None };
+    let name = args.name.clone().unwrap_or_else(|| file::stem(&args.out));
+    let classes = FASHION.map(str::to_owned).to_vec();
+    let card = ImageCard { name, network, classes, accuracy: None };
     let stored = Weights::from_safetensors(&card.with(&weights, Storage::F16)?)?;
     let evaluation = evaluate_images(&card.network, &CnnWeights::stored(&card.network, stored.clone())?, &test)?;
     println!("{}", super::summary(&evaluation, &card.classes));
     let card = ImageCard { accuracy: Some(evaluation.accuracy()), ..card };
     let bytes = card.with(&stored, Storage::F16)?;
-    fs::write(&args.out, &bytes).with_context(|| format!("{} cannot be written", args.out.display()))?;
+    file::write("the weights", &args.out, &bytes)?;
     println!("wrote {} ({} kB)", args.out.display(), bytes.len() / 1000);
     Ok(())
 }
@@ -75,10 +76,6 @@ pub(super) fn train(args: &ImagesArgs) -> Result<()> {
 pub(super) fn evaluate(card: &ImageCard, file: &[u8], data: &Path) -> Result<Evaluation> {
     let weights = CnnWeights::stored(&card.network, Weights::from_safetensors(file)?)?;
     Ok(evaluate_images(&card.network, &weights, &read(data, "t10k")?)?)
-}
-
-fn classes() -> Vec<String> {
-    FASHION.map(str::to_owned).to_vec()
 }
 
 /// The images and labels of a part, `train` or `t10k`.

@@ -1,16 +1,15 @@
 //! `cleave train draw` and `cleave train pairs`: random plans, and what real frames of them take with a real edge.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cleave_app::pricing::measured_stages;
 use cleave_arch::{Array, Plan, Task};
 use cleave_cost::Stages;
 use cleave_cost::pairs::{PAIRS_FORMAT, Pairs, Row, draw_plans};
-use cleave_session::{FrameReport, Outcome, Work};
+use cleave_session::FrameReport;
 use cleave_wire::LinkShape;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -19,8 +18,8 @@ use crate::edge::EdgeArgs;
 use crate::local::{DeviceChoice, Engine};
 use crate::network::Network;
 use crate::output::Format;
-use crate::predict;
 use crate::remote::{Remote, Settings};
+use crate::{file, predict};
 
 /// For a network to be deployed, and for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +28,7 @@ const WARM: usize = 2;
 
 /// Arguments of `cleave train draw`.
 #[derive(clap::Args, Debug)]
-pub struct DrawArgs {
+pub(crate) struct DrawArgs {
     /// Plans
     #[arg(long, value_name = "N", default_value_t = 300)]
     count: usize,
@@ -39,10 +38,7 @@ pub struct DrawArgs {
 }
 
 /// Prints the plans as one line of JSON.
-///
-/// # Errors
-/// If standard output cannot be written.
-pub fn draw(args: &DrawArgs) -> Result<()> {
+pub(crate) fn draw(args: &DrawArgs) -> Result<()> {
     let plans: Vec<String> =
         draw_plans(args.count, args.seed, &Task::modelnet10()).iter().map(ToString::to_string).collect();
     Format::Json.print(String::new, || json!(plans))
@@ -50,7 +46,7 @@ pub fn draw(args: &DrawArgs) -> Result<()> {
 
 /// Arguments of `cleave train pairs`.
 #[derive(clap::Args, Debug)]
-pub struct PairsArgs {
+pub(crate) struct PairsArgs {
     #[command(flatten)]
     draw: DrawArgs,
     /// Profile of this machine and the edge, by `cleave profile`
@@ -70,10 +66,7 @@ pub struct PairsArgs {
 }
 
 /// Measures every plan and writes the rows.
-///
-/// # Errors
-/// An edge that cannot be used, a file that cannot be read or written.
-pub fn collect(args: &PairsArgs) -> Result<()> {
+pub(crate) fn collect(args: &PairsArgs) -> Result<()> {
     let task = Task::modelnet10();
     let profile = predict::read(&args.profile)?;
     let Some(settings) = args.edge.settings(PATIENCE)? else { bail!("no edge is named; give --edge URL") };
@@ -90,10 +83,11 @@ pub fn collect(args: &PairsArgs) -> Result<()> {
         let engine = Arc::new(Engine::new(network.gnn(&device)?));
         // Weights go to the edge unshaped: they are no part of a frame.
         remote.shape(LinkShape::UNSHAPED)?;
-        remote.deploy(Arc::new(Work::new(plan.clone(), task, network.model())), engine)?;
+        remote.deploy(network.work(plan.clone()), engine)?;
         remote.wait_ready(PATIENCE)?;
         remote.shape(shape)?;
-        rows[at].runs.extend(measure(&remote, plan, &cloud, args.runs)?);
+        let reports = remote.planned_frames(WARM + args.runs, 1, &cloud)?;
+        rows[at].runs.extend(reports[WARM..].iter().map(stages));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -107,23 +101,7 @@ pub fn collect(args: &PairsArgs) -> Result<()> {
         profile,
         rows,
     };
-    let text = serde_json::to_string(&pairs)?;
-    fs::write(&args.out, text).with_context(|| format!("the pairs {} cannot be written", args.out.display()))
-}
-
-fn measure(remote: &Remote, plan: &Plan, cloud: &Array, runs: usize) -> Result<Vec<[f64; 5]>> {
-    let mut measured = Vec::new();
-    for frame in 0..WARM + runs {
-        remote.submit(frame as u64, cloud.clone())?;
-        let report = remote.next_report(PATIENCE)?;
-        if report.outcome != Outcome::AsPlanned {
-            bail!("a frame of {plan} did not go as planned: {:?}", report.outcome);
-        }
-        if frame >= WARM {
-            measured.push(stages(&report));
-        }
-    }
-    Ok(measured)
+    file::write("the pairs", &args.out, serde_json::to_string(&pairs)?)
 }
 
 fn stages(report: &FrameReport) -> [f64; 5] {

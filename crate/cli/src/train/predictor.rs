@@ -1,23 +1,23 @@
 //! `cleave train predictor`: measured pairs to the weights of a latency predictor.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cleave_arch::Task;
-use cleave_cost::Machines;
 use cleave_cost::graph::{Meta, PlanGraph, Standard};
-use cleave_cost::pairs::Pairs;
+use cleave_cost::pairs::{Pairs, Row};
+use cleave_cost::{Calibration, Machines};
 use cleave_train::{PlanSample, PredictorConfig, PredictorEpoch, fit_predictor};
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use crate::file;
 use crate::output::Format;
 use crate::predict::read_pairs;
 
 /// Arguments of `cleave train predictor`.
 #[derive(clap::Args, Debug)]
-pub struct PredictorArgs {
+pub(crate) struct PredictorArgs {
     /// Measured pairs, by `cargo xtask bench predict` or `cleave train pairs`
     #[arg(long, value_name = "FILE", required = true)]
     pairs: Vec<PathBuf>,
@@ -39,10 +39,7 @@ pub struct PredictorArgs {
 }
 
 /// Trains and writes.
-///
-/// # Errors
-/// A file that cannot be read or written, too few pairs.
-pub fn run(args: &PredictorArgs) -> Result<()> {
+pub(crate) fn run(args: &PredictorArgs) -> Result<()> {
     let files = args.pairs.iter().map(|path| read_pairs(path)).collect::<Result<Vec<_>>>()?;
     let measured = files.iter().map(graphs).collect::<Result<Vec<_>>>()?.concat();
     let standard = Standard::of(measured.iter().map(|(graph, _)| graph));
@@ -66,17 +63,16 @@ pub fn run(args: &PredictorArgs) -> Result<()> {
         files.iter().map(|file| format!("{} at {} Mbps, seed {}", file.pair, file.mbps, file.seed)).collect();
     let trained_on = format!("{} plans: {}", samples.len(), pairs.join("; "));
     weights.meta = serde_json::to_string(&Meta { standard, trained_on: trained_on.clone(), validation: best })?;
-    fs::write(&args.out, weights.to_safetensors()?)
-        .with_context(|| format!("{} cannot be written", args.out.display()))?;
+    file::write("the predictor", &args.out, weights.to_safetensors()?)?;
     let text =
         || format!("trained on {trained_on}\nmean |ln(predicted / measured)| on the tenth kept aside: {best:.4}");
     Format::from_flag(args.json).print(text, || json!({ "trained_on": trained_on, "validation": best }))
 }
 
 /// Every row's graph under the file's conditions, and its latency.
-pub fn graphs(pairs: &Pairs) -> Result<Vec<(PlanGraph, f64)>> {
+pub(crate) fn graphs(pairs: &Pairs) -> Result<Vec<(PlanGraph, f64)>> {
     let machines = machines(pairs);
-    let graph = |row: &cleave_cost::pairs::Row| {
+    let graph = |row: &Row| {
         let (plan, task) = (row.plan()?, Task::modelnet10());
         Ok((PlanGraph::new(&plan, &plan.architecture().trace(&task), &task, &machines), row.latency_ms()))
     };
@@ -84,9 +80,9 @@ pub fn graphs(pairs: &Pairs) -> Result<Vec<(PlanGraph, f64)>> {
 }
 
 /// The machines of a file under its conditions, uncorrected.
-pub fn machines(pairs: &Pairs) -> Machines {
+pub(crate) fn machines(pairs: &Pairs) -> Machines {
     let mut machines = Machines::new(&pairs.profile);
     machines.link = machines.link.shaped((pairs.mbps > 0.0).then_some(pairs.mbps), pairs.delay_ms);
-    machines.calibration = cleave_cost::Calibration::default();
+    machines.calibration = Calibration::default();
     machines
 }

@@ -1,11 +1,12 @@
 //! How a training run shows itself: a bar per epoch, a line when it is done, and the checkpoint in its file.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use cleave_train::{Command, EpochReport, Observer, Progress, TrainError, Trainer};
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar};
+
+use crate::{file, output};
 
 /// The steps of a run as a bar.
 pub(super) struct Steps {
@@ -17,10 +18,7 @@ pub(super) struct Steps {
 
 impl Default for Steps {
     fn default() -> Self {
-        let bar = ProgressBar::new(1);
-        let template = "{bar:30} {msg}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, started: Instant::now(), steps: 0 }
+        Self { bar: output::bar(1, "{bar:30} {msg}"), started: Instant::now(), steps: 0 }
     }
 }
 
@@ -77,12 +75,8 @@ impl Observer for Bar {
     }
 
     fn epoch(&mut self, _: &EpochReport, trainer: &Trainer) -> Result<Command, TrainError> {
-        // Written beside and renamed: a process that ends in between leaves the old checkpoint whole.
-        let beside = self.checkpoint.with_extension("checkpoint.new");
-        let kept = fs::write(&beside, trainer.checkpoint()?).and_then(|()| fs::rename(&beside, &self.checkpoint));
-        kept.map_err(|why| TrainError::Checkpoint {
-            why: format!("{} cannot be written: {why}", self.checkpoint.display()),
-        })?;
+        file::replace("the checkpoint", &self.checkpoint, trainer.checkpoint()?)
+            .map_err(|why| TrainError::Checkpoint { why: format!("{why:#}") })?;
         Ok(Command::Continue)
     }
 }

@@ -1,13 +1,13 @@
 //! What every training run has in common: its settings, its checkpoint and its data.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cleave_arch::{GraphSource, Task};
 use cleave_train::{Augment, Config, Material, Subject, Texts, Trainer, fit};
 
 use super::progress::Bar;
+use crate::file;
 
 /// A task by name.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -114,8 +114,7 @@ impl RunArgs {
             return Ok(Trainer::new(self.config(subject))?);
         }
         let path = checkpoint_path(&self.out);
-        let bytes = fs::read(&path).with_context(|| format!("the checkpoint {} cannot be read", path.display()))?;
-        let trainer = Trainer::resume(&bytes)?;
+        let trainer = Trainer::resume(&file::read("the checkpoint", &path)?)?;
         if trainer.config().subject != subject {
             let found = &trainer.config().subject;
             bail!("the checkpoint {} is of `{found}`; this run is of `{subject}`", path.display());
@@ -152,7 +151,7 @@ impl RunArgs {
 
     /// Writes the weights.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
-        fs::write(&self.out, bytes).with_context(|| format!("{} cannot be written", self.out.display()))?;
+        file::write("the weights", &self.out, bytes)?;
         println!("{} written, {} bytes", self.out.display(), bytes.len());
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! `cleave train supernet` and `cleave train rank`: the shared weights, and whether they rank architectures as training
 //! each on its own does.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use cleave_app::evaluation::{CALIBRATION, EvaluationSet};
 use cleave_arch::supernet::Paths;
@@ -17,8 +16,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::run::RunArgs;
+use crate::file;
 use crate::material::{self, Part};
-use crate::output::{Align, Format, table};
+use crate::output::{Format, table};
 use crate::search::evaluate::{self, Evaluator};
 
 /// Arguments of `cleave train supernet`.
@@ -102,8 +102,7 @@ pub(super) fn rank(args: &RankArgs) -> Result<()> {
         let alone = alone_accuracy(&args.run, &architecture, &supernet.task, [&*data, &*aside])?;
         eprintln!("{architecture}: {:.1} % shared, {:.1} % alone", 100.0 * shared, 100.0 * alone);
         rows.push((architecture.to_string(), [shared, alone]));
-        fs::write(&args.run.out, to_json(&rows).to_string())
-            .with_context(|| format!("{} cannot be written", args.run.out.display()))?;
+        file::write("the table", &args.run.out, to_json(&rows).to_string())?;
     }
     if args.shared {
         return Ok(());
@@ -160,11 +159,10 @@ fn to_json(rows: &[(String, [f64; 2])]) -> serde_json::Value {
 }
 
 fn to_text(rows: &[(String, [f64; 2])]) -> String {
-    let heading = [("architecture", Align::Left), ("shared %", Align::Right), ("alone %", Align::Right)];
     let row = |(architecture, pair): &(String, [f64; 2])| {
         let [shared, alone] = pair.map(|accuracy| format!("{:.1}", 100.0 * accuracy));
         vec![architecture.clone(), shared, alone]
     };
-    let rows_of_table: Vec<Vec<String>> = rows.iter().map(row).collect();
-    format!("{}\nKendall τ {:.3} over {} architectures", table(&heading, &rows_of_table), tau(rows), rows.len())
+    let table = table(&["architecture", ">shared %", ">alone %"], rows.iter().map(row));
+    format!("{table}\nKendall τ {:.3} over {} architectures", tau(rows), rows.len())
 }

@@ -5,8 +5,8 @@ use crate::mailbox::Mailbox;
 use burn::tensor::Device;
 use cleave_arch::cnn::{Network, Schedule};
 use cleave_contract::Backend;
-use cleave_model::Weights;
 use cleave_model::cnn::{CnnWeights, Member};
+use cleave_model::{ModelError, Weights};
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
 use cleave_session::{EngineError, Micros};
 use peak_alloc::PeakAlloc;
@@ -56,7 +56,7 @@ impl Computing {
                 PeakAlloc.reset_peak_usage();
                 match loaded {
                     Ok(weight_bytes) => EngineEvent::Loaded { group, weight_bytes },
-                    Err(why) => EngineEvent::LoadFailed { group, why },
+                    Err(why) => EngineEvent::LoadFailed { group, why: why.to_string() },
                 }
             }
             EngineCall::Make { job, stage, kept, received, cut, .. } => {
@@ -98,9 +98,8 @@ impl Computing {
         schedule: &Arc<Schedule>,
         worker: usize,
         weights: &CnnWeights,
-    ) -> Result<u64, String> {
-        let member = Member::new(network.clone(), schedule.clone(), worker, weights, &self.device);
-        self.member = Some(member.map_err(|why| why.to_string())?);
+    ) -> Result<u64, ModelError> {
+        self.member = Some(Member::new(network.clone(), schedule.clone(), worker, weights, &self.device)?);
         Ok(schedule.memory(network)[worker].weights)
     }
 
@@ -116,7 +115,6 @@ impl Computing {
 
 const NOTHING: &str = "no weights are loaded";
 
-fn stored(network: &Network, file: &[u8]) -> Result<CnnWeights, String> {
-    let weights = Weights::from_safetensors(file).map_err(|why| why.to_string())?;
-    CnnWeights::stored(network, weights).map_err(|why| why.to_string())
+fn stored(network: &Network, file: &[u8]) -> Result<CnnWeights, ModelError> {
+    CnnWeights::stored(network, Weights::from_safetensors(file)?)
 }

@@ -6,6 +6,7 @@
 use super::computing::{self, Job};
 use crate::browser::{describe, scope, wait_until};
 use crate::engine;
+use crate::error::DeviceError;
 use crate::gpu;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
@@ -78,13 +79,13 @@ impl Drop for Running {
 
 impl Engine {
     /// Starts one on this engine, of which `device` is this thread's; [`Said::Ready`] or [`Said::Lost`] follows.
-    pub fn start(site: Site, backend: Backend, device: &Device, tell: Tell) -> Result<Self, String> {
+    pub fn start(site: Site, backend: Backend, device: &Device, tell: Tell) -> Result<Self, DeviceError> {
         let (slower, ended) = (Rc::new(Cell::new(1.0)), Rc::new(Cell::new(false)));
         let said = Mailbox::default();
         wasm_bindgen_futures::spawn_local(hand_on(said.clone(), tell, Rc::clone(&slower), Rc::clone(&ended)));
         let tell: Tell = Rc::new(move |what| said.put(what));
         let site = match site {
-            Site::Workers => start_worker(backend, tell).map_err(|why| describe(&why))?,
+            Site::Workers => start_worker(backend, tell)?,
             Site::Here => {
                 let jobs = Mailbox::default();
                 tell(Said::Ready);
@@ -103,12 +104,12 @@ impl Engine {
     }
 
     /// Has something done; calls are done in order.
-    pub fn call(&self, call: EngineCall, file: Option<Arc<[u8]>>) -> Result<(), String> {
+    pub fn call(&self, call: EngineCall, file: Option<Arc<[u8]>>) -> Result<(), DeviceError> {
         match &self.site {
             Running::Here(jobs) => jobs.put(Some(Job { call, file })),
             Running::Worker { worker, .. } => {
-                let (message, transfer) = message(call, file).map_err(|why| describe(&why))?;
-                worker.post_message_with_transfer(&message, &transfer).map_err(|why| describe(&why))?;
+                let (message, transfer) = message(call, file)?;
+                worker.post_message_with_transfer(&message, &transfer)?;
             }
         }
         Ok(())
@@ -315,7 +316,7 @@ pub async fn run(backend: Backend) {
             answer(&Answer::Ready, Vec::new());
             computing::work(jobs, device, backend, tell).await;
         }
-        Err(why) => answer(&Answer::Failed { why }, Vec::new()),
+        Err(why) => answer(&Answer::Failed { why: why.to_string() }, Vec::new()),
     }
 }
 
@@ -360,11 +361,12 @@ fn job(message: &JsValue) -> Result<Job, JsValue> {
     Ok(Job { call, file })
 }
 
-fn load(join: &[u8]) -> Result<EngineCall, String> {
-    let message = ToMember::decode(join, &Limits::DEFAULT).map_err(|why| why.to_string())?;
-    let ToMember::Join(join) = message else { return Err("this is no group".to_owned()) };
-    let network = join.network.parse().map_err(|why: cleave_arch::cnn::NetworkError| why.to_string())?;
-    let schedule = Schedule::new(&network, &join.partition).map_err(|why| why.to_string())?;
+fn load(join: &[u8]) -> Result<EngineCall, JsError> {
+    let ToMember::Join(join) = ToMember::decode(join, &Limits::DEFAULT)? else {
+        return Err(JsError::new("this is no group"));
+    };
+    let network = join.network.parse()?;
+    let schedule = Schedule::new(&network, &join.partition)?;
     Ok(EngineCall::Load {
         group: join.group,
         network: Arc::new(network),

@@ -8,6 +8,7 @@
 use super::Order;
 use super::engine::{Engine, Said, Site, Tell};
 use crate::browser::{now_micros, scope};
+use crate::error::DeviceError;
 use crate::socket::{Socket, SocketEvent};
 use burn::tensor::Device;
 use cleave_app::cooperation::{Candidate, Config, Cooperation, Crew, Effect, EngineKind, Event};
@@ -16,7 +17,7 @@ use cleave_session::cooperate::{
     EngineCall, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting,
     no_such_group,
 };
-use cleave_session::{Micros, Model, TokenCheck};
+use cleave_session::{Host, Micros, Model, TokenCheck};
 use cleave_wire::Limits;
 use cleave_wire::cooperate::Role;
 use std::cell::Cell;
@@ -77,7 +78,7 @@ fn browser_name(place: usize) -> String {
 }
 
 /// A worker as it is connected to, and as people are told of it.
-fn candidate((at, request): (usize, &MemberRequest)) -> Result<Candidate, String> {
+fn candidate((at, request): (usize, &MemberRequest)) -> Result<Candidate, DeviceError> {
     let place = at + 1;
     Ok(match request {
         MemberRequest::Browser => {
@@ -86,7 +87,8 @@ fn candidate((at, request): (usize, &MemberRequest)) -> Result<Candidate, String
             Candidate { spec, name, place: "a worker of this browser".into(), is_alike: true }
         }
         MemberRequest::Edge(EdgeAddress { url, token }) => {
-            let address = address(url).map_err(|why| format!("worker {}: {why}", place + 1))?;
+            let wrong = || DeviceError::Address { worker: place + 1, url: url.clone() };
+            let address = address(url).ok_or_else(wrong)?.to_owned();
             let spec = MemberSpec { name: String::new(), token: token.clone(), address };
             Candidate { spec, name: format!("edge {}", place + 1), place: url.clone(), is_alike: false }
         }
@@ -95,9 +97,9 @@ fn candidate((at, request): (usize, &MemberRequest)) -> Result<Candidate, String
 
 impl Machines {
     /// The workers of an order; what happens to them later is `put`, for [`Self::take`].
-    pub fn new(order: &Order, seed: u64, put: impl Fn(Happening) + 'static) -> Result<Self, String> {
+    pub fn new(order: &Order, seed: u64, put: impl Fn(Happening) + 'static) -> Result<Self, DeviceError> {
         let requests = order.request.members.clone();
-        let members = requests.iter().enumerate().map(candidate).collect::<Result<Vec<_>, String>>()?;
+        let members = requests.iter().enumerate().map(candidate).collect::<Result<Vec<_>, _>>()?;
         let config = Config {
             name: browser_name(0),
             place: "this tab".into(),
@@ -124,7 +126,7 @@ impl Machines {
     }
 
     /// Starts the own engine; when it is ready, everybody is connected to.
-    pub fn start(&mut self) -> Result<(), String> {
+    pub fn start(&mut self) -> Result<(), DeviceError> {
         self.start_engine(0)
     }
 
@@ -156,7 +158,7 @@ impl Machines {
         self.sockets.remove(&place);
         match self.tabs.contains_key(&place) {
             true => self.take(Happening::Engine(place, Said::Lost(why))),
-            false => self.take(Happening::Coordinator(Event::Closed { place, why })),
+            false => self.take(says(place, SocketEvent::Closed(why))),
         }
     }
 
@@ -194,7 +196,7 @@ impl Machines {
 
     // ---- engines
 
-    fn start_engine(&mut self, place: usize) -> Result<(), String> {
+    fn start_engine(&mut self, place: usize) -> Result<(), DeviceError> {
         let put = Rc::clone(&self.put);
         let tell: Tell = Rc::new(move |said| put(Happening::Engine(place, said)));
         let engine = Engine::start(self.site, self.backend, &self.device, tell)?;
@@ -211,13 +213,11 @@ impl Machines {
                 let Some(tab) = self.tabs.get_mut(&place) else { return };
                 let token = TokenCheck::new(|token| token.is_empty());
                 let limits = Limits { max_model_bytes: u64::MAX, ..Limits::DEFAULT };
-                let config = MemberConfig {
-                    limits,
-                    seed: self.seed.wrapping_add(place as u64),
-                    ..MemberConfig::new(token, browser_name(place))
-                };
+                let host = Host { limits, ..Host::new(token, browser_name(place)) };
+                let seed = self.seed.wrapping_add(place as u64);
+                let config = MemberConfig { seed, ..MemberConfig::new(host) };
                 tab.member = Some(Box::new(Member::new(config, now())));
-                queue.push_back(Happening::Coordinator(Event::Opened { place }));
+                queue.push_back(says(place, SocketEvent::Opened));
             }
             (_, Said::Event(event)) => queue.push_back(Happening::Member(place, MemberEvent::Engine(event))),
             (_, Said::Lost(why)) => self.end(place, why, queue),
@@ -229,14 +229,14 @@ impl Machines {
         self.lost.as_deref()
     }
 
-    fn call(&self, place: usize, call: EngineCall) -> Result<(), String> {
+    fn call(&self, place: usize, call: EngineCall) -> Result<(), DeviceError> {
         let file = match &call {
             EngineCall::Load { weights: WeightSource::File(hash), .. } => {
                 self.file.as_ref().filter(|file| file.hash == *hash).map(|file| Arc::clone(&file.bytes))
             }
             _ => None,
         };
-        self.tabs.get(&place).map_or_else(|| Err("it has ended".to_owned()), |tab| tab.engine.call(call, file))
+        self.tabs.get(&place).ok_or(DeviceError::Ended)?.engine.call(call, file)
     }
 
     // ---- the coordinator
@@ -245,7 +245,7 @@ impl Machines {
         match effect {
             Effect::Connect { place } => {
                 if let Err(why) = self.connect(place) {
-                    queue.push_back(Happening::Coordinator(Event::Closed { place, why }));
+                    queue.push_back(says(place, SocketEvent::Closed(why.to_string())));
                 }
             }
             Effect::Send { place, bytes } if self.tabs.contains_key(&place) => {
@@ -261,7 +261,7 @@ impl Machines {
             }
             Effect::Engine(call) => {
                 if let Err(why) = self.call(0, call) {
-                    self.said(0, Said::Lost(why), queue);
+                    self.said(0, Said::Lost(why.to_string()), queue);
                 }
             }
             told => return Some(told),
@@ -269,30 +269,26 @@ impl Machines {
         None
     }
 
-    fn connect(&mut self, place: usize) -> Result<(), String> {
+    fn connect(&mut self, place: usize) -> Result<(), DeviceError> {
         match self.requests.get(place - 1) {
             Some(MemberRequest::Edge(EdgeAddress { url, .. })) => {
                 let (put, is_open) = (Rc::clone(&self.put), Rc::new(Cell::new(false)));
                 let tell = move |event| {
-                    put(Happening::Coordinator(match event {
-                        SocketEvent::Opened => {
-                            is_open.set(true);
-                            Event::Opened { place }
-                        }
-                        SocketEvent::Received(bytes) => Event::Received { place, bytes },
-                        SocketEvent::Closed(why) if is_open.get() => Event::Closed { place, why },
+                    is_open.set(is_open.get() || matches!(event, SocketEvent::Opened));
+                    let event = match event {
                         // A browser does not tell a refusal from silence.
-                        SocketEvent::Closed(_) => {
+                        SocketEvent::Closed(_) if !is_open.get() => {
                             let origin = scope().location().origin();
-                            let why = format!(
+                            SocketEvent::Closed(format!(
                                 "nobody answers, or no page from {origin} is let in: an edge that has not served the page \
                                  is started with --allow-origin {origin}"
-                            );
-                            Event::Closed { place, why }
+                            ))
                         }
-                    }));
+                        event => event,
+                    };
+                    put(says(place, event));
                 };
-                self.sockets.insert(place, Socket::open(&route(url)?, tell)?);
+                self.sockets.insert(place, Socket::open(&route(url), tell)?);
                 Ok(())
             }
             _ => self.start_engine(place),
@@ -315,12 +311,12 @@ impl Machines {
                     Ok(true) => MemberEvent::Opened { line },
                     // The socket tells.
                     Ok(false) => return,
-                    Err(why) => MemberEvent::Closed { line, why },
+                    Err(why) => MemberEvent::Closed { line, why: why.to_string() },
                 };
                 queue.push_back(Happening::Member(place, event));
             }
             MemberEffect::Send { line: Line::Coordinator, bytes } => {
-                queue.push_back(Happening::Coordinator(Event::Received { place, bytes }));
+                queue.push_back(says(place, SocketEvent::Received(bytes)));
             }
             MemberEffect::Send { line, bytes } => self.send(place, line, bytes, queue),
             MemberEffect::Close { line: Line::Coordinator, why } => self.end(place, why, queue),
@@ -330,7 +326,7 @@ impl Machines {
             }
             MemberEffect::Engine(call) => {
                 if let Err(why) = self.call(place, call) {
-                    self.end(place, why, queue);
+                    self.end(place, why.to_string(), queue);
                 }
             }
             MemberEffect::StoreWeights { model, .. } => {
@@ -342,7 +338,7 @@ impl Machines {
     }
 
     /// Whether it is open at once.
-    fn open(&mut self, place: usize, line: Line, address: &str) -> Result<bool, String> {
+    fn open(&mut self, place: usize, line: Line, address: &str) -> Result<bool, DeviceError> {
         let there = address.strip_prefix(TAB).and_then(|place| place.parse().ok());
         let far = match there {
             Some(there) => Far::Greeting(there),
@@ -358,7 +354,7 @@ impl Machines {
                         },
                     ));
                 };
-                Far::Socket(Socket::open(&route(address)?, tell)?)
+                Far::Socket(Socket::open(&route(address), tell)?)
             }
         };
         if let Some(tab) = self.tabs.get_mut(&place) {
@@ -422,7 +418,7 @@ impl Machines {
     /// A member of this browser is there no more.
     fn end(&mut self, place: usize, why: String, queue: &mut VecDeque<Happening>) {
         self.forget(place, queue);
-        queue.push_back(Happening::Coordinator(Event::Closed { place, why }));
+        queue.push_back(says(place, SocketEvent::Closed(why)));
     }
 
     fn forget(&mut self, place: usize, queue: &mut VecDeque<Happening>) {
@@ -436,17 +432,20 @@ fn now() -> Micros {
     Micros(now_micros())
 }
 
-/// `ws://HOST:PORT`, as members are told of each other.
-fn address(url: &str) -> Result<String, String> {
-    let url = url.trim().trim_end_matches('/');
-    let host = ["ws://", "wss://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(url.to_owned()),
-        _ => Err(format!("\"{url}\" is no address; an address is ws://HOST:PORT")),
-    }
+/// A member's connection to the coordinator says this.
+fn says(place: usize, event: SocketEvent) -> Happening {
+    Happening::Coordinator(Event::Socket { place, event })
 }
 
-/// Where a worker takes coordinators and other members.
-fn route(url: &str) -> Result<String, String> {
-    Ok(format!("{}/cooperate", address(url)?))
+/// `ws://HOST:PORT`, as members are told of each other.
+fn address(url: &str) -> Option<&str> {
+    let url = url.trim().trim_end_matches('/');
+    let host = ["ws://", "wss://"].iter().find_map(|scheme| url.strip_prefix(scheme))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@']);
+    is_host.then_some(url)
+}
+
+/// Where a worker at this address takes coordinators and other members.
+fn route(url: &str) -> String {
+    format!("{}/cooperate", url.trim().trim_end_matches('/'))
 }

@@ -2,6 +2,7 @@
 
 use super::{Worker, engine_of};
 use crate::engine::{self, Choice, Gpu};
+use crate::error::DeviceError;
 use crate::gpu;
 use crate::input::Input;
 use cleave_app::effect;
@@ -14,7 +15,7 @@ impl Worker {
             && gpu::is_opened()
             && preference != Preference::Only(Backend::Wasm)
         {
-            return self.page.post(Event::Died(Death::LostGpu { why: why.clone(), in_use: false }));
+            return self.page.post(Event::Died(Death::LostGpu { why: why.to_string(), in_use: false }));
         }
         let lost = self.mailbox.clone();
         gpu::listen(move |why| lost.put(Input::LostGpu(why)));
@@ -27,7 +28,7 @@ impl Worker {
 
     /// Nothing that a lost GPU holds can be had back, so that this worker ends with it if it computes there.
     pub(super) fn lose_gpu(&mut self, why: String) {
-        self.gpu = Some(Err(why.clone()));
+        self.gpu = Some(Err(DeviceError::Gpu(why.clone())));
         if self.backend == Backend::WebGpu {
             self.page.post(Event::Died(Death::LostGpu { why, in_use: true }));
         }

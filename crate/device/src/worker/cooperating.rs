@@ -10,7 +10,7 @@ impl Worker {
         self.stop_all();
         let read = match read(&request) {
             Ok(read) => read,
-            Err(why) => return self.page.fail(Failure::Cooperation, &why.to_string()),
+            Err(why) => return self.page.fail(Failure::Cooperation, why),
         };
         let order = Order {
             times: self.known_times(&read.network),

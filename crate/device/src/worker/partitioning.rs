@@ -3,6 +3,7 @@
 
 use super::Worker;
 use crate::browser::turn;
+use crate::error::DeviceError;
 use crate::input::Input;
 use crate::port::Page;
 use crate::probing::{Cancelled, measure};
@@ -19,7 +20,7 @@ impl Worker {
         let read = Workers::of_request(&request).map_err(RequestError::from);
         let (network, workers) = match read.and_then(|workers| Ok((zoo::network(&request.network)?, workers))) {
             Ok(read) => read,
-            Err(why) => return self.page.fail(Failure::Partition, &why.to_string()),
+            Err(why) => return self.page.fail(Failure::Partition, why),
         };
         let cancelled = Cancelled::default();
         self.partitioning = Some(cancelled.clone());
@@ -39,14 +40,14 @@ impl Worker {
                 let planning = Planning::new(network, workers, times, Strategy::ALL.to_vec());
                 plan(planning.with_sweep(request.setup_ms), &page, &cancelled).await
             };
-            let done: Result<_, String> = done.await;
+            let done: Result<_, DeviceError> = done.await;
             match done {
                 Ok(Some(planned)) => {
                     page.post(Event::Partitions(view::partitions(request.clone(), &planned)));
                     mailbox.put(Input::Planned(request, Box::new(planned)));
                 }
                 Ok(None) => {}
-                Err(why) => page.fail(Failure::Partition, &why),
+                Err(why) => page.fail(Failure::Partition, why),
             }
         });
     }
@@ -72,14 +73,14 @@ impl Worker {
 }
 
 /// None: cancelled.
-async fn plan(mut planning: Planning, page: &Page, cancelled: &Cancelled) -> Result<Option<Planned>, String> {
+async fn plan(mut planning: Planning, page: &Page, cancelled: &Cancelled) -> Result<Option<Planned>, DeviceError> {
     loop {
         tell(page, LongWork::PlanPartition, planning.progress());
         turn().await;
         if cancelled.get() {
             return Ok(None);
         }
-        if !planning.step().map_err(|why| why.to_string())? {
+        if !planning.step()? {
             return Ok(Some(planning.finish()));
         }
     }

@@ -4,8 +4,8 @@
 use super::Visitor;
 use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
 use cleave_contract::{
-    Backend, Cooperated, CooperationRequest, Event, ImageRequest, Intent, LongWork, MemberRequest, PartitionRequest,
-    PartitionStrategy, Preference, Replanned, WorkerActivity,
+    Backend, Cooperated, CooperationRequest, Event, Failure, ImageRequest, Intent, LongWork, MemberRequest,
+    PartitionRequest, PartitionStrategy, Preference, Replanned, WorkerActivity,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -35,11 +35,11 @@ fn request(network: &str, strategy: PartitionStrategy, slower: &[f64]) -> Cooper
 }
 
 impl Visitor {
-    async fn cooperate(&self, request: CooperationRequest) -> Result<Cooperated, String> {
+    async fn cooperate(&self, request: CooperationRequest) -> Result<Cooperated, (Failure, String)> {
         self.say(Intent::Cooperate(request));
         self.until(|event| match event {
             Event::Cooperated(cooperated) => Some(Ok((**cooperated).clone())),
-            Event::Failed { what, why } => Some(Err(format!("{what:?}: {why}"))),
+            Event::Failed { what, why } => Some(Err((what.clone(), why.clone()))),
             _ => None,
         })
         .await
@@ -153,7 +153,7 @@ async fn what_cannot_be_run_is_named() {
         (CooperationRequest { members: vec![edge("ws://127.0.0.1:9")], ..good.clone() }, "cannot be reached"),
     ];
     for (request, says) in wrong {
-        let why = visitor.cooperate(request).await.unwrap_err();
+        let (_, why) = visitor.cooperate(request).await.unwrap_err();
         assert!(why.contains(says), "{says}: {why}");
     }
     assert!(visitor.cooperate(good).await.is_ok());

@@ -6,8 +6,8 @@ use futures_util::{SinkExt, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::{PATIENCE, Running, TOKEN};
@@ -17,13 +17,13 @@ pub struct Client(pub WebSocketStream<TcpStream>);
 
 impl Client {
     /// An upgraded socket that has said nothing yet.
-    pub async fn connect(edge: &Running) -> Result<Self, String> {
+    pub async fn connect(edge: &Running) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://{}/ws", edge.address).into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
         let stream = TcpStream::connect(edge.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let shaken = timeout(PATIENCE, client_async(request, stream)).await.unwrap();
-        shaken.map(|(socket, _)| Self(socket)).map_err(|why| why.to_string())
+        Ok(Self(shaken?.0))
     }
 
     /// A session that was welcomed.

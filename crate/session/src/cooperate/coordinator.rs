@@ -14,7 +14,7 @@ use cleave_wire::{Call, Limits};
 use super::error::{MemberError, PlanError, RunError};
 use super::report::{MemberStatus, RunReport};
 use super::{EngineCall, EngineEvent, Plan};
-use crate::link::Calling;
+use crate::link::{Calling, SocketEvent};
 use crate::time::Micros;
 use forming::Team;
 use peer::Peer;
@@ -93,24 +93,12 @@ impl Default for CoordinatorConfig {
 pub enum CoordinatorEvent {
     /// Begin: connect to all members.
     Connect,
-    /// A connection is open.
-    Opened {
+    /// A member's connection says something.
+    Socket {
         /// Whose.
         place: usize,
-    },
-    /// A connection is closed, or could not be opened.
-    Closed {
-        /// Whose.
-        place: usize,
-        /// Why, for people.
-        why: String,
-    },
-    /// A message came.
-    Received {
-        /// From whom.
-        place: usize,
-        /// The whole message.
-        bytes: Vec<u8>,
+        /// What.
+        event: SocketEvent,
     },
     /// The own engine answers.
     Engine(EngineEvent),
@@ -280,9 +268,11 @@ impl Coordinator {
     fn apply(&mut self, event: CoordinatorEvent, now: Micros, fx: &mut Effects) {
         match event {
             CoordinatorEvent::Connect => self.connect(now, fx),
-            CoordinatorEvent::Opened { place } => self.opened(place, now, fx),
-            CoordinatorEvent::Closed { place, why } => self.closed(place, why, now, fx),
-            CoordinatorEvent::Received { place, bytes } => self.received(place, &bytes, now, fx),
+            CoordinatorEvent::Socket { place, event } => match event {
+                SocketEvent::Opened => self.opened(place, now, fx),
+                SocketEvent::Received(bytes) => self.received(place, &bytes, now, fx),
+                SocketEvent::Closed(why) => self.closed(place, why, now, fx),
+            },
             CoordinatorEvent::Engine(event) => self.engine(event, now, fx),
             CoordinatorEvent::Plan(plan) => self.plan(plan, now, fx),
             CoordinatorEvent::Submit { run, image, timeout } => self.submit(run, image, timeout, now, fx),

@@ -12,7 +12,7 @@ use super::error::{PlanError, about, bad_plan};
 use super::group::{Group, schedule};
 use super::walk::{Act, Computed};
 use super::{EngineCall, EngineEvent};
-use crate::link::{Cooperation, Host, Served, Serving, TokenCheck, first_message};
+use crate::link::{Cooperation, Host, Served, Serving, first_message};
 use crate::refusal::Wrong;
 use crate::time::Micros;
 use joined::Joined;
@@ -41,56 +41,20 @@ pub enum Line {
 /// Settings of a [`Member`]. Start from [`MemberConfig::new`] and change what differs.
 #[derive(Clone, Debug)]
 pub struct MemberConfig {
-    /// Says whose greeting is welcome.
-    pub token: TokenCheck,
-    /// What this member calls itself; no two workers of a group may have one name.
-    pub name: String,
-    /// Program version, for people.
-    pub version: String,
-    /// Threads that compute.
-    pub threads: u16,
-    /// What is accepted. AlexNet's and VGG11's files of weights are larger than the default allows: 244 and 531 MB.
-    pub limits: Limits,
+    /// What it says of itself, whom it welcomes, and how long it waits.
+    pub host: Host,
     /// Most memory that its part may take, by [`cleave_arch::cnn::Schedule::memory`].
     pub max_peak_bytes: u64,
-    /// For the greeting to come.
-    pub handshake_timeout: Micros,
     /// For a connection to another member to be opened and answered.
     pub link_timeout: Micros,
-    /// Without any message from the coordinator for so long the session is over.
-    pub idle_timeout: Micros,
     /// Draws the shaped uplink's jitter.
     pub seed: u64,
 }
 
 impl MemberConfig {
-    /// 2 GiB for its part, 5 s to be greeted, 3 s to reach a neighbour, 30 s of silence.
-    pub fn new(token: TokenCheck, name: impl Into<String>) -> Self {
-        Self {
-            token,
-            name: name.into(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            threads: 1,
-            limits: Limits::DEFAULT,
-            max_peak_bytes: 2 << 30,
-            handshake_timeout: Micros::from_millis(5_000),
-            link_timeout: Micros::from_millis(3_000),
-            idle_timeout: Micros::from_millis(30_000),
-            seed: 0,
-        }
-    }
-
-    fn host(&self) -> Host<()> {
-        Host {
-            token: self.token.clone(),
-            name: self.name.clone(),
-            version: self.version.clone(),
-            threads: self.threads,
-            limits: self.limits,
-            offer: (),
-            handshake_timeout: self.handshake_timeout,
-            idle_timeout: self.idle_timeout,
-        }
+    /// 2 GiB for its part, 3 s to reach a neighbour.
+    pub fn new(host: Host) -> Self {
+        Self { host, max_peak_bytes: 2 << 30, link_timeout: Micros::from_millis(3_000), seed: 0 }
     }
 }
 
@@ -215,7 +179,7 @@ pub struct Member {
 impl Member {
     /// A machine for a connection that was accepted at `now`.
     pub fn new(config: MemberConfig, now: Micros) -> Self {
-        Self { link: Serving::new(config.host(), now), config, joined: None, fetch: None, jobs: 0 }
+        Self { link: Serving::new(config.host.clone(), (), now), config, joined: None, fetch: None, jobs: 0 }
     }
 
     /// Takes one event at the moment `now` and says what is to be done. `now` must not run backwards.
@@ -323,15 +287,16 @@ impl Member {
     fn join(&mut self, join: Join, fx: &mut Effects) {
         self.leave(fx);
         let (id, name) = (join.group, join.names.get(usize::from(join.worker)));
-        if name != Some(&self.config.name) {
-            let wrong = format!("this worker is called \"{}\", not \"{}\"", self.config.name, name.map_or("", |n| n));
+        if name != Some(&self.config.host.name) {
+            let wrong =
+                format!("this worker is called \"{}\", not \"{}\"", self.config.host.name, name.map_or("", |n| n));
             let wrong = Wrong::new(RefusalCode::BadPlan, wrong, "call every worker by its name");
             return refuse(wrong, about(id), fx);
         }
         match self.check(&join) {
             Ok(group) => {
                 fx.push(MemberEffect::Engine(group.load()));
-                let name = self.config.name.clone();
+                let name = self.config.host.name.clone();
                 self.joined = Some(Box::new(Joined::new(group, name, join.uplink, self.config.seed, self.jobs)));
             }
             Err(error) => refuse(bad_plan(&error), about(id), fx),
@@ -340,7 +305,7 @@ impl Member {
 
     fn check(&self, join: &Join) -> Result<Group, PlanError> {
         let network: cleave_arch::cnn::Network = join.network.parse()?;
-        let schedule = schedule(&network, &join.partition, &self.config.limits)?;
+        let schedule = schedule(&network, &join.partition, &self.config.host.limits)?;
         let worker = usize::from(join.worker);
         let (bytes, most) = (schedule.memory(&network)[worker].peak(), self.config.max_peak_bytes);
         if bytes > most {
@@ -398,14 +363,14 @@ impl Member {
     fn peer_received(&mut self, line: Line, bytes: &[u8], now: Micros, fx: &mut Effects) {
         let Some(joined) = self.joined.as_mut().filter(|joined| joined.has(line)) else { return };
         if let Line::From { worker, .. } = line {
-            match ToMember::decode(bytes, &self.config.limits) {
+            match ToMember::decode(bytes, &self.config.host.limits) {
                 Ok(ToMember::Part(part)) if part.from == worker => self.part(part, now, fx),
                 Ok(_) => close(line, "it sent something else than its parts", fx),
                 Err(error) => close(line, &error.to_string(), fx),
             }
             return;
         }
-        match ToCoordinator::decode(bytes, &self.config.limits) {
+        match ToCoordinator::decode(bytes, &self.config.host.limits) {
             Ok(ToCoordinator::Link(Answer::Welcome { .. })) => joined.linked(line, fx),
             Ok(ToCoordinator::Link(Answer::Refused(refusal))) => joined.missed(line, refusal.to_string(), fx),
             Ok(_) => {}

@@ -33,19 +33,39 @@ impl fmt::Debug for TokenCheck {
     }
 }
 
-/// What this side says of itself, whom it welcomes, and how long it waits.
-#[derive(Debug)]
-pub(crate) struct Host<O> {
-    pub(crate) token: TokenCheck,
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) threads: u16,
-    pub(crate) limits: Limits,
-    pub(crate) offer: O,
+/// What the side that accepts a connection says of itself, whom it welcomes, and how long it waits. Start from
+/// [`Host::new`] and change what differs.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Says whose greeting is welcome.
+    pub token: TokenCheck,
+    /// What this side calls itself; no two workers of a group may have one name.
+    pub name: String,
+    /// Program version, for people.
+    pub version: String,
+    /// Threads that compute.
+    pub threads: u16,
+    /// What is accepted. AlexNet's and VGG11's files of weights are larger than the default allows: 244 and 531 MB.
+    pub limits: Limits,
     /// For the greeting to come.
-    pub(crate) handshake_timeout: Micros,
-    /// Without any message for so long the session is over.
-    pub(crate) idle_timeout: Micros,
+    pub handshake_timeout: Micros,
+    /// Without any message for so long the session is over. The other side pings every second.
+    pub idle_timeout: Micros,
+}
+
+impl Host {
+    /// One thread, 5 s to be greeted, 30 s of silence.
+    pub fn new(token: TokenCheck, name: impl Into<String>) -> Self {
+        Self {
+            token,
+            name: name.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            threads: 1,
+            limits: Limits::DEFAULT,
+            handshake_timeout: Micros::from_millis(5_000),
+            idle_timeout: Micros::from_millis(30_000),
+        }
+    }
 }
 
 /// What follows, in order.
@@ -78,7 +98,8 @@ struct Receiving {
 /// The link of one accepted connection.
 #[derive(Debug)]
 pub(crate) struct Serving<S: Service> {
-    host: Host<S::Offer>,
+    host: Host,
+    offer: S::Offer,
     phase: Phase,
     last_heard: Micros,
     receiving: Option<Receiving>,
@@ -86,9 +107,9 @@ pub(crate) struct Serving<S: Service> {
 
 impl<S: Service> Serving<S> {
     /// A link for a connection that was accepted at `now`.
-    pub(crate) fn new(host: Host<S::Offer>, now: Micros) -> Self {
+    pub(crate) fn new(host: Host, offer: S::Offer, now: Micros) -> Self {
         let phase = Phase::Greeting { until: now + host.handshake_timeout };
-        Self { host, phase, last_heard: now, receiving: None }
+        Self { host, offer, phase, last_heard: now, receiving: None }
     }
 
     /// True until the session has ended.
@@ -150,9 +171,8 @@ impl<S: Service> Serving<S> {
 
     /// Answers a greeting that was found right.
     pub(crate) fn welcome(&self) -> S::Answer {
-        let Host { version, name, offer, threads, limits, .. } = &self.host;
-        let (version, name, offer) = (version.clone(), name.clone(), offer.clone());
-        S::Answer::link(Answer::Welcome { version, name, threads: *threads, limits: *limits, offer })
+        let Host { version, name, threads, limits, .. } = self.host.clone();
+        S::Answer::link(Answer::Welcome { version, name, threads, limits, offer: self.offer.clone() })
     }
 
     // ---- weights

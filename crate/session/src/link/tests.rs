@@ -48,16 +48,14 @@ impl Tested for Cooperation {
 
 fn serving<S: Tested>() -> Serving<S> {
     let host = Host {
-        token: TokenCheck::new(|token| token == "right"),
-        name: "host".to_owned(),
         version: "1.2.3".to_owned(),
         threads: 2,
         limits: Limits { max_model_bytes: 3_000_000, ..Limits::DEFAULT },
-        offer: S::offer(),
         handshake_timeout: Micros(5_000),
         idle_timeout: Micros(30_000),
+        ..Host::new(TokenCheck::new(|token| token == "right"), "host")
     };
-    Serving::new(host, NOW)
+    Serving::new(host, S::offer(), NOW)
 }
 
 /// A service's link on both sides, without anything between them.

@@ -3,7 +3,7 @@
 
 use cleave_arch::SplitMix64;
 use cleave_session::cooperate::{Line, Member, MemberConfig, MemberEffect, MemberEvent, Weights};
-use cleave_session::{Micros, Model, TokenCheck};
+use cleave_session::{Host, Micros, Model, TokenCheck};
 use cleave_wire::cooperate::{Missed, Part, Phase, Role, ToCoordinator, ToMember};
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{Answer, Call, Limits, ModelHash, RefusalCode, Subject};
@@ -123,7 +123,7 @@ fn a_member_survives_any_order_of_messages() {
     messages.extend([part(0, 0, 0), part(1, u64::MAX, 1), ToMember::Cancel { group: 0, run: u64::MAX }.encode()]);
     for seed in 0..300 {
         let mut rng = SplitMix64::new(seed);
-        let config = MemberConfig::new(TokenCheck::open(), "edge 1");
+        let config = MemberConfig::new(Host::new(TokenCheck::open(), "edge 1"));
         let mut member = Member::new(config, Micros(0));
         let mut jobs = 0;
         for step in 0..60 {
@@ -153,7 +153,7 @@ fn greeted() -> (Member, impl FnMut(&mut Member, ToMember) -> Vec<ToCoordinator>
         });
         answers.collect::<Vec<_>>()
     };
-    let mut member = Member::new(MemberConfig::new(TokenCheck::open(), "edge 1"), Micros(0));
+    let mut member = Member::new(MemberConfig::new(Host::new(TokenCheck::open(), "edge 1")), Micros(0));
     let hello = ToMember::Link(Call::Hello { token: "any".into(), name: "page".into(), role: Role::Coordinator });
     assert!(matches!(say(&mut member, hello)[..], [ToCoordinator::Link(Answer::Welcome { .. })]));
     (member, say)

@@ -75,15 +75,15 @@ fn another_version_on_either_side() {
 
 #[test]
 fn names() {
-    let why = said(|world| world.nodes[0].config.name = "stranger".into());
+    let why = said(|world| world.nodes[0].config.host.name = "stranger".into());
     assert_eq!(why, "\"stranger\" answered where \"edge 1\" was expected; check the addresses");
 
     let name_of = |name: &str, first: &str| {
         let mut specs = vec![spec(1), spec(2)];
         specs.iter_mut().for_each(|spec| spec.name.clear());
         let mut world = World::with_specs(Settings::default(), specs);
-        world.nodes[0].config.name = first.into();
-        world.nodes[1].config.name = name.into();
+        world.nodes[0].config.host.name = first.into();
+        world.nodes[1].config.host.name = name.into();
         world.run_once();
         world.check([1]);
         assert_eq!((world.gone.len(), world.reports[0].places.len()), (1, 2), "{:?}", world.gone);
@@ -166,7 +166,7 @@ fn parts_that_fit_into_no_message() {
     let mut settings = Settings::default();
     settings.coordinator.limits = Limits { max_frame_bytes: 300, ..Limits::DEFAULT };
     let mut world = World::new(settings);
-    world.nodes[0].config.limits.max_frame_bytes = 400;
+    world.nodes[0].config.host.limits.max_frame_bytes = 400;
     world.connect();
     world.run_for(Micros::from_millis(100));
     assert_eq!(world.refused, [PlanError::Part { bytes: 512, most: 267 }]);
@@ -207,7 +207,7 @@ fn weights_travel_once_and_are_checked() {
     assert!(world.statuses[last..].iter().filter(|entry| joined(entry)).count() >= 2);
 
     let mut world = World::new(Settings { weights: file(500_000), ..Settings::default() });
-    world.nodes[0].config.limits.max_model_bytes = 400_000;
+    world.nodes[0].config.host.limits.max_model_bytes = 400_000;
     world.run_once();
     world.check([1]);
     let why = world.gone[&1].to_string();

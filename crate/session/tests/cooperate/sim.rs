@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use cleave_arch::SplitMix64;
 use cleave_arch::cnn::{Network, Partition};
-use cleave_session::Micros;
 use cleave_session::cooperate::{
     Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, EngineEvent, Line, Member,
     MemberError, MemberEvent, MemberSpec, MemberStatus, Plan, PlanError, RunError, RunReport, Uplink, WeightSource,
     Weights,
 };
+use cleave_session::{Micros, SocketEvent};
 use cleave_wire::Limits;
 use cleave_wire::cooperate::{Part, ToMember};
 
@@ -245,7 +245,7 @@ impl World {
         for report in &self.reports {
             let name = |place: &usize| match place.checked_sub(1) {
                 None => "page".to_owned(),
-                Some(at) => self.nodes[at].config.name.clone(),
+                Some(at) => self.nodes[at].config.host.name.clone(),
             };
             let names: Vec<String> = report.places.iter().map(name).collect();
             assert_eq!(report.workers.iter().map(|worker| worker.name.clone()).collect::<Vec<_>>(), names);
@@ -321,9 +321,10 @@ impl World {
             CoordinatorEffect::Connect { place } => {
                 let is_reachable = self.nodes.get(place - 1).is_some_and(|node| node.is_reachable);
                 let event = match is_reachable {
-                    true => CoordinatorEvent::Opened { place },
-                    false => CoordinatorEvent::Closed { place, why: "connection refused".into() },
+                    true => SocketEvent::Opened,
+                    false => SocketEvent::Closed("connection refused".into()),
                 };
+                let event = CoordinatorEvent::Socket { place, event };
                 if is_reachable {
                     self.at(self.now, Happening::Accepts { place });
                 }

@@ -2,7 +2,7 @@
 
 use cleave_arch::SplitMix64;
 use cleave_session::{
-    DeviceEvent, EdgeConfig, FrameError, FrameReport, LinkStatus, LocalReason, Micros, Outcome, TokenCheck,
+    DeviceEvent, EdgeConfig, FrameError, FrameReport, Host, LinkStatus, LocalReason, Micros, Outcome, TokenCheck,
 };
 use cleave_wire::LinkShape;
 
@@ -139,9 +139,9 @@ fn retries_are_spaced_and_end_with_the_wish() {
 /// An edge that welcomes and then closes at once must not be stormed.
 #[test]
 fn an_edge_that_keeps_closing_is_not_stormed() {
-    let mut edge = EdgeConfig::new(TokenCheck::open());
+    let mut edge = EdgeConfig::new(Host::new(TokenCheck::open(), "edge"));
     edge.max_peak_bytes = 1 << 30;
-    edge.idle_timeout = Micros(1);
+    edge.host.idle_timeout = Micros(1);
     let mut world = World::new(toy::work(&[4], "f32"), Settings { edge, ..Settings::default() });
     world.device(DeviceEvent::Connect);
     world.run_for(Micros::from_millis(30_000));

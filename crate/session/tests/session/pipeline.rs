@@ -88,7 +88,7 @@ fn more_frames_than_allowed_are_refused_at_once() {
 fn queueing_on_the_edge_is_visible() {
     let gap = |threads| {
         let mut settings = Settings { edge_op: Micros(10_000), ..Settings::default() };
-        settings.edge.threads = threads;
+        settings.edge.host.threads = threads;
         let mut world = World::connected(toy::work(&[0], "f32"), settings);
         (0..2).for_each(|frame| world.submit(frame, PATIENCE));
         world.run_for(PATIENCE);

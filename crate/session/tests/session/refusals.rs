@@ -3,8 +3,8 @@
 use cleave_arch::array::Array;
 use cleave_arch::{GraphSource, Task};
 use cleave_session::{
-    DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, LinkStatus, LocalReason,
-    Micros, Outcome, StopReason, TokenCheck,
+    DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, Host, LinkStatus,
+    LocalReason, Micros, Outcome, StopReason, TokenCheck,
 };
 use cleave_wire::{Answer, Call, Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
 
@@ -46,7 +46,7 @@ fn a_device_told_in_another_version_stops() {
 #[test]
 fn a_model_too_large_for_the_edge_leaves_the_device_alone_with_its_frames() {
     let mut settings = Settings::default();
-    settings.edge.limits.max_model_bytes = 1_000;
+    settings.edge.host.limits.max_model_bytes = 1_000;
     let mut world = World::new(toy::work(&[4], "f32"), settings);
     world.device(DeviceEvent::Connect);
     world.run_for(SECOND);
@@ -73,14 +73,14 @@ fn a_network_too_large_for_the_edge_is_refused_with_both_numbers() {
 #[test]
 fn a_frame_too_large_for_the_edge_is_run_here() {
     let mut settings = Settings::default();
-    settings.edge.limits.max_frame_bytes = 301_000;
+    settings.edge.host.limits.max_frame_bytes = 301_000;
     let mut world = World::connected(toy::work(&[0], "f32"), settings);
     world.submit(1, SECOND);
     world.run_for(SECOND);
     assert_eq!(world.outcomes(), [1, 0, 0]);
 
     let mut settings = Settings::default();
-    settings.edge.limits.max_frame_bytes = 200;
+    settings.edge.host.limits.max_frame_bytes = 200;
     let mut world = World::connected(toy::work_with(&[4], "f32", 100), settings);
     world.submit(1, SECOND);
     world.run_for(SECOND);
@@ -109,7 +109,7 @@ struct Client {
 
 impl Client {
     fn new() -> Self {
-        let edge = EdgeSession::new(EdgeConfig::new(TokenCheck::new(|token| token == "right")), NOW);
+        let edge = EdgeSession::new(EdgeConfig::new(Host::new(TokenCheck::new(|token| token == "right"), "edge")), NOW);
         Self { edge, said: Vec::new(), others: Vec::new() }
     }
 
@@ -168,7 +168,7 @@ impl Client {
 
 #[test]
 fn an_old_client_is_answered_in_its_own_version() {
-    let mut edge = EdgeSession::new(EdgeConfig::new(TokenCheck::open()), NOW);
+    let mut edge = EdgeSession::new(EdgeConfig::new(Host::new(TokenCheck::open(), "edge")), NOW);
     let mut bytes = ToEdge::Link(Call::Hello { token: String::new(), name: String::new(), role: () }).encode();
     bytes[4] = 0;
     let effects = edge.handle(EdgeEvent::Received(bytes), NOW);

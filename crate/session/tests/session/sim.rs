@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cleave_arch::array::Array;
 use cleave_session::{
     DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
-    EngineError, Fetched, FrameReport, Lane, LinkStatus, MeasureError, Measured, Micros, Outcome, TokenCheck, Work,
+    EngineError, Fetched, FrameReport, Host, Lane, LinkStatus, MeasureError, Measured, Micros, Outcome, TokenCheck,
+    Work,
 };
 use cleave_wire::ModelHash;
 
@@ -33,7 +34,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let device = DeviceConfig { token: "right".into(), ..DeviceConfig::default() };
-        let edge = EdgeConfig::new(TokenCheck::new(|token| token == "right"));
+        let edge = EdgeConfig::new(Host::new(TokenCheck::new(|token| token == "right"), "edge"));
         Self { device, edge, device_op: Micros(1_000), edge_op: Micros(200), delay: Micros(300), one_thread: false }
     }
 }
@@ -113,7 +114,7 @@ pub struct World {
 
 impl World {
     pub fn new(work: Arc<Work>, settings: Settings) -> Self {
-        let threads = usize::from(settings.edge.threads);
+        let threads = usize::from(settings.edge.host.threads);
         Self {
             now: Micros(50_000),
             device: DeviceSession::new(settings.device.clone(), work),

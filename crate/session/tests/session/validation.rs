@@ -1,7 +1,7 @@
 //! The edge's clouds for judging: told of in the welcome, fetched in pieces that let frames pass, given up with the
 //! connection.
 
-use cleave_session::{DeviceEvent, EdgeConfig, Fetched, Micros, OwnValidation, TokenCheck};
+use cleave_session::{DeviceEvent, EdgeConfig, Fetched, Host, Micros, OwnValidation, TokenCheck};
 use cleave_wire::{Limits, LinkShape, ValidationSet};
 
 use crate::sim::{Fate, Settings, World};
@@ -20,7 +20,10 @@ fn set() -> ValidationSet {
 
 fn world() -> World {
     let own = OwnValidation { set: set(), body: body().into() };
-    let edge = EdgeConfig { validation: Some(own), ..EdgeConfig::new(TokenCheck::new(|token| token == "right")) };
+    let edge = EdgeConfig {
+        validation: Some(own),
+        ..EdgeConfig::new(Host::new(TokenCheck::new(|token| token == "right"), "edge"))
+    };
     World::connected(toy::work(&[4], "f32"), Settings { edge, ..Settings::default() })
 }
 

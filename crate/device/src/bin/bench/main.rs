@@ -52,8 +52,8 @@ enum Request {
 
 /// Measures: one JSON object as text, or why there is none.
 #[wasm_bindgen]
-pub async fn measure(request: JsValue) -> Result<String, String> {
-    let request: Request = serde_wasm_bindgen::from_value(request).map_err(|why| why.to_string())?;
+pub async fn measure(request: JsValue) -> Result<String, JsError> {
+    let request: Request = serde_wasm_bindgen::from_value(request)?;
     let json = match request {
         Request::Forward { name, backend, runs, warm, plain } => {
             let engine = Engine::open(backend).await?;

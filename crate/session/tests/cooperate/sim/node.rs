@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cleave_session::cooperate::{
     CoordinatorEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, greeting, no_such_group,
 };
-use cleave_session::{Micros, TokenCheck};
+use cleave_session::{Host, Micros, SocketEvent, TokenCheck};
 use cleave_wire::cooperate::{Role, ToCoordinator, ToMember};
 use cleave_wire::{Header, Limits, ModelHash};
 
@@ -33,7 +33,7 @@ pub struct Node {
 impl Node {
     pub fn new(place: usize) -> Self {
         Self {
-            config: MemberConfig::new(TokenCheck::new(|token| token == "right"), member_name(place)),
+            config: MemberConfig::new(Host::new(TokenCheck::new(|token| token == "right"), member_name(place))),
             machine: None,
             is_reachable: true,
             fate: None,
@@ -54,7 +54,7 @@ impl World {
         let node = &mut self.nodes[place - 1];
         if line == Line::Coordinator && node.accepted {
             node.accepted = false;
-            match greeting(&bytes, &node.config.limits) {
+            match greeting(&bytes, &node.config.host.limits) {
                 Ok(Role::Coordinator) => {
                     node.machine = Some(Member::new(node.config.clone(), self.now + Micros(AHEAD * place as u64)))
                 }
@@ -99,7 +99,7 @@ impl World {
             Fate::Kill => {
                 node.machine = None;
                 node.is_reachable = false;
-                let event = CoordinatorEvent::Closed { place, why: "connection reset".into() };
+                let event = CoordinatorEvent::Socket { place, event: SocketEvent::Closed("connection reset".into()) };
                 self.later(place, 0, Line::Coordinator, Happening::Coordinator(event));
                 self.break_lines(place, |_| true);
             }
@@ -124,7 +124,7 @@ impl World {
         if let Ok(ToCoordinator::Part(part)) = ToCoordinator::decode(&bytes, &Limits::DEFAULT) {
             self.count(&part);
         }
-        let event = CoordinatorEvent::Received { place, bytes };
+        let event = CoordinatorEvent::Socket { place, event: SocketEvent::Received(bytes) };
         self.later(place, 0, Line::Coordinator, Happening::Coordinator(event));
     }
 
@@ -144,7 +144,7 @@ impl World {
             MemberEffect::Send { line: Line::Coordinator, bytes } => self.say(place, bytes),
             MemberEffect::Send { line, bytes } => self.say_to_peer(place, line, bytes),
             MemberEffect::Close { line: Line::Coordinator, why } => {
-                let event = CoordinatorEvent::Closed { place, why };
+                let event = CoordinatorEvent::Socket { place, event: SocketEvent::Closed(why) };
                 self.later(place, 0, Line::Coordinator, Happening::Coordinator(event));
                 self.break_lines(place, |_| true);
             }
