@@ -3,10 +3,10 @@
 //! shell runs one part, or waits.
 
 use burn::tensor::{Device, Tensor};
-use cleave_arch::cnn::Network;
+use cleave_graph::{Axis, Graph};
 use cleave_model::ModelError;
-use cleave_model::cnn::{Others, Part};
-use cleave_partition::{Measured, Probe, Sample, Way, probes};
+use cleave_model::exec::{self, Others, Part};
+use cleave_partition::{Measured, Probe, Sample, probes};
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -40,7 +40,7 @@ pub struct Step {
 /// Decides which part is run next: `next`, run, `took`, until nothing is left.
 #[derive(Clone, Debug)]
 pub struct Probing {
-    network: Network,
+    network: Graph,
     probes: Vec<Probe>,
     is_warm: bool,
     times: Vec<f64>,
@@ -50,7 +50,7 @@ pub struct Probing {
 
 impl Probing {
     /// Nothing has been run.
-    pub fn new(network: &Network) -> Self {
+    pub fn new(network: &Graph) -> Self {
         let probes = probes(network);
         Self { network: network.clone(), probes, is_warm: false, times: Vec::new(), medians: Vec::new() }
     }
@@ -97,8 +97,8 @@ impl Probing {
     pub fn finish(&self) -> Option<OperatorTimes> {
         let (add_ms, parts) = self.medians.split_last().filter(|(_, parts)| parts.len() == 2 * self.probes.len())?;
         let sample = |(probe, ms): (&Probe, &[f64])| {
-            let Probe { operator, way, share, .. } = *probe;
-            Sample { operator, way, share, layer_ms: ms[0], tail_ms: ms[1] }
+            let Probe { operator, axis, share, .. } = *probe;
+            Sample { operator, axis, share, layer_ms: ms[0], tail_ms: ms[1] }
         };
         let samples = self.probes.iter().zip(parts.chunks_exact(2)).map(sample).collect();
         Some(OperatorTimes { network: self.network.to_string(), samples, add_ms_per_value: add_ms / ADDED as f64 })
@@ -107,7 +107,7 @@ impl Probing {
 
 /// What a shell runs the steps of a [`Probing`] with, on one engine.
 pub struct Workbench {
-    network: Network,
+    network: Graph,
     probes: Vec<Probe>,
     device: Device,
     part: Option<(usize, Part)>,
@@ -117,7 +117,7 @@ pub struct Workbench {
 
 impl Workbench {
     /// For this network on this engine.
-    pub fn new(network: &Network, device: &Device) -> Self {
+    pub fn new(network: &Graph, device: &Device) -> Self {
         let (probes, device) = (probes(network), device.clone());
         Self { network: network.clone(), probes, device, part: None, addends: None, others: Others::default() }
     }
@@ -133,9 +133,8 @@ impl Workbench {
     /// # Errors
     /// A part that the engine cannot hold.
     pub fn run(&mut self, work: Work) -> Result<Option<Tensor<1>>, ModelError> {
-        let first = |result: Tensor<4>| result.slice([0..1, 0..1, 0..1, 0..1]).reshape([1]);
         Ok(match work {
-            Work::Layer(probe) => Some(first(self.part(probe)?.layer())),
+            Work::Layer(probe) => self.part(probe)?.layer().map(first),
             Work::Tail(probe) => self.part(probe)?.tail().map(first),
             Work::Add => {
                 let ones = || Tensor::ones([ADDED], &self.device);
@@ -156,6 +155,15 @@ impl Workbench {
             Some((_, part)) => Ok(part),
             None => Err(ModelError::Parts { found: "no part".into() }),
         }
+    }
+}
+
+/// One number of a result.
+fn first(result: exec::Value) -> Tensor<1> {
+    match result {
+        exec::Value::Map(map) => map.slice([0..1, 0..1, 0..1, 0..1]).reshape([1]),
+        exec::Value::Nodes(nodes) => nodes.slice([0..1, 0..1, 0..1]).reshape([1]),
+        exec::Value::Neighbours(neighbours) => neighbours.slice([0..1, 0..1, 0..1]).float().reshape([1]),
     }
 }
 
@@ -190,7 +198,7 @@ fn field(what: &str) -> TimesError {
     TimesError::Field { what: what.into() }
 }
 
-const WAYS: [(Way, &str); 3] = [(Way::Outputs, "outputs"), (Way::Inputs, "inputs"), (Way::Rows, "rows")];
+const AXES: [(Axis, &str); 3] = [(Axis::Outputs, "outputs"), (Axis::Inputs, "inputs"), (Axis::Rows, "rows")];
 
 /// What the operators of one network take on one engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,7 +215,7 @@ impl OperatorTimes {
     }
 
     /// The times of workers that are so many times slower, in their order.
-    pub fn measured<'a>(&self, network: &'a Network, slowdowns: &[f64]) -> Measured<'a> {
+    pub fn measured<'a>(&self, network: &'a Graph, slowdowns: &[f64]) -> Measured<'a> {
         let mut measured = Measured::new(network);
         slowdowns.iter().for_each(|slower| measured.add_worker(&self.samples, self.add_ms_per_value, *slower));
         measured
@@ -227,7 +235,7 @@ impl OperatorTimes {
     /// As a file holds it.
     pub fn to_json(&self) -> Value {
         let sample = |sample: &Sample| {
-            let way = WAYS.iter().find(|(way, _)| *way == sample.way).map_or("", |(_, name)| name);
+            let way = AXES.iter().find(|(axis, _)| *axis == sample.axis).map_or("", |(_, name)| name);
             let Sample { operator, share, layer_ms, tail_ms, .. } = sample;
             json!({ "operator": operator, "way": way, "share": share, "layer_ms": layer_ms, "tail_ms": tail_ms })
         };
@@ -239,16 +247,16 @@ impl OperatorTimes {
     ///
     /// # Errors
     /// [`TimesError`]: another network's, other parts, or a number that is none.
-    pub fn from_json(json: &Value, network: &Network) -> Result<Self, TimesError> {
+    pub fn from_json(json: &Value, network: &Graph) -> Result<Self, TimesError> {
         let number = |json: &Value, key: &str| {
             let number = json[key].as_f64().filter(|number| number.is_finite() && *number >= 0.0);
             number.ok_or_else(|| field(&format!("{key} must be a number from 0")))
         };
         let sample = |json: &Value| {
-            let way = WAYS.iter().find(|(_, name)| json["way"].as_str() == Some(name));
+            let axis = AXES.iter().find(|(_, name)| json["way"].as_str() == Some(name));
             Ok(Sample {
                 operator: number(json, "operator")? as usize,
-                way: way.ok_or_else(|| field("way must be outputs, inputs or rows"))?.0,
+                axis: axis.ok_or_else(|| field("way must be outputs, inputs or rows"))?.0,
                 share: number(json, "share")?,
                 layer_ms: number(json, "layer_ms")?,
                 tail_ms: number(json, "tail_ms")?,
@@ -276,7 +284,7 @@ mod tests {
 
     const NETWORK: &str = "2x8x8: conv 4 k3 p1, relu, maxpool 2, flatten, linear 3";
 
-    fn network() -> Network {
+    fn network() -> Graph {
         NETWORK.parse().unwrap()
     }
 

@@ -7,7 +7,7 @@ mod workers;
 
 pub use workers::{Reach, Workers, WorkersError};
 
-use cleave_arch::cnn::{Network, Partition};
+use cleave_graph::{Graph, Partition};
 use cleave_contract::PartitionRequest;
 use cleave_partition::{Effort, PartitionError, Plan, Problem, Strategy, mixed};
 
@@ -22,7 +22,7 @@ pub type Found = (Strategy, Result<Plan, PartitionError>);
 /// Plans that are being made.
 #[derive(Clone, Debug)]
 pub struct Planning {
-    network: Network,
+    network: Graph,
     workers: Workers,
     times: OperatorTimes,
     strategies: Vec<Strategy>,
@@ -45,7 +45,7 @@ pub struct SetupTimes {
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// What is shared.
-    pub network: Network,
+    pub network: Graph,
     /// What its operators take.
     pub times: OperatorTimes,
     /// One for each strategy.
@@ -56,7 +56,7 @@ pub struct Planned {
 
 impl Planning {
     /// Will plan by these strategies.
-    pub fn new(network: Network, workers: Workers, times: OperatorTimes, strategies: Vec<Strategy>) -> Self {
+    pub fn new(network: Graph, workers: Workers, times: OperatorTimes, strategies: Vec<Strategy>) -> Self {
         let (setups_ms, plans, sweep) = (Vec::new(), Vec::new(), Vec::new());
         Self { network, workers, times, strategies, setups_ms, done: 0, plans, sweep }
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cleave_app::partition::{Found, Planned, Planning, Workers};
-use cleave_arch::cnn::{Network, Partition, Split, Step, zoo};
+use cleave_graph::{Graph, Partition, Split, Step, zoo};
 use cleave_partition::{Link, Measured, Medium, PartitionError, Plan, Problem, Strategy};
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &PartitionArgs) -> Result<()> {
 
 /// Plans of one problem, as the benchmark has them.
 pub(crate) fn plans(
-    network: &Network,
+    network: &Graph,
     cluster: &cleave_partition::Cluster,
     times: &Measured,
     strategies: &[Strategy],
@@ -127,7 +127,7 @@ fn names(workers: &Workers) -> Vec<String> {
     workers.cluster.workers().iter().map(|worker| worker.name.clone()).collect()
 }
 
-fn to_json(network: &Network, workers: &Workers, plans: &[Found]) -> Value {
+fn to_json(network: &Graph, workers: &Workers, plans: &[Found]) -> Value {
     let plan = |(strategy, plan): &Found| match plan {
         Err(why) => json!({ "strategy": strategy.name(), "error": why.to_string() }),
         Ok(plan) => json!({
@@ -145,11 +145,11 @@ fn to_json(network: &Network, workers: &Workers, plans: &[Found]) -> Value {
 
 /// A step in one word: who has how many units of what.
 fn step_text(step: &Step) -> String {
-    let shares = |what: &str, shares: &cleave_arch::cnn::Shares| {
+    let shares = |what: &str, shares: &cleave_graph::Shares| {
         format!("{what} {}", shares.units().iter().map(usize::to_string).collect::<Vec<_>>().join("+"))
     };
     match &step.split {
-        Split::Copies => "all".into(),
+        Split::Replicated => "all".into(),
         Split::Alone(worker) => format!("worker {worker}"),
         Split::Outputs(units) => shares("out", units),
         Split::Inputs(units) => shares("in", units),
@@ -157,7 +157,7 @@ fn step_text(step: &Step) -> String {
     }
 }
 
-fn to_text(network: &Network, workers: &Workers, plans: &[Found]) -> String {
+fn to_text(network: &Graph, workers: &Workers, plans: &[Found]) -> String {
     let row = |(strategy, plan): &Found| match plan {
         Err(why) => vec![strategy.to_string(), why.to_string()],
         Ok(plan) => vec![
@@ -176,7 +176,7 @@ fn to_text(network: &Network, workers: &Workers, plans: &[Found]) -> String {
     let heading: Vec<String> = ["operator".to_owned()].into_iter().chain(strategies).collect();
     let steps = network.operators().iter().enumerate().map(|(at, operator)| {
         let of = found.iter().map(|(_, partition)| step_text(&partition.steps[at]));
-        [operator.as_layer().to_string()].into_iter().chain(of).collect()
+        [operator.op.to_string()].into_iter().chain(of).collect()
     });
     format!("{network}\nshared by {}\n\n{sums}\n\n{}", names(workers).join(", "), table(&heading, steps))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use cleave_arch::{Architecture, GraphSource, Plan, Tier};
-use cleave_model::cnn::ImageCard;
+use cleave_model::ImageCard;
 use cleave_model::{Card, Gnn, Storage, Weights};
 use cleave_train::{Evaluation, Material, Taught, Trainer, evaluate, evaluate_plan};
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use crate::probing::{Cancelled, measure};
 use cleave_app::cooperation::{CooperationError, Effect, Event, News, Read, Report, Request, Trained, view};
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::OnShow;
-use cleave_arch::cnn::zoo;
+use cleave_graph::zoo;
 use cleave_contract::{Backend, CooperationRequest, Event as Told, Failure, LongWork};
 use cleave_session::Micros;
 use cleave_session::cooperate::Weights;

@@ -3,7 +3,7 @@
 use crate::browser::{now_ms, sleep, turn};
 use burn::tensor::Device;
 use cleave_app::operators::{OperatorTimes, Probing, Workbench};
-use cleave_arch::cnn::Network;
+use cleave_graph::Graph;
 use cleave_model::ModelError;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ pub type Cancelled = Rc<Cell<bool>>;
 
 /// All parts, one after another; `tell` is told how many are done, and of how many. None: cancelled.
 pub async fn measure(
-    network: &Network,
+    network: &Graph,
     device: &Device,
     tell: impl Fn(usize, usize),
     cancelled: &Cancelled,

@@ -24,7 +24,7 @@ pub struct Args {
     /// Folder with ModelNet10, whose clouds kept aside from training judge searches of the page
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// What this worker is called among those that share an image network; each needs a name of its own
+    /// What this worker is called among those that share a network; each needs a name of its own
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Connect to other workers at addresses that a coordinator names; without it their values go through the coordinator

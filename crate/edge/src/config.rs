@@ -28,7 +28,7 @@ pub struct Config {
     pub allow_origins: Vec<String>,
     /// Clouds on which searches of the page may be judged, by [`crate::read_validation`].
     pub validation: Option<OwnValidation>,
-    /// As a worker of an image network, open connections to other workers at addresses that the coordinator names.
+    /// As a worker of a network, open connections to other workers at addresses that the coordinator names.
     pub peers: bool,
     /// How much clients may take.
     pub bounds: Bounds,

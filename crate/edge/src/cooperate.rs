@@ -1,4 +1,4 @@
-//! Workers that share one image network, on sockets: members behind `/cooperate`, and what a coordinator needs to reach
+//! Workers that share one network, on sockets: members behind `/cooperate`, and what a coordinator needs to reach
 //! them. What is said is [`cleave_session::cooperate`]'s; here its machines get connections, engines and a clock.
 //!
 //! A connection is a coordinator's, who shows the token in its greeting, or another member's, who shows the number of a

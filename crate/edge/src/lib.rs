@@ -4,7 +4,7 @@
 //! socket. This crate gives it one: [`serve_on`] accepts connections on hyper with a time limit for everything, lets in
 //! who names this edge, comes from its page and knows its token, and drives each session from one task. Segments run on
 //! threads of their own behind a bounded queue; a second task per session sends at the moments that the shaped link
-//! allows. [`cooperate`] is for workers that share an image network. Nothing that a client sends becomes a path, and every queue, cache and wait has a bound in [`Bounds`].
+//! allows. [`cooperate`] is for workers that share a network. Nothing that a client sends becomes a path, and every queue, cache and wait has a bound in [`Bounds`].
 
 pub mod clock;
 mod closing;

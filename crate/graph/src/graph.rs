@@ -228,6 +228,23 @@ impl Graph {
         (0..self.nodes.len()).fold(0, |sum, node| sum.saturating_add(self.flops_of(node)))
     }
 
+    /// Multiplications with addition of one run; what follows within operators is not counted.
+    pub fn macs(&self) -> u64 {
+        self.operators.iter().fold(0, |sum, operator| sum.saturating_add(operator.macs()))
+    }
+
+    /// The graph of its first nodes.
+    ///
+    /// # Errors
+    /// [`GraphError::Unused`] if more than one value is alive after them, or [`GraphError::Length`].
+    pub fn first(&self, nodes: usize) -> Result<Self, GraphError> {
+        let mut builder = Builder::new(self.inputs().to_vec())?;
+        for (at, node) in self.nodes.iter().take(nodes).enumerate() {
+            builder.add(node.op, node.inputs.clone(), Some(self.weights_of(at)))?;
+        }
+        builder.finish()
+    }
+
     /// Floating-point operations of one node.
     pub fn flops_of(&self, node: usize) -> u64 {
         let (op, types, output) = (self.nodes[node].op, self.types(node), self.value(self.made_by(node)));

@@ -119,15 +119,32 @@ impl Operator {
         self.tail.iter().rev().fold(output.clone(), back)
     }
 
+    /// How much it reduces of what is read: input channels, or rows of the input.
+    pub fn input_units(&self, inputs: &[Region]) -> usize {
+        let first = inputs.first();
+        first.map_or(0, |first| match self.operation().reduced() {
+            Some(Reduced::Rows) => first.rows.len(),
+            _ => first.channels.len(),
+        })
+    }
+
+    /// Floating-point operations of a part of the operation that reduces so many units.
+    pub fn part_flops(&self, made: &Region, units: usize) -> u64 {
+        match self.operation().reduced() {
+            Some(_) => self.flops(&self.input_share(made, 0..units), made),
+            None => self.flops(&self.needs(made), made),
+        }
+    }
+
     /// Floating-point operations of a part of the operation from these regions of its inputs.
     pub fn flops(&self, inputs: &[Region], made: &Region) -> u64 {
         self.operation().flops(Part { types: &self.types, output: self.made, inputs, made })
     }
 
-    /// All of its floating-point operations; those of the tail are not counted.
-    pub fn all_flops(&self) -> u64 {
+    /// All of its multiplications with addition; those of the tail are not counted.
+    pub fn macs(&self) -> u64 {
         let made = Region::all(self.made.shape);
-        self.flops(&self.needs(&made), &made)
+        self.flops(&self.needs(&made), &made) / 2
     }
 
     /// What it computes of its inputs along [`Axis::Inputs`].

@@ -198,7 +198,7 @@ fn plain(graph: &Graph, weights: &Weights, image: Tensor<4>) -> Vec<f32> {
     values(made.pop().unwrap())
 }
 
-const CHAINS: [&str; 5] = [
+const CHAINS: [&str; 6] = [
     "3x17x13: conv 8 k5 s2 p2, relu, lrn 3, maxpool 3 s2, conv 7 k3 p1, norm, relu, maxpool 2, flatten, linear 9, relu, \
      linear 4",
     "2x11x11: conv 5 k3, relu, maxpool 3 s3, conv 6 k2 s2 p1, avgpool 2 s1, flatten, dropout, linear 3",
@@ -207,6 +207,7 @@ const CHAINS: [&str; 5] = [
      conv 12 k1 s2 of b, add with d, relu, globalpool, flatten, linear 5",
     "2x9x9: a = conv 4 k3 p1, b = conv 6 k3 p1, c = conv 4 k5 p2 of a, concat with b a, lrn 3, d = conv 5 k3 p1, \
      conv 5 k3 p1, add with d, maxpool 3, flatten, linear 4",
+    "2x7x7: a = conv 4 k3 p1, add with a, conv 4 k3 p1, add with a, flatten, linear 3",
 ];
 
 #[test]

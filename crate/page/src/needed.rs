@@ -1,6 +1,6 @@
 //! What would be right where a person, or a link, has written something that cannot be read.
 
-use cleave_arch::cnn::NetworkError;
+use cleave_graph::GraphError;
 use cleave_arch::{ArchError, MODELNET10};
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, PartitionStrategy};
 use thiserror::Error;
@@ -13,7 +13,7 @@ pub enum Needed {
     Codec(#[from] ArchError),
     /// An image network.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Network(#[from] GraphError),
     /// Positions of cuts.
     #[error("write one position, two as “3-9”, or “none”")]
     Cuts,

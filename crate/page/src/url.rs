@@ -79,7 +79,7 @@ const PROPERTIES: [Property; 21] = [
         key: "share.net",
         print: |s| s.partition.network.clone(),
         parse: |s, text| {
-            cleave_arch::cnn::zoo::network(text)?;
+            cleave_graph::zoo::network(text)?;
             s.partition.network = text.trim().to_owned();
             Ok(())
         },
@@ -355,7 +355,7 @@ mod tests {
             (0usize..4, prop::collection::vec(1u32..999, 2..=8), 0u32..999, any::<bool>(), [0usize..5, 0usize..5]);
         let shares = shares.prop_map(|(network, slower, number, shared, pair)| {
             let request = PartitionRequest {
-                network: cleave_arch::cnn::zoo::NETWORKS[network].0.into(),
+                network: cleave_graph::zoo::NETWORKS[network].0.into(),
                 slower: slower.into_iter().map(|tenths| f64::from(tenths) / 10.0).collect(),
                 setup_ms: f64::from(number) / 10.0,
                 mbps: f64::from(number + 1),

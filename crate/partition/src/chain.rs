@@ -1,7 +1,7 @@
 //! IOP's segmentation as pure numbers: a chain of operators, each alone or with its successor, greedily from the first
 //! operator on (a reconstruction) and exactly, and how far the two are apart.
 
-use cleave_arch::SplitMix64;
+use cleave_graph::SplitMix64;
 
 /// The cost of each operator alone and of each pair, in any one unit.
 #[derive(Clone, Debug, PartialEq)]

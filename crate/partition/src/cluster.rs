@@ -1,6 +1,6 @@
 //! The workers and what lies between them: memory, power, links, and who may send while another sends.
 
-use cleave_arch::cnn::{COORDINATOR, MAX_WORKERS, Memory, Transfer};
+use cleave_graph::{COORDINATOR, MAX_WORKERS, Memory, Transfer};
 
 use crate::error::PartitionError;
 

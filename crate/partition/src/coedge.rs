@@ -17,7 +17,8 @@ mod model;
 
 use std::collections::BTreeSet;
 
-use cleave_arch::cnn::{COORDINATOR, Kind, Partition, Shares, Split, Step};
+use cleave_graph::op::Reduced;
+use cleave_graph::{Axis, COORDINATOR, Op, Partition, Reduce, Shares, Split, Step};
 
 use crate::cluster::Excess;
 use crate::error::PartitionError;
@@ -82,10 +83,9 @@ pub fn coedge(problem: &Problem, goal: Goal) -> Result<Plan, PartitionError> {
     }
 }
 
-/// Who may have the fully connected layers; without any, the answer is gathered where it is wanted.
+/// Who may have what has no rows; if all has rows, the answer is gathered where it is wanted.
 fn roots(problem: &Problem) -> std::ops::Range<usize> {
-    let has_linear = problem.network.operators().iter().any(|operator| operator.kind == Kind::Linear);
-    if has_linear { 0..problem.cluster.len() } else { COORDINATOR..COORDINATOR + 1 }
+    if maps(problem) < problem.network.operators().len() { 0..problem.cluster.len() } else { COORDINATOR..COORDINATOR + 1 }
 }
 
 /// Caps for those that have a fraction but the last of those with the least; none if that is the only one.
@@ -174,7 +174,7 @@ impl Rooted<'_> {
         let active: Vec<usize> = (0..fractions.len()).filter(|worker| fractions[*worker] > 0.0).collect();
         let pairs = active.windows(2).flat_map(|two| [(two[0], two[1]), (two[1], two[0])]);
         let operators = &self.problem.network.operators()[..maps(self.problem)];
-        let heights: BTreeSet<usize> = operators.iter().map(|operator| operator.output.height).collect();
+        let heights: BTreeSet<usize> = operators.iter().map(|operator| operator.output.shape.height).collect();
         let mut all = vec![by_speed.clone()];
         for height in heights {
             let rows = |by: &[f64]| -> Vec<f64> {
@@ -203,7 +203,7 @@ impl Rooted<'_> {
     /// Least time, or least energy within a limit of the model's time.
     fn solve(&self, mut caps: Vec<f64>, limit_ms: Option<f64>) -> Result<Outcome, PartitionError> {
         let Problem { network, cluster, .. } = *self.problem;
-        let tallest = network.operators().iter().map(|operator| operator.output.height).max().unwrap_or(1);
+        let tallest = network.operators().iter().map(|operator| operator.output.shape.height).max().unwrap_or(1);
         let mut least: Option<Excess> = None;
         loop {
             let model = Model::new(self.problem, self.root, &caps);
@@ -238,7 +238,7 @@ impl Rooted<'_> {
         let operators = self.problem.network.operators();
         let maps = maps(self.problem);
         let rows: Vec<Shares> =
-            operators[..maps].iter().map(|o| Shares::by_weight(o.output.height, fractions)).collect();
+            operators[..maps].iter().map(|o| Shares::by_weight(o.output.shape.height, fractions)).collect();
         let active: Vec<usize> = (0..fractions.len()).filter(|j| fractions[*j] > 0.0).collect();
         let violates = |worker: &usize| {
             (0..maps).any(|at| {
@@ -254,24 +254,31 @@ impl Rooted<'_> {
     fn partition(&self, fractions: &[f64]) -> Partition {
         let operators = self.problem.network.operators();
         let maps = maps(self.problem);
-        let step = |at: usize| match at < maps {
-            true => Split::Rows(Shares::by_weight(operators[at].output.height, fractions)),
-            false => Split::Alone(self.root),
+        let step = |at: usize| {
+            let by = |axis: Axis| Shares::by_weight(operators[at].units(axis), fractions);
+            match operators[at].operation().reduced() {
+                _ if at < maps => Step::new(Split::Rows(by(Axis::Rows))),
+                // Whoever has rows reduces its own.
+                Some(Reduced::Rows) if at == maps => {
+                    Step { split: Split::Inputs(by(Axis::Inputs)), reduce: Reduce::Root(self.root) }
+                }
+                _ => Step::new(Split::Alone(self.root)),
+            }
         };
-        let steps = (0..operators.len()).map(|at| Step::new(step(at))).collect();
+        let steps = (0..operators.len()).map(step).collect();
         Partition { workers: self.problem.cluster.len(), steps }
     }
 }
 
-/// Operators before the first fully connected one.
+/// Operators before the first that has no rows to share: a fully connected one, or a mean of all rows.
 fn maps(problem: &Problem) -> usize {
-    problem.network.operators().iter().take_while(|operator| operator.kind != Kind::Linear).count()
+    problem.network.operators().iter().take_while(|operator| operator.has(Axis::Rows)).count()
 }
 
 /// Rows that an operator needs beyond a strip.
 fn padding(problem: &Problem, at: usize) -> usize {
-    match problem.network.operators()[at].kind {
-        Kind::Conv { padding, .. } => padding,
-        Kind::Linear | Kind::Lrn { .. } => 0,
+    match problem.network.operators()[at].op {
+        Op::Conv(conv) => conv.padding,
+        _ => 0,
     }
 }

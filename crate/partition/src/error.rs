@@ -1,6 +1,6 @@
 //! What can be wrong with workers, links and times, and what no plan can satisfy. Workers count from 0.
 
-use cleave_arch::cnn::{MAX_WORKERS, NetworkError};
+use cleave_graph::{MAX_WORKERS, GraphError};
 use thiserror::Error;
 
 /// Why there is no plan: what was wrong, with whom, and what would be right.
@@ -124,5 +124,5 @@ pub enum PartitionError {
     Solver(String),
     /// A partition that does not fit its network.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Network(#[from] GraphError),
 }

@@ -5,7 +5,8 @@
 //! taken from [`Schedule`], so that the last operator's exchange is the one that happens: to the coordinator alone.
 //! Local response normalisation, which the paper has not, is computed by all after a gather (reconstruction).
 
-use cleave_arch::cnn::{Kind, Network, Partition, Schedule, Shares, Split, Stage, Step};
+use cleave_graph::op::Reduced;
+use cleave_graph::{Axis, Graph, Op, Operator, Partition, Schedule, Shares, Split, Stage, Step};
 
 use crate::chain::{Chain, Segments};
 use crate::error::PartitionError;
@@ -73,24 +74,31 @@ fn chain_by(problem: &Problem, shares: &[f64]) -> Result<Chain, PartitionError> 
     })
 }
 
-/// Whether operators `at` and `at + 1` may be a pair: neither normalises across channels.
-fn is_pair(network: &Network, at: usize) -> bool {
-    network.operators()[at..].iter().take(2).all(|operator| !matches!(operator.kind, Kind::Lrn { .. }))
+/// Whether operators `at` and `at + 1` may be a pair: the first has output channels, which the second alone reads and sums
+/// over.
+fn is_pair(network: &Graph, at: usize) -> bool {
+    let [first, second] = [0, 1].map(|next| &network.operators()[at + next]);
+    has_outputs(first) && second.inputs == [first.result] && second.operation().reduced() == Some(Reduced::Channels)
+}
+
+/// Whether an operator is shared by output channels: not if it normalises across them.
+fn has_outputs(operator: &Operator) -> bool {
+    operator.has(Axis::Outputs) && !matches!(operator.op, Op::Lrn(_))
 }
 
 /// What each worker computes in a stage, additions included: F.
 fn each_ms<'a>(problem: &'a Problem, stage: &'a Stage) -> impl Iterator<Item = f64> + 'a {
-    let made = problem.network.operators()[stage.operator].made;
+    let operator = &problem.network.operators()[stage.operator];
     (0..problem.cluster.len()).map(move |worker| {
         let layer = stage.work[worker]
             .as_ref()
-            .map_or(0.0, |work| problem.times.layer_ms(worker, stage.operator, work.input.channels.len(), &work.made));
+            .map_or(0.0, |w| problem.times.layer_ms(worker, stage.operator, operator.input_units(&w.inputs), &w.made));
         let complete = &stage.complete[worker];
         if complete.is_empty() {
             return layer;
         }
         let received = stage.sums.iter().filter(|sum| sum.to == worker).count() as f64;
-        let add_ms = problem.times.add_ms(worker, complete.shape(made.width).values());
+        let add_ms = problem.times.add_ms(worker, complete.shape(operator.made.shape.width).values());
         layer + received * add_ms + problem.times.tail_ms(worker, stage.operator, complete)
     })
 }
@@ -99,15 +107,15 @@ fn each_ms<'a>(problem: &'a Problem, stage: &'a Stage) -> impl Iterator<Item = f
 fn partition(problem: &Problem, shares: &[f64], segments: &[usize]) -> Partition {
     let operators = problem.network.operators();
     let mut steps: Vec<Step> = Vec::with_capacity(operators.len());
-    let alone = |at: usize| match operators[at].kind {
-        Kind::Lrn { .. } => Step::new(Split::Copies),
-        _ => Step::new(Split::Outputs(Shares::by_weight(operators[at].made.channels, shares))),
+    let alone = |at: usize| match has_outputs(&operators[at]) {
+        false => Step::new(Split::Replicated),
+        true => Step::new(Split::Outputs(Shares::by_weight(operators[at].units(Axis::Outputs), shares))),
     };
     for length in segments {
         let at = steps.len();
         steps.push(alone(at));
         if *length == 2 {
-            steps.push(Step::new(Split::Inputs(Shares::by_weight(operators[at].made.channels, shares))));
+            steps.push(Step::new(Split::Inputs(Shares::by_weight(operators[at + 1].units(Axis::Inputs), shares))));
         }
     }
     steps.extend((steps.len()..operators.len()).map(alone));

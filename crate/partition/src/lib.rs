@@ -10,7 +10,7 @@
 //! leave open is filled in by reconstruction and named so.
 //!
 //! ```
-//! use cleave_arch::cnn::zoo;
+//! use cleave_graph::zoo;
 //! use cleave_partition::{Cluster, Link, Medium, Problem, Speed, Speeds, Strategy};
 //!
 //! let network = zoo::network("alexnet")?;
@@ -42,7 +42,7 @@ pub use cluster::{Cluster, Link, Links, Medium, Worker};
 pub use coedge::{Goal, coedge};
 pub use error::PartitionError;
 pub use iop::{chain, iop_exact, iop_greedy, output_channel};
-pub use measured::{Measured, Probe, Sample, Way, probes};
+pub use measured::{Measured, Probe, Sample, probes};
 pub use mixed::{Effort, mixed};
 pub use plan::Plan;
 pub use problem::Problem;

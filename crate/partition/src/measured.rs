@@ -4,31 +4,22 @@
 //! two measured parts a time lies on the line through them; below the smallest on the line through it and the next, never
 //! below 0. A part that is small in two ways takes the product of both shares of the whole (a reconstruction).
 
-use cleave_arch::cnn::{Kind, Network, Operator, Region, Shares, Split};
+use cleave_graph::{Axis, Graph, Operator, Region, Shares, Split};
 
 use crate::times::ComputeTimes;
 
 /// Shares of an operator that are measured, the whole first.
 const SHARES: [f64; 3] = [1.0, 0.5, 0.25];
-
-/// In which way a part is small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// Some output channels.
-    Outputs,
-    /// Some input channels: a partial sum.
-    Inputs,
-    /// Some rows.
-    Rows,
-}
+/// Along what parts are measured, in this order.
+const AXES: [Axis; 3] = [Axis::Outputs, Axis::Inputs, Axis::Rows];
 
 /// A part of an operator to be run and timed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// Which operator.
     pub operator: usize,
-    /// In which way it is small.
-    pub way: Way,
+    /// Along what it is small.
+    pub axis: Axis,
     /// How much of it this is, of 1.
     pub share: f64,
     /// As one worker's split of the operator: the second of two workers has the rest.
@@ -36,32 +27,29 @@ pub struct Probe {
 }
 
 /// What is to be measured of a network: the whole of each operator once, then its parts.
-pub fn probes(network: &Network) -> Vec<Probe> {
+pub fn probes(network: &Graph) -> Vec<Probe> {
     network.operators().iter().enumerate().flat_map(|(at, operator)| of_operator(at, operator)).collect()
 }
 
 fn of_operator(operator: usize, of: &Operator) -> Vec<Probe> {
-    let part = |way: Way, share: f64| {
-        let (units, split): (usize, fn(Shares) -> Split) = match way {
-            Way::Outputs => (of.made.channels, Split::Outputs),
-            Way::Inputs => (of.input.channels, Split::Inputs),
-            Way::Rows => (of.output.height, Split::Rows),
-        };
+    let part = |axis: Axis, share: f64| {
+        let units = of.units(axis);
         let own = ((units as f64 * share).round() as usize).clamp(1, units);
-        let split = split(Shares::new(vec![own, units - own]));
-        Probe { operator, way, share: own as f64 / units as f64, split }
+        let shares = Shares::new(vec![own, units - own]);
+        let split = match axis {
+            Axis::Outputs => Split::Outputs(shares),
+            Axis::Inputs => Split::Inputs(shares),
+            Axis::Rows => Split::Rows(shares),
+        };
+        Probe { operator, axis, share: own as f64 / units as f64, split }
     };
-    let ways: &[Way] = match of.kind {
-        Kind::Conv { .. } => &[Way::Outputs, Way::Inputs, Way::Rows],
-        Kind::Linear => &[Way::Outputs, Way::Inputs],
-        Kind::Lrn { .. } => &[Way::Outputs, Way::Rows],
-    };
-    let parts = ways.iter().flat_map(|way| SHARES[1..].iter().map(|share| part(*way, *share)));
+    let axes = AXES.into_iter().filter(|axis| of.has(*axis));
+    let parts = axes.flat_map(|axis| SHARES[1..].iter().map(move |share| part(axis, *share)));
     // What has few units has no quarter, and what has one no half.
     let parts = parts.filter(|probe| probe.share < 1.0);
-    let mut probes = vec![part(Way::Outputs, SHARES[0])];
+    let mut probes = vec![Probe { operator, axis: Axis::Outputs, share: SHARES[0], split: Split::Alone(0) }];
     probes.extend(parts);
-    probes.dedup_by(|b, a| a.way == b.way && a.share == b.share);
+    probes.dedup_by(|b, a| a.axis == b.axis && a.share == b.share);
     probes
 }
 
@@ -70,8 +58,8 @@ fn of_operator(operator: usize, of: &Operator) -> Vec<Probe> {
 pub struct Sample {
     /// Which operator.
     pub operator: usize,
-    /// In which way it is small.
-    pub way: Way,
+    /// Along what it is small.
+    pub axis: Axis,
     /// How much of it was run, of 1.
     pub share: f64,
     /// Its layer, milliseconds.
@@ -83,7 +71,7 @@ pub struct Sample {
 /// Times of one network on workers that were measured, or that are so many times slower than one that was.
 #[derive(Clone, Debug)]
 pub struct Measured<'a> {
-    network: &'a Network,
+    network: &'a Graph,
     workers: Vec<Worker>,
 }
 
@@ -93,16 +81,16 @@ struct Worker {
     add_ms_per_value: f64,
 }
 
-/// Share and milliseconds, ascending, by way; the tail's milliseconds for each value of the layer's output.
+/// Share and milliseconds, ascending, by axis; the tail's milliseconds for each value of the layer's output.
 #[derive(Clone, Debug, Default)]
 struct Curves {
-    ways: [Vec<(f64, f64)>; 3],
+    axes: [Vec<(f64, f64)>; 3],
     tail_ms_per_value: f64,
 }
 
 impl<'a> Measured<'a> {
     /// Without any worker.
-    pub fn new(network: &'a Network) -> Self {
+    pub fn new(network: &'a Graph) -> Self {
         Self { network, workers: Vec::new() }
     }
 
@@ -112,14 +100,14 @@ impl<'a> Measured<'a> {
             let own = || samples.iter().filter(move |sample| sample.operator == at);
             let mut curves = Curves::default();
             let whole: Vec<(f64, f64)> = own().filter(|s| s.share >= 1.0).map(|s| (1.0, s.layer_ms * slower)).collect();
-            for (way, curve) in [Way::Outputs, Way::Inputs, Way::Rows].into_iter().zip(&mut curves.ways) {
-                curve.extend(own().filter(|s| s.way == way && s.share < 1.0).map(|s| (s.share, s.layer_ms * slower)));
+            for (axis, curve) in AXES.into_iter().zip(&mut curves.axes) {
+                curve.extend(own().filter(|s| s.axis == axis && s.share < 1.0).map(|s| (s.share, s.layer_ms * slower)));
                 curve.extend(whole.first());
                 curve.sort_by(|a, b| a.0.total_cmp(&b.0));
             }
             let tails: Vec<f64> = own().filter(|s| s.share >= 1.0).map(|s| s.tail_ms).collect();
             let mean = tails.iter().sum::<f64>() / tails.len().max(1) as f64;
-            curves.tail_ms_per_value = slower * mean / operator.made.values() as f64;
+            curves.tail_ms_per_value = slower * mean / operator.made.shape.values() as f64;
             curves
         });
         let operators = operators.collect();
@@ -132,18 +120,18 @@ impl ComputeTimes for Measured<'_> {
         let of = &self.network.operators()[operator];
         let curves = &self.workers[worker].operators[operator];
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
-        let rows = of.made_rows(&(0..of.output.height)).len();
-        let inputs = if matches!(of.kind, Kind::Lrn { .. }) { 1.0 } else { share(inputs, of.input.channels) };
-        let shares = [share(made.channels.len(), of.made.channels), inputs, share(made.rows.len(), rows)];
-        let whole = at(&curves.ways[0], 1.0);
-        let of_way = |(curve, share): (&Vec<(f64, f64)>, f64)| {
+        let rows = of.made_for(&Region::all(of.output.shape)).rows.len();
+        let inputs = if of.has(Axis::Inputs) { share(inputs, of.units(Axis::Inputs)) } else { 1.0 };
+        let shares = [share(made.channels.len(), of.made.shape.channels), inputs, share(made.rows.len(), rows)];
+        let whole = at(&curves.axes[0], 1.0);
+        let of_axis = |(curve, share): (&Vec<(f64, f64)>, f64)| {
             if share >= 1.0 || whole <= 0.0 { 1.0 } else { at(curve, share) / whole }
         };
-        whole * curves.ways.iter().zip(shares).map(of_way).product::<f64>()
+        whole * curves.axes.iter().zip(shares).map(of_axis).product::<f64>()
     }
 
     fn tail_ms(&self, worker: usize, operator: usize, complete: &Region) -> f64 {
-        let values = complete.shape(self.network.operators()[operator].made.width).values();
+        let values = complete.shape(self.network.operators()[operator].made.shape.width).values();
         self.workers[worker].operators[operator].tail_ms_per_value * values as f64
     }
 
@@ -168,18 +156,18 @@ fn at(curve: &[(f64, f64)], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_arch::cnn::zoo;
+    use cleave_graph::zoo;
 
     #[test]
     fn times_go_through_what_was_measured() {
         let network = zoo::network("alexnet-lrn").unwrap();
         let sample = |probe: &Probe| Sample {
             operator: probe.operator,
-            way: probe.way,
+            axis: probe.axis,
             share: probe.share,
             layer_ms: 1.0
-                + 8.0 * probe.share * (1 + probe.way as usize) as f64
-                    / if probe.share < 1.0 { 1.0 } else { 1.0 + probe.way as u8 as f64 },
+                + 8.0 * probe.share * (1 + probe.axis as usize) as f64
+                    / if probe.share < 1.0 { 1.0 } else { 1.0 + probe.axis as u8 as f64 },
             tail_ms: 0.5,
         };
         let samples: Vec<Sample> = probes(&network).iter().map(sample).collect();
@@ -187,12 +175,12 @@ mod tests {
         times.add_worker(&samples, 1e-6, 1.0);
         times.add_worker(&samples, 1e-6, 3.0);
         let first = &network.operators()[2];
-        let whole = Region::all(first.made);
-        assert!((times.layer_ms(0, 2, first.input.channels, &whole) - 9.0).abs() < 1e-9);
-        let half = Region { channels: 0..first.made.channels / 2, rows: whole.rows.clone() };
-        assert!((times.layer_ms(0, 2, first.input.channels, &half) - 5.0).abs() < 1e-9);
-        assert!((times.layer_ms(1, 2, first.input.channels, &half) - 15.0).abs() < 1e-9);
-        assert!((times.layer_ms(0, 2, first.input.channels / 2, &whole) - 9.0).abs() < 1e-9, "1 + 16 / 2");
+        let whole = Region::all(first.made.shape);
+        assert!((times.layer_ms(0, 2, first.input().channels, &whole) - 9.0).abs() < 1e-9);
+        let half = Region { channels: 0..first.made.shape.channels / 2, rows: whole.rows.clone() };
+        assert!((times.layer_ms(0, 2, first.input().channels, &half) - 5.0).abs() < 1e-9);
+        assert!((times.layer_ms(1, 2, first.input().channels, &half) - 15.0).abs() < 1e-9);
+        assert!((times.layer_ms(0, 2, first.input().channels / 2, &whole) - 9.0).abs() < 1e-9, "1 + 16 / 2");
         assert!((times.tail_ms(1, 2, &whole) - 1.5).abs() < 1e-9);
         assert_eq!(times.add_ms(0, 1_000_000), 1.0);
     }
@@ -205,8 +193,8 @@ mod tests {
                 let own: Vec<Probe> = probes(&network).into_iter().filter(|probe| probe.operator == at).collect();
                 assert_eq!(own.iter().filter(|probe| probe.share == 1.0).count(), 1, "{name} {at}");
                 assert_eq!(
-                    own.iter().any(|probe| probe.way == Way::Rows),
-                    operator.kind != Kind::Linear && operator.output.height > 1
+                    own.iter().any(|probe| probe.axis == Axis::Rows),
+                    operator.has(Axis::Rows) && operator.output.shape.height > 1
                 );
             }
         }

@@ -12,7 +12,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-use cleave_arch::cnn::{COORDINATOR, Partition, Reduce, Schedule, Split, Step};
+use cleave_graph::{COORDINATOR, Partition, Reduce, Schedule, Split, Step};
 use std::collections::HashSet;
 
 use crate::cluster::Excess;
@@ -167,7 +167,7 @@ impl Judge<'_> {
     fn thrifty(&mut self, mut best: Candidate) -> Candidate {
         self.tries = usize::MAX;
         for at in (0..best.partition.steps.len()).rev() {
-            if best.partition.steps[at].split == Split::Copies {
+            if best.partition.steps[at].split == Split::Replicated {
                 let mut partition = best.partition.clone();
                 partition.steps[at] = Step::new(Split::Alone(COORDINATOR));
                 best = self.judge(partition).filter(|alone| alone.ms <= best.ms).unwrap_or(best);
@@ -197,7 +197,7 @@ impl Judge<'_> {
 /// How each operator is split, whatever the shares: partitions alike in this are improved once.
 fn kinds_of(partition: &Partition) -> Vec<(u8, usize)> {
     let kind = |step: &Step| match (&step.split, &step.reduce) {
-        (Split::Copies, _) => (0, 0),
+        (Split::Replicated, _) => (0, 0),
         (Split::Alone(worker), _) => (1, *worker),
         (Split::Outputs(_), _) => (2, 0),
         (Split::Rows(_), _) => (3, 0),
@@ -212,6 +212,6 @@ fn kinds_of(partition: &Partition) -> Vec<(u8, usize)> {
 fn units(split: &Split) -> Option<&[usize]> {
     match split {
         Split::Outputs(shares) | Split::Inputs(shares) | Split::Rows(shares) => Some(shares.units()),
-        Split::Copies | Split::Alone(_) => None,
+        Split::Replicated | Split::Alone(_) => None,
     }
 }

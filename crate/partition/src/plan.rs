@@ -1,6 +1,6 @@
 //! A partition with what it is predicted to take, and how parts are made to fit into memories.
 
-use cleave_arch::cnn::{Memory, Partition, Schedule};
+use cleave_graph::{Memory, Partition, Schedule};
 
 use crate::cluster::Excess;
 use crate::error::PartitionError;

@@ -1,6 +1,6 @@
 //! What a planner is given: a network, workers, and how long these take.
 
-use cleave_arch::cnn::{Network, Region};
+use cleave_graph::{Graph, Region};
 
 use crate::cluster::Cluster;
 use crate::error::PartitionError;
@@ -10,7 +10,7 @@ use crate::times::ComputeTimes;
 #[derive(Clone)]
 pub struct Problem<'a> {
     /// What is shared.
-    pub network: &'a Network,
+    pub network: &'a Graph,
     /// By whom.
     pub cluster: &'a Cluster,
     /// How long they take.
@@ -24,7 +24,7 @@ impl<'a> Problem<'a> {
     /// # Errors
     /// [`PartitionError`]: a time that is none, or a worker that takes no time for the whole network.
     pub fn new(
-        network: &'a Network,
+        network: &'a Graph,
         cluster: &'a Cluster,
         times: &'a dyn ComputeTimes,
     ) -> Result<Self, PartitionError> {
@@ -61,24 +61,25 @@ impl<'a> Problem<'a> {
 
     /// All of an operator by one worker, milliseconds.
     pub(crate) fn whole_ms(&self, worker: usize, operator: usize) -> f64 {
-        let made = Region::all(self.network.operators()[operator].made);
+        let made = Region::all(self.network.operators()[operator].made.shape);
         self.part_ms(worker, operator, &made)
     }
 
     /// A part of an operator's layer and tail from all inputs, milliseconds.
     pub(crate) fn part_ms(&self, worker: usize, operator: usize, made: &Region) -> f64 {
-        let inputs = self.network.operators()[operator].input_channels(&made.channels).len();
+        let of = &self.network.operators()[operator];
+        let inputs = of.input_units(&of.needs(made));
         self.times.layer_ms(worker, operator, inputs, made) + self.times.tail_ms(worker, operator, made)
     }
 }
 
-fn whole_ms(network: &Network, times: &dyn ComputeTimes, worker: usize, at: usize) -> Result<f64, PartitionError> {
+fn whole_ms(network: &Graph, times: &dyn ComputeTimes, worker: usize, at: usize) -> Result<f64, PartitionError> {
     let operator = &network.operators()[at];
-    let made = Region::all(operator.made);
+    let made = Region::all(operator.made.shape);
     let each = [
-        times.layer_ms(worker, at, operator.input.channels, &made),
+        times.layer_ms(worker, at, operator.input_units(&operator.needs(&made)), &made),
         times.tail_ms(worker, at, &made),
-        times.add_ms(worker, operator.made.values()),
+        times.add_ms(worker, operator.made.shape.values()),
     ];
     match each.into_iter().find(|ms| !(ms.is_finite() && *ms >= 0.0)) {
         Some(ms) => Err(PartitionError::Time { worker, operator: at, ms }),

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use cleave_arch::cnn::{COORDINATOR, Schedule, Stage, Transfer};
+use cleave_graph::{COORDINATOR, Schedule, Stage, Transfer};
 
 use crate::cluster::Medium;
 use crate::problem::Problem;
@@ -119,6 +119,8 @@ struct Run<'a, R> {
     problem: &'a Problem<'a>,
     schedule: &'a Schedule,
     record: R,
+    /// What is sent as soon as a phase is over, and at the start, with the phase that awaits it.
+    posts: Vec<Vec<(usize, &'a Transfer)>>,
     /// The phase that each worker is at: twice the operator, and one more before its tail.
     phase: Vec<usize>,
     free_ms: Vec<f64>,
@@ -136,6 +138,7 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
         problem,
         schedule,
         record,
+        posts: posts(problem, schedule),
         phase: vec![0; workers],
         free_ms: vec![0.0; workers],
         inbox: vec![Inbox::default(); (2 * schedule.stages.len() + 1) * workers],
@@ -144,8 +147,8 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
         occupied_ms: vec![0.0; workers],
         totals: Totals { total_ms: 0.0, busy_ms: vec![0.0; workers], sending_ms: vec![0.0; workers] },
     };
-    for phase in 0..=2 * schedule.stages.len() {
-        run.transfers(phase).iter().for_each(|transfer| run.inbox[phase * workers + transfer.to].missing += 1);
+    for (phase, transfer) in run.posts.iter().flatten() {
+        run.inbox[phase * workers + transfer.to].missing += 1;
     }
     run.post(0, COORDINATOR);
     (0..workers).for_each(|worker| run.advance(worker));
@@ -160,16 +163,20 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
     run.totals
 }
 
-impl<'a, R: FnMut(usize, Span)> Run<'a, R> {
-    /// What is sent before a phase.
-    fn transfers(&self, phase: usize) -> &'a [Transfer] {
-        match self.schedule.stages.get(phase / 2) {
-            Some(stage) if phase.is_multiple_of(2) => &stage.gather,
-            Some(stage) => &stage.sums,
-            None => &self.schedule.answer,
-        }
+/// What is sent after so many phases, with the phase that awaits it: of an input at the start, of partial results before the
+/// tail, of a result after it.
+fn posts<'a>(problem: &'a Problem, schedule: &'a Schedule) -> Vec<Vec<(usize, &'a Transfer)>> {
+    let graph = problem.network;
+    let of = |value: usize| schedule.transfers_of(graph, value).map(|(stage, transfer)| (2 * stage, transfer)).collect();
+    let mut posts: Vec<Vec<_>> = vec![(0..graph.inputs().len()).flat_map(|value| -> Vec<_> { of(value) }).collect()];
+    for (operator, stage) in graph.operators().iter().zip(&schedule.stages) {
+        posts.push(stage.sums.iter().map(|sum| (2 * stage.operator + 1, sum)).collect());
+        posts.push(of(operator.result));
     }
+    posts
+}
 
+impl<R: FnMut(usize, Span)> Run<'_, R> {
     fn advance(&mut self, worker: usize) {
         while let Some(stage) = self.schedule.stages.get(self.phase[worker] / 2) {
             let phase = self.phase[worker];
@@ -191,7 +198,7 @@ impl<'a, R: FnMut(usize, Span)> Run<'a, R> {
     fn layer(&mut self, worker: usize, stage: &Stage, arrivals_ms: &[f64]) {
         let Some(work) = &stage.work[worker] else { return };
         self.wait(worker, stage.operator, arrivals_ms.iter().copied().fold(0.0, f64::max));
-        let inputs = work.input.channels.len();
+        let inputs = self.problem.network.operators()[stage.operator].input_units(&work.inputs);
         let ms = self.problem.times.layer_ms(worker, stage.operator, inputs, &work.made);
         self.busy(worker, stage.operator, Activity::Layer, ms);
     }
@@ -202,7 +209,7 @@ impl<'a, R: FnMut(usize, Span)> Run<'a, R> {
             return;
         }
         arrivals_ms.sort_by(f64::total_cmp);
-        let made = self.problem.network.operators()[stage.operator].made;
+        let made = self.problem.network.operators()[stage.operator].made.shape;
         let values = complete.shape(made.width).values();
         for arrival_ms in arrivals_ms {
             self.wait(worker, stage.operator, arrival_ms);
@@ -230,10 +237,10 @@ impl<'a, R: FnMut(usize, Span)> Run<'a, R> {
         }
     }
 
-    /// Makes ready what a worker sends before a phase.
-    fn post(&mut self, phase: usize, from: usize) {
+    /// Makes ready what a worker sends after so many phases.
+    fn post(&mut self, phases: usize, from: usize) {
         let ready = self.free_ms[from].to_bits();
-        for transfer in self.transfers(phase).iter().filter(|transfer| transfer.from == from) {
+        for (phase, transfer) in self.posts[phases].iter().copied().filter(|(_, transfer)| transfer.from == from) {
             self.ready.push(Reverse((ready, from, self.messages.len())));
             self.messages.push(Message { phase, transfer, at: from });
         }

@@ -1,12 +1,13 @@
 //! How long workers compute: injected by whoever has measured it, or from plain speeds.
 
-use cleave_arch::cnn::{Network, Region};
+use cleave_graph::{Graph, Region};
 
 use crate::error::PartitionError;
 
 /// Milliseconds of computing. All are finite and not negative.
 pub trait ComputeTimes {
-    /// The layer of an operator for a worker: `made` of its output from `inputs` channels of its input.
+    /// The operation of an operator for a worker: `made` of what it makes, from so many of the units that it reduces (input
+    /// channels, or rows of the input).
     fn layer_ms(&self, worker: usize, operator: usize, inputs: usize, made: &Region) -> f64;
 
     /// What follows the layer, on a complete part of its output.
@@ -37,7 +38,7 @@ impl Speed {
 /// Times by plain speeds of each worker: for tests, and for shares before anything is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speeds<'a> {
-    network: &'a Network,
+    network: &'a Graph,
     speeds: Vec<Speed>,
 }
 
@@ -46,7 +47,7 @@ impl<'a> Speeds<'a> {
     ///
     /// # Errors
     /// [`PartitionError::Number`]: a speed of zero, or none; it names the worker.
-    pub fn new(network: &'a Network, speeds: Vec<Speed>) -> Result<Self, PartitionError> {
+    pub fn new(network: &'a Graph, speeds: Vec<Speed>) -> Result<Self, PartitionError> {
         for (worker, speed) in speeds.iter().enumerate() {
             let wrong = |what, value, right| Err(PartitionError::Number { worker, what, value, right });
             for (what, value) in [("a speed in MAC/s", speed.macs_per_s), ("a speed in bytes/s", speed.bytes_per_s)] {
@@ -69,13 +70,13 @@ impl<'a> Speeds<'a> {
 
 impl ComputeTimes for Speeds<'_> {
     fn layer_ms(&self, worker: usize, operator: usize, inputs: usize, made: &Region) -> f64 {
-        let macs = self.network.operators()[operator].macs(made, inputs);
+        let macs = self.network.operators()[operator].part_flops(made, inputs) / 2;
         self.speeds.get(worker).map_or(f64::NAN, |speed| speed.fixed_ms + macs as f64 / speed.macs_per_s * 1e3)
     }
 
     fn tail_ms(&self, worker: usize, operator: usize, complete: &Region) -> f64 {
         let operator = &self.network.operators()[operator];
-        self.moving_ms(worker, 4 * complete.shape(operator.made.width).values() * operator.tail.len() as u64)
+        self.moving_ms(worker, 4 * complete.shape(operator.made.shape.width).values() * operator.tail.len() as u64)
     }
 
     fn add_ms(&self, worker: usize, values: u64) -> f64 {

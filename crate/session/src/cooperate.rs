@@ -1,6 +1,6 @@
-//! Workers that share one image network: the coordinator's machine and the members'.
+//! Workers that share one network: the coordinator's machine and the members'.
 //!
-//! Worker 0, the [`Coordinator`], has the image and gets the answer; it greets every [`Member`], hands out a partition,
+//! Worker 0, the [`Coordinator`], has the inputs and gets the answer; it greets every [`Member`], hands out a partition,
 //! and walks the schedule like all others: what a stage needs is awaited, computed, sent on, stage by stage. Nobody
 //! says when: values that have come are what lets a worker go on. Members that can reach each other send directly, all
 //! else is relayed by the coordinator.
@@ -41,7 +41,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::{Network, Partition, Region, Schedule};
+use cleave_graph::{Graph, Partition, Region, Schedule};
 pub use cleave_wire::cooperate::{Activity, Span, Uplink, WeightSource};
 
 use crate::error::EngineError;
@@ -66,7 +66,7 @@ pub enum Weights {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What is computed.
-    pub network: Arc<Network>,
+    pub graph: Arc<Graph>,
     /// How it is shared.
     pub partition: Partition,
     /// Which place each worker of the partition is at; the first is 0, the coordinator.
@@ -77,7 +77,8 @@ pub struct Plan {
     pub uplinks: Vec<Uplink>,
 }
 
-/// What an engine is to do for one worker. Values are channel by channel, row by row.
+/// What an engine is to do for one worker. Numbers are in the order of their value's layout. Between its calls an engine
+/// holds, of every value that it has read or made, what its worker reads later.
 #[derive(Clone, Debug)]
 pub enum EngineCall {
     /// Hold a worker's slices of the weights, instead of any others; answer with [`EngineEvent::Loaded`],
@@ -86,7 +87,7 @@ pub enum EngineCall {
         /// For which group.
         group: u64,
         /// The network.
-        network: Arc<Network>,
+        graph: Arc<Graph>,
         /// How it is shared.
         partition: Arc<Partition>,
         /// What each worker does by that; not empty.
@@ -96,7 +97,7 @@ pub enum EngineCall {
         /// Where the weights come from.
         weights: WeightSource,
     },
-    /// An operator's layer; keep what it makes for [`EngineCall::Finish`]. Answer with [`EngineEvent::Computed`].
+    /// The operation of an operator; keep what it makes for [`EngineCall::Finish`]. Answer with [`EngineEvent::Computed`].
     Make {
         /// Number of the job.
         job: u64,
@@ -104,14 +105,13 @@ pub enum EngineCall {
         run: u64,
         /// Which operator.
         stage: usize,
-        /// The part of its input that the stage before left in the engine; empty: nothing, what is there is stale.
-        kept: Region,
-        /// The other parts; both together cover the input of the worker's [`cleave_arch::cnn::Work`].
-        received: Vec<(Region, Vec<f32>)>,
-        /// What to give of what was made, no region twice: partial sums for others.
+        /// What has come of the operator's inputs: which input, which region, its numbers. With what the engine holds it
+        /// covers the inputs of the worker's [`cleave_graph::Work`].
+        received: Vec<(usize, Region, Vec<f32>)>,
+        /// What to give of what was made, no region twice: partial results for others.
         cut: Vec<Region>,
     },
-    /// Add partial sums, run what follows the layer, and keep the result for the next stage. Answer with
+    /// Merge partial results, run what follows the operation, and keep the result if a later stage reads it. Answer with
     /// [`EngineEvent::Computed`].
     Finish {
         /// Number of the job.
@@ -120,10 +120,10 @@ pub enum EngineCall {
         run: u64,
         /// Which operator.
         stage: usize,
-        /// Partial sums of the region that the worker completes, to be added to what it has made, if it has made any,
+        /// Partial results of the region that the worker completes, to be merged with what it has made, if it has made any,
         /// in this order.
         received: Vec<Vec<f32>>,
-        /// What to give of the operator's output, no region twice: parts of the next input, or of the answer.
+        /// What to give of the operator's output, no region twice: parts of later inputs, or of the answer.
         cut: Vec<Region>,
     },
     /// What is kept of this run is not needed any more, nor are its waiting jobs, which need no answer.

@@ -9,7 +9,7 @@
 //! once, by its deadline**: answered as planned, answered by the device alone, or failed with a reason.
 //! [`EdgeSession`] serves one connection. [`Shaper`] imposes a link's rate and delay on what one side sends, and
 //! [`ledger`] tells where a frame's time went. [`dispatch`] decides under a live stream which of several works to run.
-//! [`cooperate`] is for image networks that several workers share: a coordinator and its members. Both are services over
+//! [`cooperate`] is for networks that several workers share: a coordinator and its members. Both are services over
 //! one `link`: greeting, weights, pings, refusals and silence are the same for all four machines.
 //!
 //! Driving a machine, the same for both (`Event`, `Effect` and `Session` of that side):

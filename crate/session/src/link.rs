@@ -60,7 +60,7 @@ impl Service for Offload {
     const HOST: &'static str = "edge";
 }
 
-/// A coordinator shares an image network with members.
+/// A coordinator shares a network with members.
 #[derive(Debug)]
 pub(crate) enum Cooperation {}
 

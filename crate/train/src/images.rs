@@ -1,5 +1,5 @@
-//! Image networks from labelled images: a chain's layers by burn's own with their gradients, AdamW, random shifts.
-//! Inference has its own kernels ([`cleave_model::cnn`]); [`evaluate_images`] runs the trained weights through these.
+//! Image networks from labelled images: a graph's operations by burn's own with their gradients, AdamW, random shifts.
+//! Inference has its own kernels ([`cleave_model::exec`]); [`evaluate_images`] runs the trained weights through these.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,17 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Layer, Network, PoolKind};
+use cleave_graph::op::{Conv, Linear, Lrn, Pool, PoolKind};
+use cleave_graph::{Graph, Layout, Op};
 use cleave_data::images::ImageSet;
-use cleave_model::cnn::{Cnn, CnnWeights, local_norm};
+use cleave_model::exec::{Executor, Params, Value, local_norm};
 use cleave_model::{EPSILON, Weight, Weights};
 
 /// Settings of a run; together with the data they determine the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageConfig {
     /// What is trained.
-    pub network: Network,
+    pub network: Graph,
     /// Passes over the data.
     pub epochs: usize,
     /// Images of a step.
@@ -43,7 +44,7 @@ pub struct ImageConfig {
 
 impl ImageConfig {
     /// A recipe that suits small networks on Fashion-MNIST.
-    pub fn new(network: Network, seed: u64) -> Self {
+    pub fn new(network: Graph, seed: u64) -> Self {
         let (epochs, batch, rate, weight_decay) = (12, 64, 2e-3, 1e-2);
         Self { network, epochs, batch, seed, rate, weight_decay, dropout: 0.5, shift: 1, mirror: true }
     }
@@ -61,6 +62,9 @@ impl ImageConfig {
             c if !(0.0..1.0).contains(&c.dropout) => refuse("dropout", c.dropout.to_string(), "a share in 0..1"),
             c if !(c.weight_decay >= 0.0 && c.weight_decay.is_finite()) => {
                 refuse("weight decay", c.weight_decay.to_string(), "a number of at least 0")
+            }
+            c if !c.network.inputs().iter().all(|input| input.layout == Layout::Map) => {
+                refuse("network", c.network.to_string(), "a network of images")
             }
             _ if (input.channels, input.height, input.width) != (1, height, width) => Err(TrainError::Data {
                 found: format!("grey images of {height} × {width} pixels"),
@@ -224,35 +228,45 @@ impl<'a> Pass<'a> {
     /// `[b, 1, h, w]` → `[b, classes]`.
     fn run(&mut self, input: Tensor<4>) -> Tensor<2> {
         let network = &self.run.config.network;
-        let x = (0..network.layers().len()).fold(input, |x, at| self.layer(network, at, x));
-        x.flatten(1, 3)
+        let mut made = vec![input];
+        for (at, node) in network.nodes().iter().enumerate() {
+            let inputs = node.inputs.iter().map(|value| made[*value].clone()).collect();
+            made.push(self.node(network, at, inputs));
+        }
+        made.swap_remove(network.answer()).flatten(1, 3)
     }
 
-    fn layer(&mut self, network: &Network, at: usize, x: Tensor<4>) -> Tensor<4> {
+    fn node(&mut self, network: &Graph, at: usize, inputs: Vec<Tensor<4>>) -> Tensor<4> {
+        let x = inputs[0].clone();
         let [b, channels, height, width] = x.dims();
         let mut part = |part: &str| self.leaf(format!("{}.{part}", network.weights_of(at)));
-        match network.layers()[at] {
-            Layer::Conv { channels: outputs, kernel, stride, padding } => {
+        match network.nodes()[at].op {
+            Op::Conv(Conv { channels: outputs, kernel, stride, padding }) => {
                 let weight = part("weight").reshape([outputs, channels, kernel, kernel]);
                 let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
                 conv2d(x, weight, Some(part("bias")), options)
             }
-            Layer::Linear { features } => {
+            Op::Linear(Linear { features }) => {
                 let weight = part("weight").reshape([features, channels * height * width]);
                 let out = x.flatten::<2>(1, 3).matmul(weight.transpose()) + part("bias").unsqueeze();
                 out.reshape([b, features, 1, 1])
             }
-            Layer::Pool { kind: PoolKind::Max, kernel, stride } => {
+            Op::Pool(Pool { kind: PoolKind::Max, kernel, stride }) => {
                 max_pool2d(x, MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]))
             }
-            Layer::Pool { kind: PoolKind::Mean, kernel, stride } => {
+            Op::Pool(Pool { kind: PoolKind::Mean, kernel, stride }) => {
                 avg_pool2d(x, AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]))
             }
-            Layer::Relu => relu(x),
-            Layer::BatchNorm => self.batch_norm(&network.weights_of(at), x),
-            Layer::Lrn { size } => local_norm(x, size, 0..channels),
-            Layer::Dropout => self.drop_some(x),
-            Layer::Flatten => x,
+            Op::Relu(_) => relu(x),
+            Op::Norm(_) => self.batch_norm(&network.weights_of(at), x),
+            Op::Lrn(Lrn { size }) => local_norm(x, size, 0..channels),
+            Op::Dropout(_) => self.drop_some(x),
+            Op::Flatten(_) => x,
+            Op::GlobalPool(_) => x.mean_dim(2).mean_dim(3),
+            Op::Add(_) => inputs.into_iter().skip(1).fold(x, |sum, input| sum + input),
+            Op::Concat(_) => Tensor::cat(inputs, 1),
+            // Refused before training begins.
+            _ => x,
         }
     }
 
@@ -281,18 +295,22 @@ impl<'a> Pass<'a> {
 ///
 /// # Errors
 /// Weights that do not fit, images of another size.
-pub fn evaluate_images(network: &Network, weights: &CnnWeights, set: &ImageSet) -> Result<Evaluation, TrainError> {
+pub fn evaluate_images(network: &Graph, weights: &Params, set: &ImageSet) -> Result<Evaluation, TrainError> {
     let (input, [height, width], device) = (network.input(), set.size(), Device::flex());
     if (input.channels, input.height, input.width) != (1, height, width) {
         let found = format!("grey images of {height} × {width} pixels");
         return Err(TrainError::Data { found, expected: format!("images of {input}") });
     }
-    let cnn = Cnn::whole(network, weights, &device)
-        .map_err(|why| TrainError::Data { found: why.to_string(), expected: "the network's weights".into() })?;
+    let wrong = |why: cleave_model::ModelError| TrainError::Data {
+        found: why.to_string(),
+        expected: "the network's weights".into(),
+    };
+    let executor = Executor::whole(network, weights, &device).map_err(wrong)?;
     let answer = |at: usize| {
         let pixels: Vec<f32> = set.pixels(at).collect();
         let image = Tensor::from_data(TensorData::new(pixels, [1, 1, height, width]), &device);
-        Ok(largest(&read(cnn.forward(image))?))
+        let Value::Map(logits) = executor.answer(Value::Map(image)).map_err(wrong)? else { return Ok(0) };
+        Ok(largest(&read(logits)?))
     };
     let answers = (0..set.n()).map(answer).collect::<Result<Vec<_>, TrainError>>()?;
     let labels: Vec<u8> = (0..set.n()).map(|at| set.label(at) as u8).collect();

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::Network;
+use cleave_graph::Graph;
 use cleave_data::images::ImageSet;
-use cleave_model::cnn::CnnWeights;
+use cleave_model::exec::Params;
 use cleave_train::{Command, ImageConfig, TrainError, evaluate_images, fit_images};
 
 fn idx(lengths: &[u32], content: &[u8]) -> Vec<u8> {
@@ -30,13 +30,13 @@ fn stripes(n: usize, seed: u64) -> ImageSet {
 }
 
 fn config(chain: &str) -> ImageConfig {
-    let network: Network = chain.parse().unwrap();
+    let network: Graph = chain.parse().unwrap();
     ImageConfig { epochs: 4, batch: 16, shift: 1, rate: 0.01, dropout: 0.2, ..ImageConfig::new(network, 3) }
 }
 
-fn train(config: &ImageConfig) -> CnnWeights {
+fn train(config: &ImageConfig) -> Params {
     let weights = fit_images(config, &stripes(320, 1), &mut |_| Command::Continue).unwrap().unwrap();
-    CnnWeights::stored(&config.network, weights).unwrap()
+    Params::stored(&config.network, weights).unwrap()
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn stripes_are_told_apart_through_every_kind_of_layer() {
 fn the_same_seed_gives_the_same_weights() {
     let config = ImageConfig { epochs: 1, ..config("1x8x8: conv 4 k3, norm, relu, flatten, linear 2") };
     let weights = |seed| match train(&ImageConfig { seed, ..config.clone() }) {
-        CnnWeights::Stored(weights) => weights,
-        CnnWeights::Seeded(_) => unreachable!("trained weights are stored"),
+        Params::Stored(weights) => weights,
+        Params::Seeded(_) => unreachable!("trained weights are stored"),
     };
     assert_eq!(weights(5), weights(5));
     assert_ne!(weights(5), weights(6));
@@ -70,7 +70,7 @@ fn what_cannot_be_trained_is_refused_and_a_run_can_be_stopped() {
     let run = |config: ImageConfig| fit_images(&config, &set, &mut |_| Command::Continue).unwrap_err();
     assert!(run(ImageConfig { batch: 41, ..config.clone() }).to_string().contains("2 to 40 images"));
     assert!(run(ImageConfig { rate: f32::NAN, ..config.clone() }).to_string().starts_with("rate is NaN"));
-    let network: Network = "1x9x8: conv 4 k3, relu, flatten, linear 2".parse().unwrap();
+    let network: Graph = "1x9x8: conv 4 k3, relu, flatten, linear 2".parse().unwrap();
     let why = run(ImageConfig { network, ..config.clone() });
     let TrainError::Data { found, expected } = why else { panic!("{why}") };
     assert_eq!((found.as_str(), expected.as_str()), ("grey images of 8 × 8 pixels", "images of 1×9×8"));

@@ -1,4 +1,4 @@
-//! What the workers that share one image network say to each other.
+//! What the workers that share one network say to each other.
 //!
 //! Worker 0 coordinates: it opens a connection to every other, a *member*, tells it what is its part ([`Join`]), and
 //! sends and receives values ([`Part`]). Members that can be reached connect to each other, each for what it sends;

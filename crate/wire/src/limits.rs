@@ -32,8 +32,8 @@ impl Limits {
     pub const MAX_RANK: u8 = 4;
     /// 65 536 points: neighbour indexes travel as u16.
     pub const MAX_POINTS: u32 = 1 << 16;
-    /// 4096 bytes of one text: the longest plan of 64 operations is under 500.
-    pub const MAX_TEXT_BYTES: usize = 4096;
+    /// 16 KiB of one text: a graph of 256 operations, each with a name of its weights.
+    pub const MAX_TEXT_BYTES: usize = 16 << 10;
     /// 256 KiB of weights in one message: 52 ms at 40 Mbps, so that a ping is not stuck behind a whole model.
     pub const WEIGHTS_CHUNK_BYTES: usize = 256 << 10;
     /// 16 MiB of clouds that judge: 220 clouds of 1024 points are 1.4 MB.

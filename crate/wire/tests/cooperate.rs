@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{MAX_LAYERS, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
+use cleave_graph::{MAX_NODES, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
 use cleave_wire::cooperate::{
     Activity, Join, MAX_UNITS, Missed, Neighbour, Part, Phase, Report, Role, Span, Standing, ToCoordinator, ToMember,
     Uplink, WeightSource,
@@ -27,13 +27,13 @@ fn join() -> Join {
         Step::new(Split::Rows(shares([4, 4, 4]))),
         Step { split: Split::Inputs(shares([1, 1, 2])), reduce: Reduce::Root(2) },
         Step::new(Split::Alone(1)),
-        Step::new(Split::Copies),
+        Step::new(Split::Replicated),
     ];
     Join {
         group: 0x0102_0304_0506_0708,
         worker: 2,
         names: vec!["page".into(), "edge é".into(), "tab".into()],
-        network: "1x8x8: conv 5 k3 p1".into(),
+        graph: "1x8x8: conv 5 k3 p1".into(),
         partition: Partition { workers: 3, steps },
         weights: WeightSource::Seeded(9),
         uplink: Uplink {
@@ -44,7 +44,7 @@ fn join() -> Join {
 }
 
 fn part() -> Part {
-    Part { group: 5, run: 2, stage: 1, phase: Phase::Sum, from: 1, to: 2, values: vec![1.0, -0.5] }
+    Part { group: 5, run: 2, stage: 1, phase: Phase::Sum, input: 0, from: 1, to: 2, values: vec![1.0, -0.5] }
 }
 
 fn hash() -> ModelHash {
@@ -63,6 +63,8 @@ fn to_member() -> Vec<(&'static str, ToMember)> {
         ("weights", ToMember::Link(Call::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] })),
         ("link", ToMember::Connect { group: 5, neighbours }),
         ("part", ToMember::Part(part())),
+        ("part-input", ToMember::Part(Part { phase: Phase::Gather, input: 3, ..part() })),
+        ("begin", ToMember::Begin { group: 5, run: 2 }),
         ("cancel", ToMember::Cancel { group: 5, run: 2 }),
         ("ping", ToMember::Link(Call::Ping { id: 3, sent_micros: 1_000_000 })),
         ("leave", ToMember::Link(Call::Close)),
@@ -197,7 +199,9 @@ fn groups_that_cannot_be_are_refused() {
     assert_eq!(why(&|join| split(join, vec![1, 1])), "`shares` is 2, it should be one for each worker");
     assert!(why(&|join| split(join, vec![MAX_UNITS, 1, 0])).contains("at most 65536 channels or rows"));
     assert!(why(&|join| split(join, vec![usize::MAX; 3])).contains("at most 65536 channels or rows"));
-    assert!(why(&|join| join.partition.steps = vec![Step::new(Split::Copies); MAX_LAYERS + 1]).contains("at most 128"));
+    assert!(
+        why(&|join| join.partition.steps = vec![Step::new(Split::Replicated); MAX_NODES + 1]).contains("at most 256")
+    );
     let crowd = |n: usize| (0..n).map(|worker| worker.to_string()).collect();
     assert!(why(&|join| join.names = crowd(MAX_WORKERS + 1)).contains("from 1 to 16"));
     assert!(why(&|join| join.names = Vec::new()).contains("from 1 to 16"));
@@ -227,7 +231,7 @@ fn mutated_bytes_never_panic() {
         bytes[6..10].copy_from_slice(&length.to_le_bytes());
         if let Ok(ToMember::Join(join)) = ToMember::decode(&bytes, &Limits::DEFAULT) {
             joins += 1;
-            assert!(join.names.len() <= MAX_WORKERS && join.partition.steps.len() <= MAX_LAYERS);
+            assert!(join.names.len() <= MAX_WORKERS && join.partition.steps.len() <= MAX_NODES);
             assert!(usize::from(join.worker) < join.partition.workers);
         }
         let _ = ToCoordinator::decode(&bytes, &Limits::DEFAULT);
@@ -241,7 +245,7 @@ fn shares(workers: usize) -> impl Strategy<Value = Shares> {
 
 fn step(workers: usize) -> impl Strategy<Value = Step> {
     let split = prop_oneof![
-        Just(Split::Copies),
+        Just(Split::Replicated),
         (0..workers).prop_map(Split::Alone),
         shares(workers).prop_map(Split::Outputs),
         shares(workers).prop_map(Split::Inputs),
@@ -270,8 +274,8 @@ proptest! {
     }
 
     #[test]
-    fn any_values_come_back(values in proptest::collection::vec(-1e6f32..1e6, 0..300), stage in 0u16..200) {
-        let message = ToCoordinator::Part(Part { stage, values, ..part() });
+    fn any_values_come_back(values in proptest::collection::vec(-1e6f32..1e6, 0..300), stage in 0u16..300, input in 0u16..300) {
+        let message = ToCoordinator::Part(Part { stage, input, values, ..part() });
         prop_assert_eq!(ToCoordinator::decode(&message.encode(), &Limits::DEFAULT), Ok(message));
     }
 }

@@ -9,7 +9,7 @@ use cleave_app::cooperation::{Answer, News, Report, Request};
 use cleave_app::operators::{OperatorTimes, Probing, Work};
 use cleave_app::partition::{Shown, Workers};
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, zoo};
+use cleave_graph::{Network, zoo};
 use cleave_arch::tolerance::{SPLIT_F32, distance, relative_distance};
 use cleave_cli::loopback::LoopbackEdge;
 use cleave_cli::partition::cooperate;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::{Network, Partition, Region};
+use cleave_graph::{Graph, Partition, Region};
 use cleave_contract::Replanned;
 use cleave_partition::{Cluster, ComputeTimes, Measured, PartitionError, Plan, Problem, Strategy};
 
@@ -15,7 +15,7 @@ const GAIN: f64 = 0.05;
 /// What a plan is made from: the workers that are there, in the plan's order.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
-    pub(super) network: Arc<Network>,
+    pub(super) network: Arc<Graph>,
     pub(super) cluster: Cluster,
     pub(super) times: Arc<OperatorTimes>,
     pub(super) slowdowns: Vec<f64>,

@@ -38,7 +38,7 @@ pub enum RequestError {
     Model(#[from] ModelError),
     /// The network's name or chain.
     #[error(transparent)]
-    Network(#[from] cleave_arch::cnn::NetworkError),
+    Network(#[from] cleave_graph::GraphError),
     /// Members are all workers but the tab.
     #[error("{members} workers beside this tab for a partition over {workers}")]
     Members {

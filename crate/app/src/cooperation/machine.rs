@@ -317,7 +317,7 @@ impl Cooperation {
         };
         let timeout = timeout(self.engine, chosen.plan.total_ms());
         let (network, weights) = (request.network.clone(), request.weights.clone());
-        let group = Group { network, partition: chosen.plan.partition, places, weights, uplinks };
+        let group = Group { graph: network, partition: chosen.plan.partition, places, weights, uplinks };
         match task.series.as_mut().filter(|series| series.purpose == Purpose::Share) {
             Some(series) => {
                 (series.group, series.timeout) = (group.clone(), timeout);
@@ -357,7 +357,7 @@ impl Cooperation {
         }
         self.runs += 1;
         series.run = Some(self.runs);
-        let submit = CoordinatorEvent::Submit { run: self.runs, image: series.image(), timeout: series.timeout };
+        let submit = CoordinatorEvent::Submit { run: self.runs, inputs: vec![series.image()], timeout: series.timeout };
         self.tell(submit, turn);
     }
 

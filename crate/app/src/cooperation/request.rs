@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, Shape, zoo};
+use cleave_graph::{Graph, Shape, zoo};
 use cleave_contract::{CooperationRequest, ImageRequest, MAX_COOPERATION_RUNS, MemberRequest};
 use cleave_data::images::from_rgba;
 use cleave_partition::Strategy;
@@ -18,7 +18,7 @@ use crate::partition::{OnShow, Shown, Workers};
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What is computed.
-    pub network: Arc<Network>,
+    pub network: Arc<Graph>,
     /// By whom, over which links. A slowdown that is given is believed.
     pub workers: Workers,
     /// Measure also the speeds of workers whose slowdown is given: they are made so slow, or may be so.
@@ -43,7 +43,7 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub struct Read {
     /// What is computed.
-    pub network: Network,
+    pub network: Graph,
     /// By whom.
     pub workers: Workers,
     /// How it is shared.

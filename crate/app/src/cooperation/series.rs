@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::{Network, Partition};
+use cleave_graph::{Graph, Partition};
 use cleave_session::Micros;
 use cleave_session::cooperate::{Plan as Group, RunReport, Uplink, Weights};
 
@@ -86,10 +86,10 @@ impl Series {
 }
 
 /// All of it by one place; another's is sent to it and back, as fast as may be.
-pub(super) fn alone(network: &Network, place: usize, weights: &Weights) -> Group {
+pub(super) fn alone(network: &Graph, place: usize, weights: &Weights) -> Group {
     let places = if place == 0 { vec![0] } else { vec![0, place] };
     Group {
-        network: Arc::new(network.clone()),
+        graph: Arc::new(network.clone()),
         partition: Partition::whole(places.len(), network.operators().len(), places.len() - 1),
         uplinks: vec![Uplink::UNSHAPED; places.len()],
         places,
@@ -103,7 +103,7 @@ pub(super) fn same(a: &Group, b: &Group) -> bool {
         Weights::Seeded(seed) => (Some(*seed), None),
         Weights::File(file) => (None, Some(file.hash)),
     };
-    (&a.network, &a.partition, &a.places, &a.uplinks) == (&b.network, &b.partition, &b.places, &b.uplinks)
+    (&a.graph, &a.partition, &a.places, &a.uplinks) == (&b.graph, &b.partition, &b.places, &b.uplinks)
         && file(&a.weights) == file(&b.weights)
 }
 
@@ -113,7 +113,7 @@ mod tests {
     use cleave_session::Model;
     use cleave_wire::ModelHash;
 
-    fn network() -> Network {
+    fn network() -> Graph {
         "1x4x4: conv 2 k3 p1, relu, flatten, linear 3".parse().unwrap()
     }
 

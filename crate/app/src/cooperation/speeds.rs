@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::{Kind, Network};
+use cleave_graph::{Graph, Op};
 use cleave_partition::{PartitionError, Strategy};
 use cleave_session::Micros;
 
@@ -18,7 +18,7 @@ use crate::partition::Shown;
 #[derive(Debug, Default)]
 pub(super) struct Speeds {
     /// Which network these are of, which slowdowns were given, and whether these are measured all the same.
-    of: Option<(Arc<Network>, Vec<Option<f64>>, bool)>,
+    of: Option<(Arc<Graph>, Vec<Option<f64>>, bool)>,
     /// Whose engine is of the coordinator's kind.
     is_alike: Vec<bool>,
     slowdowns: Vec<Option<f64>>,
@@ -158,8 +158,7 @@ impl Speeds {
 }
 
 /// The network up to its first fully connected layer, whose weights would take longer to be had than all its computing.
-pub(super) fn beginning(network: &Network) -> Network {
-    let linear = network.operators().iter().find(|operator| operator.kind == Kind::Linear);
-    let layers = linear.map_or(&[][..], |operator| &network.layers()[..operator.layer]);
-    Network::new(network.input(), layers.to_vec()).unwrap_or_else(|_| network.clone())
+pub(super) fn beginning(network: &Graph) -> Graph {
+    let linear = network.nodes().iter().position(|node| matches!(node.op, Op::Linear(_)));
+    linear.and_then(|linear| network.first(linear).ok()).unwrap_or_else(|| network.clone())
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::Network;
+use cleave_graph::Graph;
 use cleave_model::ModelError;
-use cleave_model::cnn::{CnnWeights, ImageCard};
+use cleave_model::ImageCard;
+use cleave_model::exec::Params;
 use cleave_session::Model;
 use cleave_session::cooperate::Weights;
 use cleave_wire::ModelHash;
@@ -29,8 +30,8 @@ impl Trained {
     ///
     /// # Errors
     /// [`ModelError`]: it is none, or not this network's.
-    pub fn from_file(network: &Network, bytes: Vec<u8>) -> Result<Self, ModelError> {
-        CnnWeights::stored(network, cleave_model::Weights::from_safetensors(&bytes)?)?;
+    pub fn from_file(network: &Graph, bytes: Vec<u8>) -> Result<Self, ModelError> {
+        Params::stored(network, cleave_model::Weights::from_safetensors(&bytes)?)?;
         let card = ImageCard::from_safetensors(&bytes)?;
         let hash = ModelHash(Sha256::digest(&bytes).into());
         Ok(Self { weights: Weights::File(Model { hash, bytes: Arc::from(bytes) }), card })

@@ -5,7 +5,7 @@ use cleave_contract::{
     Backend, Cooperated, CooperationRequest, ImageRequest, MemberRequest, PartitionPlan, Score, Whole, WorkerActivity,
     WorkerSpan,
 };
-use cleave_model::cnn::likeliest;
+use cleave_model::likeliest;
 use cleave_partition::Worker;
 use cleave_session::cooperate::{Activity, RunReport, Span, WorkerReport};
 

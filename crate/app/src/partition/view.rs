@@ -1,6 +1,6 @@
 //! Plans as the page is told of them.
 
-use cleave_arch::cnn::{Network, Shares, Split};
+use cleave_graph::{Graph, Shares, Split};
 use cleave_contract as contract;
 use cleave_partition::{Activity, PartitionError, Plan, Strategy};
 
@@ -11,9 +11,9 @@ use super::strategy::told;
 pub fn partitions(request: contract::PartitionRequest, planned: &Planned) -> contract::Partitions {
     let Planned { network, times, plans, sweep } = planned;
     let operators = network.operators().iter().enumerate().map(|(at, operator)| contract::OperatorRow {
-        layer: operator.as_layer().to_string(),
-        output: operator.output.to_string(),
-        macs: operator.all_macs(),
+        layer: operator.op.to_string(),
+        output: operator.output.shape.to_string(),
+        macs: operator.macs(),
         millis: times.of(at),
     });
     let point = |at: &super::SetupTimes| contract::SetupPoint { setup_ms: at.setup_ms, millis: at.ms.clone() };
@@ -29,7 +29,7 @@ pub fn partitions(request: contract::PartitionRequest, planned: &Planned) -> con
 }
 
 /// A plan, or why there is none.
-pub fn plan(strategy: Strategy, network: &Network, found: Result<&Plan, &PartitionError>) -> contract::PartitionPlan {
+pub fn plan(strategy: Strategy, network: &Graph, found: Result<&Plan, &PartitionError>) -> contract::PartitionPlan {
     let mut view = contract::PartitionPlan {
         strategy: told(strategy),
         failed: None,
@@ -60,7 +60,7 @@ fn step(plan: &Plan, at: usize) -> contract::PartitionStep {
     let (stage, workers) = (&plan.schedule.stages[at], plan.schedule.workers);
     let units = |shares: &Shares| shares.units().iter().map(|units| *units as u32).collect();
     let (how, units) = match &plan.partition.steps[at].split {
-        Split::Copies => (contract::SplitWay::Copies, vec![1; workers]),
+        Split::Replicated => (contract::SplitWay::Copies, vec![1; workers]),
         Split::Alone(worker) => (contract::SplitWay::Alone, (0..workers).map(|j| u32::from(j == *worker)).collect()),
         Split::Outputs(shares) => (contract::SplitWay::Outputs, units(shares)),
         Split::Inputs(shares) => (contract::SplitWay::Inputs, units(shares)),

@@ -2,7 +2,7 @@
 
 use cleave_app::cooperation::{CooperationError, Event, News, Request};
 use cleave_app::partition::{Planning, Shown};
-use cleave_arch::cnn::Partition;
+use cleave_graph::Partition;
 use cleave_arch::tolerance::SPLIT_F32;
 use cleave_contract::{LongWork, Replanned};
 use cleave_partition::Strategy;

@@ -12,8 +12,8 @@ use cleave_app::cooperation::{
 };
 use cleave_app::operators::{OperatorTimes, Probing, Work};
 use cleave_app::partition::{Shown, Workers};
-use cleave_arch::cnn::{Network, Schedule};
-use cleave_model::cnn::{CnnWeights, Member as Engine};
+use cleave_graph::{Graph, Schedule};
+use cleave_model::exec::{Params, Member as Engine};
 use cleave_partition::{Link, Medium, Probe, Strategy, probes};
 use cleave_session::cooperate::{
     EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, Weights,
@@ -30,18 +30,18 @@ const DELAY: Micros = Micros(150);
 /// What making a plan takes.
 const PLANNING: Micros = Micros::from_millis(40);
 
-pub fn network() -> Network {
+pub fn network() -> Graph {
     NETWORK.parse().unwrap()
 }
 
 /// The times of engines that make so many multiplications in a microsecond.
-pub fn times(network: &Network) -> OperatorTimes {
+pub fn times(network: &Graph) -> OperatorTimes {
     let (mut probing, probes) = (Probing::new(network), probes(network));
     while let Some(step) = probing.next() {
         probing.took(match step.work {
             Work::Layer(probe) => {
                 let Probe { operator, share, .. } = probes[probe];
-                Some(share * network.operators()[operator].all_macs() as f64 / MACS_PER_MICRO / 1e3)
+                Some(share * network.operators()[operator].macs() as f64 / MACS_PER_MICRO / 1e3)
             }
             Work::Tail(_) => Some(0.001),
             Work::Add => Some(0.1),
@@ -71,7 +71,7 @@ pub fn request(strategy: Strategy) -> Request {
 /// What a worker computes with.
 #[derive(Default)]
 struct Own {
-    engine: Option<(Engine, Arc<Network>, Arc<Schedule>, usize)>,
+    engine: Option<(Engine, Arc<Graph>, Arc<Schedule>, usize)>,
     free_at: Micros,
 }
 
@@ -305,16 +305,16 @@ impl World {
         let (is_stuck, is_broken) = (self.is_stuck[place], self.is_broken[place]);
         let own = &mut self.nodes[place].own;
         match call {
-            EngineCall::Load { group, network, schedule, worker, weights, .. } => {
+            EngineCall::Load { group, graph, schedule, worker, weights, .. } => {
                 // A file is not here, but at the coordinator's, which takes any.
                 if matches!(weights, WeightSource::File(_)) && place > 0 {
                     return Some((DELAY, EngineEvent::WeightsMissing { group }));
                 }
                 self.loads += 1;
-                let weights = CnnWeights::Seeded(3);
-                let engine = Engine::new(network.clone(), schedule.clone(), worker, &weights, &Device::flex()).unwrap();
-                let weight_bytes = schedule.memory(&network)[worker].weights;
-                own.engine = Some((engine, network, schedule, worker));
+                let weights = Params::Seeded(3);
+                let engine = Engine::new(graph.clone(), schedule.clone(), worker, &weights, &Device::flex()).unwrap();
+                let weight_bytes = schedule.memory(&graph)[worker].weights;
+                own.engine = Some((engine, graph, schedule, worker));
                 Some((DELAY, EngineEvent::Loaded { group, weight_bytes }))
             }
             EngineCall::Unload => {
@@ -329,13 +329,10 @@ impl World {
             EngineCall::Make { job, .. } | EngineCall::Finish { job, .. } if is_broken => {
                 Some(own.computed(now, job, Err(EngineError::new("the engine is broken")), slowness))
             }
-            EngineCall::Make { job, stage, kept, received, cut, .. } => {
-                let (engine, network, schedule, worker) = own.engine.as_mut()?;
-                let (operator, work) = (&network.operators()[stage], schedule.stages[stage].work[*worker].clone()?);
-                let macs = operator.macs(&work.made, work.input.channels.len());
-                if kept.is_empty() {
-                    engine.forget();
-                }
+            EngineCall::Make { job, stage, received, cut, .. } => {
+                let (engine, graph, schedule, worker) = own.engine.as_mut()?;
+                let (operator, work) = (&graph.operators()[stage], schedule.stages[stage].work[*worker].clone()?);
+                let macs = operator.flops(&work.inputs, &work.made) / 2;
                 let result = at_once(engine.make(stage, received, &cut)).map_err(EngineError::new);
                 Some(own.computed(now, job, result, slowness * macs as f64 / MACS_PER_MICRO))
             }

@@ -8,8 +8,9 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Kind, Network, Operator, Shape, zoo};
-use cleave_model::cnn::{Cnn, CnnWeights};
+use cleave_graph::op::Conv;
+use cleave_graph::{Graph, Op, Operator, Shape, Split, zoo};
+use cleave_model::exec::{Executor, Params, Part, Value};
 use rayon::ThreadPoolBuilder;
 use serde_json::json;
 
@@ -39,33 +40,36 @@ struct Row {
 pub(super) fn run(format: Format, args: &ImagesArgs) -> Result<()> {
     let network = zoo::network(&args.network)?;
     let device = Device::flex();
-    let cnn = Cnn::whole(&network, &CnnWeights::Seeded(1), &device)?;
+    let executor = Executor::whole(&network, &Params::Seeded(1), &device)?;
     let image = random(network.input(), &device);
-    let whole = on_threads(|| time(|| cnn.forward(image.clone())))?;
-    let rows = network.operators().iter().enumerate().map(|(at, operator)| row(&cnn, at, operator, &device));
+    executor.answer(Value::Map(image.clone()))?;
+    let whole = on_threads(|| time(|| executor.answer(Value::Map(image.clone())).ok()))?;
+    let rows = network.operators().iter().enumerate().map(|(at, operator)| row(&network, at, operator, &device));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     format.print(|| to_text(&network, whole, &rows), || to_json(&network, whole, &rows))
 }
 
-fn row(cnn: &Cnn, at: usize, operator: &Operator, device: &Device) -> Result<Row> {
-    let input = random(operator.input, device);
-    let ours = on_threads(|| time(|| cnn.make(at, input.clone())))?;
-    let burns = match operator.kind {
-        Kind::Conv { kernel, stride, padding } => {
-            let weight = Shape { channels: operator.input.channels, height: kernel, width: kernel };
-            let weight: Tensor<4> = random(weight, device).repeat_dim(0, operator.made.channels);
+fn row(network: &Graph, at: usize, operator: &Operator, device: &Device) -> Result<Row> {
+    let input = random(operator.input(), device);
+    let part = Part::new(network, at, Split::Alone(0), device)?;
+    let ours = on_threads(|| time(|| part.layer()))?;
+    let (channels, outputs) = (operator.input().channels, operator.made.shape.channels);
+    let burns = match operator.op {
+        Op::Conv(Conv { kernel, stride, padding, .. }) => {
+            let weight = Shape { channels, height: kernel, width: kernel };
+            let weight: Tensor<4> = random(weight, device).repeat_dim(0, outputs);
             let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
             Some(on_threads(|| time(|| conv2d(input.clone(), weight.clone(), None, options.clone())))?)
         }
-        Kind::Linear => {
-            let inputs = operator.input.values() as usize;
-            let weight = random(Shape { channels: 1, height: inputs, width: operator.made.channels }, device);
-            let (row, weight) = (input.clone().reshape([1, inputs]), weight.reshape([inputs, operator.made.channels]));
-            Some(on_threads(|| time(|| row.clone().matmul(weight.clone()).unsqueeze()))?)
+        Op::Linear(_) => {
+            let inputs = operator.input().values() as usize;
+            let weight = random(Shape { channels: 1, height: inputs, width: outputs }, device);
+            let (row, weight) = (input.clone().reshape([1, inputs]), weight.reshape([inputs, outputs]));
+            Some(on_threads(|| time(|| row.clone().matmul(weight.clone())))?)
         }
-        Kind::Lrn { .. } => None,
+        _ => None,
     };
-    Ok(Row { name: operator.as_layer().to_string(), macs: operator.all_macs(), ours, burns })
+    Ok(Row { name: operator.op.to_string(), macs: operator.macs(), ours, burns })
 }
 
 fn random(shape: Shape, device: &Device) -> Tensor<4> {
@@ -79,7 +83,7 @@ fn on_threads(work: impl Fn() -> f64 + Sync) -> Result<[f64; 2]> {
     Ok([one.install(&work), work()])
 }
 
-fn time(work: impl Fn() -> Tensor<4>) -> f64 {
+fn time<T>(work: impl Fn() -> T) -> f64 {
     black_box(work());
     let millis = |_| {
         let start = Instant::now();
@@ -89,7 +93,7 @@ fn time(work: impl Fn() -> Tensor<4>) -> f64 {
     median((0..RUNS).map(millis).collect())
 }
 
-fn to_json(network: &Network, whole: [f64; 2], rows: &[Row]) -> serde_json::Value {
+fn to_json(network: &Graph, whole: [f64; 2], rows: &[Row]) -> serde_json::Value {
     let row = |row: &Row| json!({ "operator": row.name, "macs": row.macs, "ms": row.ours, "burn_ms": row.burns });
     json!({
         "bench": "images", "network": network.to_string(), "threads": [1, rayon::current_num_threads()], "ms": whole,
@@ -97,7 +101,7 @@ fn to_json(network: &Network, whole: [f64; 2], rows: &[Row]) -> serde_json::Valu
     })
 }
 
-fn to_text(network: &Network, whole: [f64; 2], rows: &[Row]) -> String {
+fn to_text(network: &Graph, whole: [f64; 2], rows: &[Row]) -> String {
     let heading = ["operator", ">MMAC", ">1 thread", ">all", ">burn's, 1", ">all", ">GFLOP/s, 1"];
     let line = |row: &Row| {
         let burns = |at: usize| row.burns.map_or("–".to_owned(), |burns| format!("{:.2}", burns[at]));

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::zoo;
+use cleave_graph::zoo;
 use cleave_partition::{Chain, Cluster, Gap, Link, Medium, Plan, Strategy};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cleave_arch::cnn::Shape;
+use cleave_graph::Shape;
 use cleave_data::images::from_rgba;
 use image::imageops::FilterType;
 

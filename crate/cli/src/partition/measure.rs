@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
 use cleave_app::operators::{OperatorTimes, Probing, Workbench};
-use cleave_arch::cnn::Network;
+use cleave_graph::Graph;
 use indicatif::ProgressBar;
 use rayon::ThreadPoolBuilder;
 
@@ -14,7 +14,7 @@ use crate::file;
 use crate::local::millis_since;
 
 /// Measures this machine: some seconds.
-pub(crate) fn measure(network: &Network) -> Result<OperatorTimes> {
+pub(crate) fn measure(network: &Graph) -> Result<OperatorTimes> {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().context("no thread can be started")?;
     pool.install(|| {
         let (mut probing, mut bench) = (Probing::new(network), Workbench::new(network, &Device::flex()));
@@ -35,7 +35,7 @@ pub(crate) fn measure(network: &Network) -> Result<OperatorTimes> {
 }
 
 /// From a file that was kept for this network.
-pub(crate) fn read(path: &Path, network: &Network) -> Result<OperatorTimes> {
+pub(crate) fn read(path: &Path, network: &Graph) -> Result<OperatorTimes> {
     let times = |text: &str| anyhow::Ok(OperatorTimes::from_json(&serde_json::from_str(text)?, network)?);
     file::parse_text("the times", path, times)
 }

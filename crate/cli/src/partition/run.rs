@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use cleave_app::cooperation::{Formed, News, Report, Request, Trained, noise};
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{Shown, Workers};
-use cleave_arch::cnn::Network;
-use cleave_model::cnn::likeliest;
+use cleave_graph::Graph;
+use cleave_model::likeliest;
 use cleave_partition::{Activity as Predicted, Link, Medium, Strategy};
 use cleave_session::cooperate::Traffic;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ pub(super) struct Ran {
 /// Runs images over the workers, and each image whole on this machine alone, on one thread.
 pub(super) fn run(
     args: &RunArgs,
-    network: &Network,
+    network: &Graph,
     workers: Workers,
     times: OperatorTimes,
     strategy: Strategy,
@@ -116,7 +116,7 @@ pub(crate) struct Spot {
 
 /// Runs a strategy's plan over workers in this process, which share its cores, with links shaped so.
 pub(crate) fn spot(
-    network: &Network,
+    network: &Graph,
     times: &OperatorTimes,
     strategy: Strategy,
     of: (usize, Link),
@@ -136,7 +136,7 @@ pub(crate) fn spot(
     })
 }
 
-fn trained(args: &RunArgs, network: &Network) -> Result<Trained> {
+fn trained(args: &RunArgs, network: &Graph) -> Result<Trained> {
     let Some(path) = &args.weights else { return Ok(Trained::seeded(args.seed)) };
     let bytes = file::read("the weights", path)?;
     Trained::from_file(network, bytes).with_context(|| format!("the weights {}", path.display()))
@@ -226,7 +226,7 @@ impl Ran {
         })
     }
 
-    pub(super) fn to_text(&self, network: &Network) -> String {
+    pub(super) fn to_text(&self, network: &Graph) -> String {
         let Formed { places, plan, relayed, .. } = &self.report.formed;
         let (predicted, measured) = (plan.total_ms(), self.measured_ms());
         let mut text = format!(

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cleave_arch::cnn::zoo;
+use cleave_graph::zoo;
 use cleave_data::images::{FASHION, ImageSet};
-use cleave_model::cnn::{CnnWeights, ImageCard};
+use cleave_model::ImageCard;
+use cleave_model::exec::Params;
 use cleave_model::{Storage, Weights};
 use cleave_train::{Command, Evaluation, ImageConfig, Progress, evaluate_images, fit_images};
 
@@ -63,7 +64,7 @@ pub(super) fn train(args: &ImagesArgs) -> Result<()> {
     let classes = FASHION.map(str::to_owned).to_vec();
     let card = ImageCard { name, network, classes, accuracy: None };
     let stored = Weights::from_safetensors(&card.with(&weights, Storage::F16)?)?;
-    let evaluation = evaluate_images(&card.network, &CnnWeights::stored(&card.network, stored.clone())?, &test)?;
+    let evaluation = evaluate_images(&card.network, &Params::stored(&card.network, stored.clone())?, &test)?;
     println!("{}", super::summary(&evaluation, &card.classes));
     let card = ImageCard { accuracy: Some(evaluation.accuracy()), ..card };
     let bytes = card.with(&stored, Storage::F16)?;
@@ -74,7 +75,7 @@ pub(super) fn train(args: &ImagesArgs) -> Result<()> {
 
 /// Every test image, classified by weights with this card.
 pub(super) fn evaluate(card: &ImageCard, file: &[u8], data: &Path) -> Result<Evaluation> {
-    let weights = CnnWeights::stored(&card.network, Weights::from_safetensors(file)?)?;
+    let weights = Params::stored(&card.network, Weights::from_safetensors(file)?)?;
     Ok(evaluate_images(&card.network, &weights, &read(data, "t10k")?)?)
 }
 

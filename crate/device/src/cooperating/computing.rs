@@ -3,9 +3,9 @@
 use crate::browser::now_micros;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
-use cleave_arch::cnn::{Network, Schedule};
+use cleave_graph::{Graph, Schedule};
 use cleave_contract::Backend;
-use cleave_model::cnn::{CnnWeights, Member};
+use cleave_model::exec::{Params, Member};
 use cleave_model::{ModelError, Weights};
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
 use cleave_session::{EngineError, Micros};
@@ -39,17 +39,17 @@ struct Computing {
 impl Computing {
     async fn answer(&mut self, Job { call, file }: Job) -> Option<EngineEvent> {
         Some(match call {
-            EngineCall::Load { group, network, schedule, worker, weights, .. } => {
+            EngineCall::Load { group, graph, schedule, worker, weights, .. } => {
                 self.member = None;
                 // The file goes again.
                 let file_bytes = file.as_ref().map_or(0, |file| file.len());
                 self.empty_bytes = PeakAlloc.current_usage().saturating_sub(file_bytes);
                 let loaded = match (weights, file) {
                     (WeightSource::Seeded(seed), _) => {
-                        self.load(&network, &schedule, worker, &CnnWeights::Seeded(seed))
+                        self.load(&graph, &schedule, worker, &Params::Seeded(seed))
                     }
                     (WeightSource::File(_), Some(file)) => {
-                        stored(&network, &file).and_then(|weights| self.load(&network, &schedule, worker, &weights))
+                        stored(&graph, &file).and_then(|weights| self.load(&graph, &schedule, worker, &weights))
                     }
                     (WeightSource::File(_), None) => return Some(EngineEvent::WeightsMissing { group }),
                 };
@@ -59,15 +59,10 @@ impl Computing {
                     Err(why) => EngineEvent::LoadFailed { group, why: why.to_string() },
                 }
             }
-            EngineCall::Make { job, stage, kept, received, cut, .. } => {
+            EngineCall::Make { job, stage, received, cut, .. } => {
                 let started = Micros(now_micros());
                 let result = match &mut self.member {
-                    Some(member) => {
-                        if kept.is_empty() {
-                            member.forget();
-                        }
-                        member.make(stage, received, &cut).await.map_err(EngineError::new)
-                    }
+                    Some(member) => member.make(stage, received, &cut).await.map_err(EngineError::new),
                     None => Err(EngineError::new(NOTHING)),
                 };
                 self.computed(job, result, started)
@@ -94,13 +89,13 @@ impl Computing {
     /// Bytes of the weights that it holds then.
     fn load(
         &mut self,
-        network: &Arc<Network>,
+        graph: &Arc<Graph>,
         schedule: &Arc<Schedule>,
         worker: usize,
-        weights: &CnnWeights,
+        weights: &Params,
     ) -> Result<u64, ModelError> {
-        self.member = Some(Member::new(network.clone(), schedule.clone(), worker, weights, &self.device)?);
-        Ok(schedule.memory(network)[worker].weights)
+        self.member = Some(Member::new(graph.clone(), schedule.clone(), worker, weights, &self.device)?);
+        Ok(schedule.memory(graph)[worker].weights)
     }
 
     fn computed(&self, job: u64, result: Result<Vec<Vec<f32>>, EngineError>, started: Micros) -> EngineEvent {
@@ -115,6 +110,6 @@ impl Computing {
 
 const NOTHING: &str = "no weights are loaded";
 
-fn stored(network: &Network, file: &[u8]) -> Result<CnnWeights, ModelError> {
-    CnnWeights::stored(network, Weights::from_safetensors(file)?)
+fn stored(graph: &Graph, file: &[u8]) -> Result<Params, ModelError> {
+    Params::stored(graph, Weights::from_safetensors(file)?)
 }

@@ -10,7 +10,7 @@ use crate::error::DeviceError;
 use crate::gpu;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
-use cleave_arch::cnn::{Region, Schedule};
+use cleave_graph::{Region, Schedule};
 use cleave_contract::Backend;
 use cleave_session::cooperate::{EngineCall, EngineEvent, Uplink};
 use cleave_session::{EngineError, Micros};
@@ -182,8 +182,8 @@ enum Call {
         job: u64,
         run: u64,
         stage: usize,
-        kept: Box4,
-        received: Vec<Box4>,
+        /// Which input, and which region of it.
+        received: Vec<(usize, Box4)>,
         cut: Vec<Box4>,
     },
     Finish {
@@ -236,22 +236,22 @@ fn open<Head: for<'de> Deserialize<'de>>(message: &JsValue) -> Result<(Head, Vec
 fn message(call: EngineCall, file: Option<Arc<[u8]>>) -> Result<(Array, Array), JsValue> {
     let boxes = |regions: &[Region]| regions.iter().map(box4).collect();
     let (head, values) = match call {
-        EngineCall::Load { group, network, partition, worker, weights, .. } => {
+        EngineCall::Load { group, graph, partition, worker, weights, .. } => {
             let join = Join {
                 group,
                 worker: worker as u16,
                 names: (0..partition.workers).map(|worker| worker.to_string()).collect(),
-                network: network.to_string(),
+                graph: graph.to_string(),
                 partition: (*partition).clone(),
                 weights,
                 uplink: Uplink::UNSHAPED,
             };
             (Call::Load(ToMember::Join(Box::new(join)).encode()), Vec::new())
         }
-        EngineCall::Make { job, run, stage, kept, received, cut } => {
-            let (regions, values): (Vec<_>, _) = received.into_iter().unzip();
-            let received = boxes(&regions);
-            (Call::Make { job, run, stage, kept: box4(&kept), received, cut: boxes(&cut) }, values)
+        EngineCall::Make { job, run, stage, received, cut } => {
+            let parts = received.into_iter().map(|(input, region, values)| ((input, box4(&region)), values));
+            let (received, values) = parts.unzip();
+            (Call::Make { job, run, stage, received, cut: boxes(&cut) }, values)
         }
         EngineCall::Finish { job, run, stage, received, cut } => {
             (Call::Finish { job, run, stage, cut: boxes(&cut) }, received)
@@ -348,9 +348,10 @@ fn job(message: &JsValue) -> Result<Job, JsValue> {
     let regions = |boxes: Vec<Box4>| boxes.into_iter().map(region).collect::<Vec<_>>();
     let call = match head {
         Call::Load(join) => load(&join)?,
-        Call::Make { job, run, stage, kept, received, cut } => {
-            let received = regions(received).into_iter().zip(values).collect();
-            EngineCall::Make { job, run, stage, kept: region(kept), received, cut: regions(cut) }
+        Call::Make { job, run, stage, received, cut } => {
+            let parts = received.into_iter().zip(values);
+            let received = parts.map(|((input, part), values)| (input, region(part), values)).collect();
+            EngineCall::Make { job, run, stage, received, cut: regions(cut) }
         }
         Call::Finish { job, run, stage, cut } => {
             EngineCall::Finish { job, run, stage, received: values, cut: regions(cut) }
@@ -365,11 +366,11 @@ fn load(join: &[u8]) -> Result<EngineCall, JsError> {
     let ToMember::Join(join) = ToMember::decode(join, &Limits::DEFAULT)? else {
         return Err(JsError::new("this is no group"));
     };
-    let network = join.network.parse()?;
-    let schedule = Schedule::new(&network, &join.partition)?;
+    let graph = join.graph.parse()?;
+    let schedule = Schedule::new(&graph, &join.partition)?;
     Ok(EngineCall::Load {
         group: join.group,
-        network: Arc::new(network),
+        graph: Arc::new(graph),
         partition: Arc::new(join.partition),
         schedule: Arc::new(schedule),
         worker: join.worker.into(),

@@ -10,7 +10,7 @@ use crate::probing::{Cancelled, measure};
 use cleave_app::cooperation::RequestError;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{Planned, Planning, Workers, view};
-use cleave_arch::cnn::{Network, zoo};
+use cleave_graph::{Graph, zoo};
 use cleave_contract::{Backend, Event, Failure, LongWork, PartitionRequest};
 use cleave_partition::Strategy;
 
@@ -53,7 +53,7 @@ impl Worker {
     }
 
     /// What the network's operators take on the engine in use, if they have been measured.
-    pub(super) fn known_times(&self, network: &Network) -> Option<OperatorTimes> {
+    pub(super) fn known_times(&self, network: &Graph) -> Option<OperatorTimes> {
         let name = network.to_string();
         let own = |(engine, times): &&(Backend, OperatorTimes)| *engine == self.backend && times.network() == name;
         self.operator_times.iter().find(own).map(|(_, times)| times.clone())

@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use allocation_counter::measure;
 use burn::tensor::Device;
-use cleave_arch::cnn::{Network, Schedule};
+use cleave_graph::{Graph, Schedule};
 use cleave_model::Weights;
-use cleave_model::cnn::{CnnWeights, Member};
+use cleave_model::exec::{Member, Params};
 use cleave_model::kernel::matmul;
 use cleave_session::EngineError;
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
@@ -66,10 +66,10 @@ fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: imp
     let (mut member, mut memory) = (None, Memory::default());
     for call in calls {
         match call {
-            EngineCall::Load { group, network, schedule, worker, weights, .. } => {
+            EngineCall::Load { group, graph, schedule, worker, weights, .. } => {
                 member = None;
                 memory = Memory::default();
-                let load = || load(&network, &schedule, worker, weights, files);
+                let load = || load(&graph, &schedule, worker, weights, files);
                 tell(match memory.loaded(load) {
                     Ok(Some((loaded, weight_bytes))) => {
                         member = Some(loaded);
@@ -79,12 +79,9 @@ fn work(calls: &Receiver<EngineCall>, files: &Files, runtime: &Handle, tell: imp
                     Err(error) => EngineEvent::LoadFailed { group, why: error.to_string() },
                 });
             }
-            EngineCall::Make { job, stage, kept, received, cut, .. } => {
-                let bytes = bytes(received.iter().map(|(_, values)| values));
+            EngineCall::Make { job, stage, received, cut, .. } => {
+                let bytes = bytes(received.iter().map(|(_, _, values)| values));
                 tell(compute(job, &mut member, &mut memory, bytes, |member| {
-                    if kept.is_empty() {
-                        member.forget();
-                    }
                     runtime.block_on(member.make(stage, received, &cut)).map_err(EngineError::new)
                 }));
             }
@@ -148,23 +145,23 @@ impl Memory {
 
 /// The worker with its bytes of weights; none if the file is missing.
 fn load(
-    network: &Arc<Network>,
+    graph: &Arc<Graph>,
     schedule: &Arc<Schedule>,
     worker: usize,
     weights: WeightSource,
     files: &Files,
 ) -> Result<Option<(Member, u64)>, EngineError> {
     let weights = match weights {
-        WeightSource::Seeded(seed) => CnnWeights::Seeded(seed),
+        WeightSource::Seeded(seed) => Params::Seeded(seed),
         WeightSource::File(model) => {
             let Some(bytes) = files(model) else { return Ok(None) };
             let weights = Weights::from_safetensors(&bytes).map_err(EngineError::new)?;
-            CnnWeights::stored(network, weights).map_err(EngineError::new)?
+            Params::stored(graph, weights).map_err(EngineError::new)?
         }
     };
     let member =
-        Member::new(network.clone(), schedule.clone(), worker, &weights, &Device::flex()).map_err(EngineError::new)?;
-    Ok(Some((member, schedule.memory(network)[worker].weights)))
+        Member::new(graph.clone(), schedule.clone(), worker, &weights, &Device::flex()).map_err(EngineError::new)?;
+    Ok(Some((member, schedule.memory(graph)[worker].weights)))
 }
 
 fn compute(

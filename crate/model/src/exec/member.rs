@@ -100,7 +100,9 @@ impl Member {
         }
         let mut inputs = Vec::with_capacity(pieces.len());
         for (input, pieces) in pieces.into_iter().enumerate() {
-            inputs.push(self.input(stage, operator.inputs[input], &work.inputs[input], pieces).ok_or_else(missing)?);
+            let (value, need) = (operator.inputs[input], &work.inputs[input]);
+            let is_read_again = operator.inputs[input + 1..].contains(&value);
+            inputs.push(self.input(stage, value, need, pieces, is_read_again).ok_or_else(missing)?);
         }
         let kernel = self.stages[stage].kernel.as_ref().ok_or_else(missing)?;
         let made = Piece { value: kernel.run(inputs), region: work.made };
@@ -110,12 +112,19 @@ impl Member {
 
     /// What a stage reads of a value, put together; kept if it is read again. None if a part is missing, and nothing where
     /// nothing is needed.
-    fn input(&mut self, stage: usize, value: ValueId, need: &Region, mut pieces: Vec<Piece>) -> Option<Option<Value>> {
+    fn input(
+        &mut self,
+        stage: usize,
+        value: ValueId,
+        need: &Region,
+        mut pieces: Vec<Piece>,
+        is_read_again: bool,
+    ) -> Option<Option<Value>> {
         let held = self.holds.remove(&value);
         let own = held.as_ref().map_or_else(Region::default, |piece| piece.region.clone());
         pieces.extend(held);
         if need.is_empty() {
-            self.keep(stage, value, pieces.pop());
+            self.keep(stage, value, pieces.pop(), is_read_again);
             return Some(None);
         }
         let assembled = assemble(need, &pieces)?;
@@ -127,15 +136,15 @@ impl Member {
             None => pieces.pop(),
         };
         drop(pieces);
-        self.keep(stage, value, kept);
+        self.keep(stage, value, kept, is_read_again);
         Some(Some(assembled))
     }
 
-    /// Keeps a value that this worker reads after a stage.
-    fn keep(&mut self, stage: usize, value: ValueId, piece: Option<Piece>) {
+    /// Keeps a value that this worker reads after a stage, or again in it.
+    fn keep(&mut self, stage: usize, value: ValueId, piece: Option<Piece>, is_read_again: bool) {
         let later = self.graph.operators().iter().zip(&self.schedule.stages).skip(stage + 1);
         let reads = |operator: &Operator| operator.inputs.contains(&value);
-        let is_read = later.into_iter().any(|(operator, stage)| reads(operator) && stage.work[self.worker].is_some());
+        let is_read = is_read_again || later.into_iter().any(|(operator, stage)| reads(operator) && stage.work[self.worker].is_some());
         if let Some(piece) = piece.filter(|_| is_read) {
             self.holds.insert(value, piece);
         }
@@ -168,7 +177,7 @@ impl Member {
         let value = self.stages[stage].finish(whole.ok_or_else(missing)?);
         let output = Piece { region: output, value };
         let read = output.read(wanted).await;
-        self.keep(stage, operator.result, Some(output));
+        self.keep(stage, operator.result, Some(output), false);
         read
     }
 

@@ -64,6 +64,12 @@ impl Value {
             }
             Layout::Nodes => Self::Nodes(Tensor::from_data(TensorData::new(values, [1, height, channels]), device)),
             Layout::Neighbours => {
+                // An index beyond the nodes would read foreign memory on a GPU and panic on the CPU.
+                let nodes = of.shape.height;
+                let is_node = |index: &f32| index.fract() == 0.0 && (0.0..nodes as f32).contains(index);
+                if let Some(bad) = values.iter().find(|index| !is_node(index)) {
+                    return Err(ModelError::Parts { found: format!("neighbour {bad} of {nodes} nodes") });
+                }
                 let indexes: Vec<i32> = values.into_iter().map(|index| index as i32).collect();
                 Self::Neighbours(Tensor::from_data(TensorData::new(indexes, [1, height, channels]), device))
             }

@@ -2,7 +2,7 @@
 
 use super::member::Member;
 use crate::needed::{Needed, number, positive};
-use cleave_arch::cnn::zoo::network;
+use cleave_graph::zoo::network;
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, MemberRequest, PartitionRequest};
 
 /// Most that a worker is slower than this tab.

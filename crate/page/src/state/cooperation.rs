@@ -2,8 +2,8 @@
 
 use super::{Run, Shared, State};
 use crate::partition::image::Image;
-use cleave_arch::cnn::Shape;
-use cleave_arch::cnn::zoo::network;
+use cleave_graph::Shape;
+use cleave_graph::zoo::network;
 use cleave_contract::{
     Cooperated, CooperationRequest, ImageRequest, Intent, PartitionRequest, PartitionStrategy, WorkerState,
 };

@@ -1,7 +1,7 @@
 //! CoEdge's linear program: times, but for the set-up of messages, and energy as lines in the fraction of the rows that
 //! each worker has.
 
-use cleave_arch::cnn::{COORDINATOR, Region, Shape};
+use cleave_graph::{COORDINATOR, Region, Shape};
 use microlp::{ComparisonOp, Error, LinearExpr, OptimizationDirection, Problem as Program, Variable};
 
 use super::{maps, padding};
@@ -65,7 +65,7 @@ impl Model {
         let strip =
             |from, to, map: Shape| Line { fixed: 0.0, slope: problem.cluster.moving_ms(from, to, 4 * map.values()) };
         let mut gather = Vec::with_capacity(active.len());
-        let map = maps.checked_sub(1).map_or(problem.network.input(), |last| operators[last].output);
+        let map = maps.checked_sub(1).map_or(problem.network.input(), |last| operators[last].output.shape);
         for (j, worker) in active.iter().enumerate() {
             let (image, output) = (strip(COORDINATOR, *worker, problem.network.input()), strip(*worker, root, map));
             serial[j] = serial[j].plus(image).plus(if shared { output } else { Line::default() });
@@ -131,7 +131,7 @@ impl Model {
 
 /// A worker's time for a part of an operator's rows, by a line through all and half of them.
 fn line(problem: &Problem, worker: usize, at: usize) -> Line {
-    let made = problem.network.operators()[at].made;
+    let made = problem.network.operators()[at].made.shape;
     let some = made.height.div_ceil(2);
     let whole = problem.whole_ms(worker, at);
     if some == made.height {
@@ -148,7 +148,7 @@ fn line(problem: &Problem, worker: usize, at: usize) -> Line {
 
 /// What the `j`-th of some workers sends to its neighbours before an operator, milliseconds. The image comes with halos.
 fn halo_ms(problem: &Problem, active: &[usize], j: usize, at: usize) -> f64 {
-    let (input, rows) = (problem.network.operators()[at].input, padding(problem, at));
+    let (input, rows) = (problem.network.operators()[at].input(), padding(problem, at));
     if at == 0 || rows == 0 {
         return 0.0;
     }

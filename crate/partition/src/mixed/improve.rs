@@ -1,6 +1,6 @@
 //! Small changes of a partition while they lower the simulated time: units between workers, single operators, pairs.
 
-use cleave_arch::cnn::{Partition, Reduce, Shares, Split, Step};
+use cleave_graph::{Partition, Reduce, Shares, Split, Step};
 use std::ops::Range;
 
 use super::space::Space;

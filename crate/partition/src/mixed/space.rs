@@ -1,8 +1,8 @@
 //! What the dynamic program chooses from: for each operator all steps by a few shares, what each needs of the input,
 //! and what lies between a step and the next one's need.
 
-use cleave_arch::cnn::{
-    COORDINATOR, Kind, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer, gathers,
+use cleave_graph::{
+    Axis, COORDINATOR, Graph, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer, gathers,
 };
 
 use super::units;
@@ -83,7 +83,8 @@ impl Space {
         levels.reverse();
         let image = at_coordinator(problem.network.input());
         let width = problem.network.input().width;
-        let start = after.iter().map(|need| problem.cluster.exchange_ms(&gathers(&image, need, width))).collect();
+        let start = after.iter().map(|need| problem.cluster.exchange_ms(&gathers(&image, &image, need, 0, width)));
+        let start = start.collect();
         Ok(Self { workers, start, levels })
     }
 
@@ -111,13 +112,13 @@ fn weights(problem: &Problem, plans: &[Partition]) -> Vec<Vec<f64>> {
         (0..operators.len()).filter(|at| which(&operators[*at])).map(|at| problem.whole_ms(worker, at)).sum()
     };
     let sending_ms = |worker: usize| -> f64 {
-        let bytes: u64 = operators.iter().map(|operator| 4 * operator.output.values()).sum();
+        let bytes: u64 = operators.iter().map(|operator| 4 * operator.output.shape.values()).sum();
         let others = (0..workers).filter(|other| *other != worker);
         others.map(|to| cluster.message_ms(worker, to, bytes)).sum()
     };
     let inverse = |ms: f64| if ms > 0.0 { 1.0 / ms } else { 0.0 };
     let each = |ms: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..workers).map(|worker| inverse(ms(worker))).collect() };
-    let is_linear = |operator: &Operator| operator.kind == Kind::Linear;
+    let is_linear = |operator: &Operator| !operator.has(Axis::Rows);
     let mut all = vec![shares.to_vec(), vec![1.0; workers]];
     for few in [2, 3, workers / 2, workers - 1].into_iter().filter(|few| (2..workers).contains(few)) {
         all.push(some(&fastest[..few]));
@@ -143,7 +144,7 @@ fn weights(problem: &Problem, plans: &[Partition]) -> Vec<Vec<f64>> {
 
 /// All legal steps of an operator by these weights, each once.
 fn steps(operator: &Operator, weights: &[Vec<f64>], workers: usize) -> Vec<Step> {
-    let mut steps = vec![Step::new(Split::Copies)];
+    let mut steps = vec![Step::new(Split::Replicated)];
     steps.extend((0..workers).map(|worker| Step::new(Split::Alone(worker))));
     let by = |units| -> Vec<Shares> {
         let mut all: Vec<Shares> = Vec::new();
@@ -156,17 +157,13 @@ fn steps(operator: &Operator, weights: &[Vec<f64>], workers: usize) -> Vec<Step>
         }
         all
     };
-    steps.extend(by(operator.made.channels).into_iter().map(|shares| Step::new(Split::Outputs(shares))));
-    if operator.kind != Kind::Linear {
-        steps.extend(by(operator.output.height).into_iter().map(|shares| Step::new(Split::Rows(shares))));
-    }
-    if matches!(operator.kind, Kind::Lrn { .. }) {
-        return steps;
-    }
-    for shares in by(operator.input.channels) {
+    let along = |axis: Axis| if operator.has(axis) { by(operator.units(axis)) } else { Vec::new() };
+    steps.extend(along(Axis::Outputs).into_iter().map(|shares| Step::new(Split::Outputs(shares))));
+    steps.extend(along(Axis::Rows).into_iter().map(|shares| Step::new(Split::Rows(shares))));
+    for shares in along(Axis::Inputs) {
         let split = Split::Inputs(shares.clone());
         let weights: Vec<f64> = shares.units().iter().map(|units| *units as f64).collect();
-        let scatter = Reduce::Scatter(Shares::by_weight(operator.made.channels, &weights));
+        let scatter = Reduce::Scatter(Shares::by_weight(operator.units(Axis::Outputs), &weights));
         let roots = (0..workers).map(Reduce::Root);
         let reduces = [Reduce::Direct, scatter].into_iter().chain(roots);
         steps.extend(reduces.map(|reduce| Step { split: split.clone(), reduce }));
@@ -174,12 +171,23 @@ fn steps(operator: &Operator, weights: &[Vec<f64>], workers: usize) -> Vec<Step>
     steps
 }
 
+/// Which input of an operator is what the one before it makes (of the first, what the graph reads first). Of others the
+/// program knows nothing: what it finds is simulated, where they count.
+fn before(graph: &Graph, at: usize) -> Option<usize> {
+    let made = at.checked_sub(1).map_or(0, |before| graph.operators()[before].result);
+    graph.operators()[at].inputs.iter().position(|input| *input == made)
+}
+
 fn level(problem: &Problem, at: usize, steps: Vec<Step>, stages: &[Stage], after: &[Layout]) -> Level {
     let operator = &problem.network.operators()[at];
+    let input = before(problem.network, at);
     let (mut needs, mut lefts) = (Vec::new(), Vec::new());
     let choice = |(step, stage): (Step, &Stage)| {
-        let inputs: Layout =
-            stage.work.iter().map(|w| w.as_ref().map_or_else(Region::default, |w| w.input.clone())).collect();
+        let need = |work: &Option<cleave_graph::Work>| {
+            let read = work.as_ref().zip(input).map(|(work, input)| work.inputs[input].clone());
+            read.unwrap_or_default()
+        };
+        let inputs: Layout = stage.work.iter().map(need).collect();
         let is_direct = stage.partial && step.reduce == Reduce::Direct;
         let left = match is_direct {
             true => Left::Partial(stage.work.iter().map(Option::is_some).collect()),
@@ -210,10 +218,10 @@ fn number_of<T: PartialEq>(all: &mut Vec<T>, new: T) -> usize {
 /// A stage without its gather, milliseconds, as if all waited for each other; without what follows the layer if partial
 /// sums are added by whoever is next.
 fn stage_ms(problem: &Problem, stage: &Stage, is_direct: bool) -> f64 {
-    let workers = 0..stage.work.len();
+    let (workers, operator) = (0..stage.work.len(), &problem.network.operators()[stage.operator]);
     let layer_ms = |worker: usize| {
-        let ms = |w: &cleave_arch::cnn::Work| {
-            problem.times.layer_ms(worker, stage.operator, w.input.channels.len(), &w.made)
+        let ms = |w: &cleave_graph::Work| {
+            problem.times.layer_ms(worker, stage.operator, operator.input_units(&w.inputs), &w.made)
         };
         stage.work[worker].as_ref().map_or(0.0, ms)
     };
@@ -230,7 +238,7 @@ fn stage_ms(problem: &Problem, stage: &Stage, is_direct: bool) -> f64 {
 
 /// From partial sums to the operator's output, milliseconds.
 fn sums_ms(problem: &Problem, operator: usize, sums: &[Transfer], complete: &[Region]) -> f64 {
-    let width = problem.network.operators()[operator].made.width;
+    let width = problem.network.operators()[operator].made.shape.width;
     let worker_ms = |(worker, complete): (usize, &Region)| {
         if complete.is_empty() {
             return 0.0;
@@ -246,15 +254,15 @@ fn sums_ms(problem: &Problem, operator: usize, sums: &[Transfer], complete: &[Re
 fn onward_ms(problem: &Problem, at: usize, left: &Left, need: &Layout) -> f64 {
     let operator = &problem.network.operators()[at];
     match left {
-        Left::Has(has) => problem.cluster.exchange_ms(&gathers(has, need, operator.output.width)),
+        Left::Has(has) => problem.cluster.exchange_ms(&gathers(has, has, need, 0, operator.output.shape.width)),
         Left::Partial(makers) => {
             let made_for = |need: &Region| if need.is_empty() { Region::default() } else { operator.made_for(need) };
             let complete: Layout = need.iter().map(made_for).collect();
             let mut sums = Vec::new();
             for (to, region) in complete.iter().enumerate().filter(|(_, region)| !region.is_empty()) {
                 let from = makers.iter().enumerate().filter(|(from, makes)| **makes && *from != to);
-                let width = operator.made.width;
-                sums.extend(from.map(|(from, _)| Transfer { from, to, region: region.clone(), width }));
+                let width = operator.made.shape.width;
+                sums.extend(from.map(|(from, _)| Transfer { from, to, input: 0, region: region.clone(), width }));
             }
             sums_ms(problem, at, &sums, &complete)
         }
@@ -262,8 +270,9 @@ fn onward_ms(problem: &Problem, at: usize, left: &Left, need: &Layout) -> f64 {
 }
 
 fn other_bytes(operator: &Operator, stage: &Stage, worker: usize) -> u64 {
-    let values = |work: &cleave_arch::cnn::Work| {
-        work.input.shape(operator.input.width).values() + work.made.shape(operator.made.width).values()
+    let values = |work: &cleave_graph::Work| {
+        let inputs = work.inputs.iter().zip(&operator.types).map(|(region, of)| region.shape(of.shape.width).values());
+        inputs.sum::<u64>() + work.made.shape(operator.made.shape.width).values()
     };
     4 * stage.work[worker].as_ref().map_or(0, values)
 }

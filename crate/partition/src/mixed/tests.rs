@@ -1,7 +1,7 @@
 //! The dynamic program against every chain of its choices, priced from their schedules.
 
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, Schedule};
+use cleave_graph::SplitMix64;
+use cleave_graph::{Graph, Schedule};
 
 use super::{Effort, mixed, paths, simulated_ms, space::Space};
 use crate::{Cluster, Link, Links, Medium, Problem, Speed, Speeds, Worker};
@@ -14,14 +14,14 @@ fn additive_ms(problem: &Problem, schedule: &Schedule) -> f64 {
         let at = stage.operator;
         let layer_ms = |worker: usize| {
             let work = stage.work[worker].as_ref();
-            work.map_or(0.0, |work| problem.times.layer_ms(worker, at, work.input.channels.len(), &work.made))
+            work.map_or(0.0, |work| problem.times.layer_ms(worker, at, problem.network.operators()[at].input_units(&work.inputs), &work.made))
         };
         let after_ms = |worker: usize| {
             let complete = &stage.complete[worker];
             if complete.is_empty() {
                 return 0.0;
             }
-            let values = complete.shape(problem.network.operators()[at].made.width).values();
+            let values = complete.shape(problem.network.operators()[at].made.shape.width).values();
             let received = stage.sums.iter().filter(|sum| sum.to == worker).count() as f64;
             received * problem.times.add_ms(worker, values) + problem.times.tail_ms(worker, at, complete)
         };
@@ -54,7 +54,7 @@ fn for_each(mut test: impl FnMut(&Problem, &Space)) {
         "1x6x6: conv 7 k3 p2, avgpool 2, flatten, linear 8, relu, linear 4",
     ];
     for case in 0..12 {
-        let network: Network = chains[case % 3].parse().unwrap();
+        let network: Graph = chains[case % 3].parse().unwrap();
         let workers = if case < 9 { 2 } else { 3 };
         let mut between = |from: f64, to: f64| from + (to - from) * f64::from(rng.unit_f32());
         let mut link =
@@ -94,7 +94,7 @@ fn limits_of_memory_leave_the_best_chain_that_keeps_them() {
     let (mut feasible, mut dearer) = (0, 0);
     for_each(|problem, space| {
         let parameters: u64 = problem.network.parameters().iter().map(|spec| 4 * spec.len()).sum();
-        let maps = problem.network.operators().iter().map(|o| 4 * (o.input.values() + o.made.values()));
+        let maps = problem.network.operators().iter().map(|o| 4 * (o.input().values() + o.made.shape.values()));
         // Room for any operator's maps, but not for all weights.
         let limits = vec![Some(parameters * 6 / 10 + maps.max().unwrap()); space.workers];
         // What the dynamic program knows of memory: weights, and the largest input with what is made of it.

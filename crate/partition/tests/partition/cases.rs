@@ -1,7 +1,8 @@
 //! Random clusters and partitions for the tests, each a function of a seed.
 
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Kind, Network, Operator, Partition, Reduce, Shares, Split, Step};
+use cleave_graph::SplitMix64;
+use cleave_graph::testing::random_step;
+use cleave_graph::{Graph, Operator, Partition, Split};
 use cleave_partition::{
     Cluster, Effort, Link, Links, Medium, PartitionError, Plan, Problem, Speed, Speeds, Strategy, Worker, mixed,
 };
@@ -33,12 +34,12 @@ pub fn random_cluster(rng: &mut SplitMix64, workers: usize) -> Cluster {
 }
 
 /// Speeds of 1 to 10 GMAC/s.
-pub fn random_speeds<'a>(rng: &mut SplitMix64, network: &'a Network, workers: usize) -> Speeds<'a> {
+pub fn random_speeds<'a>(rng: &mut SplitMix64, network: &'a Graph, workers: usize) -> Speeds<'a> {
     Speeds::new(network, (0..workers).map(|_| Speed::of_macs(1e9 * between(rng, 1.0, 10.0))).collect()).unwrap()
 }
 
 /// A cluster of one worker for each speed, in GMAC/s.
-pub fn speeds<'a>(network: &'a Network, giga_macs_per_s: &[f64]) -> Speeds<'a> {
+pub fn speeds<'a>(network: &'a Graph, giga_macs_per_s: &[f64]) -> Speeds<'a> {
     Speeds::new(network, giga_macs_per_s.iter().map(|speed| Speed::of_macs(1e9 * speed)).collect()).unwrap()
 }
 
@@ -51,35 +52,17 @@ pub fn limited(cluster: &Cluster, limits: &[Option<u64>]) -> Cluster {
     Cluster::new(workers, Links::Pairs(pairs), cluster.medium()).unwrap()
 }
 
-pub fn problem<'a>(network: &'a Network, cluster: &'a Cluster, speeds: &'a Speeds) -> Problem<'a> {
+pub fn problem<'a>(network: &'a Graph, cluster: &'a Cluster, speeds: &'a Speeds) -> Problem<'a> {
     Problem::new(network, cluster, speeds).unwrap()
 }
 
-fn random_shares(rng: &mut SplitMix64, units: usize, workers: usize) -> Shares {
-    let weights: Vec<f64> = (0..workers).map(|_| f64::from(rng.unit_f32()) * rng.below(3) as f64).collect();
-    Shares::by_weight(units, &weights)
-}
-
 /// Any legal partition in which nothing is computed twice.
-pub fn random_partition(rng: &mut SplitMix64, network: &Network, workers: usize) -> Partition {
-    let step = |operator: &Operator| {
-        let legal = match operator.kind {
-            Kind::Conv { .. } => vec![0, 1, 2, 3],
-            Kind::Linear => vec![0, 1, 2],
-            Kind::Lrn { .. } => vec![0, 1, 3],
-        };
-        let split = match legal[rng.below(legal.len())] {
-            0 => Split::Alone(rng.below(workers)),
-            1 => Split::Outputs(random_shares(rng, operator.made.channels, workers)),
-            2 => Split::Inputs(random_shares(rng, operator.input.channels, workers)),
-            _ => Split::Rows(random_shares(rng, operator.output.height, workers)),
-        };
-        let reduce = match rng.below(3) {
-            0 => Reduce::Direct,
-            1 => Reduce::Root(rng.below(workers)),
-            _ => Reduce::Scatter(random_shares(rng, operator.made.channels, workers)),
-        };
-        Step { split, reduce }
+pub fn random_partition(rng: &mut SplitMix64, network: &Graph, workers: usize) -> Partition {
+    let step = |operator: &Operator| loop {
+        let step = random_step(rng, operator, workers);
+        if step.split != Split::Replicated {
+            return step;
+        }
     };
     Partition { workers, steps: network.operators().iter().map(step).collect() }
 }

@@ -1,8 +1,8 @@
 //! Greedy segmentation against the exact one, and the exact one against all there are.
 
 use crate::cases::{problem, random_cluster, random_speeds};
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::zoo;
+use cleave_graph::SplitMix64;
+use cleave_graph::zoo;
 use cleave_partition::{Chain, Gap, chain};
 
 /// All segments of so many operators.

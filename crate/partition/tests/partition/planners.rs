@@ -1,8 +1,8 @@
 //! The planners against each other, against limits, and against what the papers count.
 
 use crate::cases::{link, plan, problem, random_cluster, random_speeds, speeds};
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Kind, Network, Partition, Shares, Split, Step, zoo};
+use cleave_graph::SplitMix64;
+use cleave_graph::{Graph, Op, Partition, Shares, Split, Step, zoo};
 use cleave_partition::{
     Cluster, Effort, Goal, Link, Links, Medium, Only, PartitionError, Plan, Problem, Strategy, Worker, chain, coedge,
     iop_greedy, mixed, output_channel,
@@ -25,7 +25,7 @@ fn mixed_is_never_slower_than_the_best_of_the_others() {
         let ours = mixed(&problem, Effort::QUICK).unwrap();
         assert!(ours.total_ms() <= best + 1e-9, "{} > {best}", ours.total_ms());
         // Only the coordinator needs the answer.
-        assert_ne!(ours.partition.steps.last().unwrap().split, Split::Copies);
+        assert_ne!(ours.partition.steps.last().unwrap().split, Split::Replicated);
         better += usize::from(ours.total_ms() < best * 0.99);
         ratios += (ours.total_ms() / best).ln();
     }
@@ -54,7 +54,7 @@ fn one_worker_does_everything_itself() {
 /// Wherever sending costs more than everything else: 2m(m−1) messages by output channels, m(m−1) interleaved.
 #[test]
 fn a_pair_sends_12_messages_by_output_channels_and_6_interleaved() {
-    let network: Network = "3x9x9: conv 8 k3 p1, relu, conv 8 k3 p1, relu, conv 8 k3 p1".parse().unwrap();
+    let network: Graph = "3x9x9: conv 8 k3 p1, relu, conv 8 k3 p1, relu, conv 8 k3 p1".parse().unwrap();
     let cluster = Cluster::uniform(3, link(20.0, 1000.0), Medium::Shared).unwrap();
     let times = speeds(&network, &[1.0, 1.0, 1.0]);
     let problem = problem(&network, &cluster, &times);
@@ -74,8 +74,8 @@ fn interleaving_gains_by_set_up_time_and_can_lose_without() {
     let times = speeds(&network, &[2.0, 2.0, 2.0]);
     let even = |units| Shares::even(units, 3);
     let interleaved = |at: usize| match at % 2 {
-        0 => Split::Outputs(even(network.operators()[at].made.channels)),
-        _ => Split::Inputs(even(network.operators()[at].input.channels)),
+        0 => Split::Outputs(even(network.operators()[at].made.shape.channels)),
+        _ => Split::Inputs(even(network.operators()[at].input().channels)),
     };
     for medium in [Medium::Switched, Medium::Shared] {
         let gain = |setup_ms| {
@@ -207,7 +207,7 @@ fn local_response_normalisation_is_computed_by_all() {
     let problem = problem(&network, &cluster, &times);
     for plan in [output_channel(&problem).unwrap(), iop_greedy(&problem).unwrap()] {
         for (operator, step) in network.operators().iter().zip(&plan.partition.steps) {
-            assert_eq!(matches!(operator.kind, Kind::Lrn { .. }), step.split == Split::Copies);
+            assert_eq!(matches!(operator.op, Op::Lrn(_)), step.split == Split::Replicated);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Limits that are kept or cannot be, inputs that are none, and that nothing else ends without a plan.
 
 use crate::cases::{between, limited, link, plan, problem, random_cluster, random_partition, random_speeds, speeds};
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, Partition, zoo};
+use cleave_graph::SplitMix64;
+use cleave_graph::{Graph, Partition, zoo};
 use cleave_partition::{
     Cluster, Goal, Link, Links, Medium, PartitionError, Plan, Problem, Speed, Speeds, Strategy, Worker, coedge,
 };
@@ -140,10 +140,10 @@ fn what_is_wrong_is_named() {
 fn injected_times_are_looked_at() {
     struct Broken(f64);
     impl cleave_partition::ComputeTimes for Broken {
-        fn layer_ms(&self, worker: usize, operator: usize, _: usize, _: &cleave_arch::cnn::Region) -> f64 {
+        fn layer_ms(&self, worker: usize, operator: usize, _: usize, _: &cleave_graph::Region) -> f64 {
             if (worker, operator) == (1, 3) { self.0 } else { 0.0 }
         }
-        fn tail_ms(&self, _: usize, _: usize, _: &cleave_arch::cnn::Region) -> f64 {
+        fn tail_ms(&self, _: usize, _: usize, _: &cleave_graph::Region) -> f64 {
             0.0
         }
         fn add_ms(&self, _: usize, _: u64) -> f64 {
@@ -171,7 +171,7 @@ fn odd_cases_end_with_a_plan_or_with_a_limit() {
     ];
     let mut rng = SplitMix64::new(13);
     for case in 0..60 {
-        let network: Network = chains[case % 5].parse().unwrap();
+        let network: Graph = chains[case % 5].parse().unwrap();
         let workers = [1, 2, 3, 5, 16][rng.below(5)];
         let cluster = match rng.below(3) {
             0 => Cluster::uniform(workers, Link::FREE, Medium::Shared).unwrap(),

@@ -1,8 +1,8 @@
 //! The simulation: by hand, against closed forms, and what holds for every schedule.
 
 use crate::cases::{between, problem, random_cluster, random_link, random_partition, random_speeds};
-use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, Partition, Schedule, Shares, Split, Step};
+use cleave_graph::SplitMix64;
+use cleave_graph::{Graph, Partition, Schedule, Shares, Split, Step};
 use cleave_partition::{
     Activity, Cluster, Link, Medium, Plan, Problem, Span, Speed, Speeds, chain, iop_greedy, output_channel, simulate,
 };
@@ -16,7 +16,7 @@ fn spans(plan: &Plan, worker: usize) -> Vec<(Activity, usize, f64, f64)> {
 
 #[test]
 fn a_pair_by_hand() {
-    let network: Network = "1x2x2: conv 2 k1, conv 2 k1".parse().unwrap();
+    let network: Graph = "1x2x2: conv 2 k1, conv 2 k1".parse().unwrap();
     // 16 bytes take 0.5 ms and 32 bytes 1 ms, after 1 ms of set-up.
     let link = Link { setup_ms: 1.0, mbps: 0.256, delay_ms: 0.5 };
     let steps = vec![Step::new(Split::Outputs(Shares::even(2, 2))), Step::new(Split::Inputs(Shares::even(2, 2)))];
@@ -54,7 +54,7 @@ fn a_pair_by_hand() {
 #[test]
 fn messages_go_out_when_they_are_ready_and_one_after_another() {
     // Set-up alone: 3 ms for each message. The first operator takes 4 ms for a channel, the second 12.
-    let network: Network = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
+    let network: Graph = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
     let link = Link { setup_ms: 3.0, mbps: f64::INFINITY, delay_ms: 0.0 };
     let steps = vec![Step::new(Split::Outputs(Shares::even(3, 3))); 2];
     // All messages are ready at the same times: 0, 0 (image), 4, 4, 7, 7, 10, 10; worker 0 has all at 13 or 21, worker 1
@@ -88,7 +88,7 @@ fn real_links_delay_what_is_imposed() {
 
 #[test]
 fn what_is_relayed_takes_the_coordinators_uplink_too() {
-    let network: Network = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
+    let network: Graph = "1x2x2: conv 3 k1, conv 3 k1".parse().unwrap();
     let link = Link { setup_ms: 3.0, mbps: f64::INFINITY, delay_ms: 0.5 };
     let cluster = Cluster::uniform(3, link, Medium::Switched).unwrap().with_relayed(&[(1, 2)]).unwrap();
     assert_eq!((cluster.message_ms(0, 2, 9), cluster.message_ms(1, 2, 9)), (3.0, 6.0));
@@ -109,7 +109,7 @@ fn what_is_relayed_takes_the_coordinators_uplink_too() {
 
 #[test]
 fn without_links_only_computing_counts() {
-    let network: Network = "3x12x12: conv 9 k3 p1, relu, conv 8 k3 p1, maxpool 2, flatten, linear 7".parse().unwrap();
+    let network: Graph = "3x12x12: conv 9 k3 p1, relu, conv 8 k3 p1, maxpool 2, flatten, linear 7".parse().unwrap();
     let mut rng = SplitMix64::new(1);
     for workers in 1..=4 {
         let times = random_speeds(&mut rng, &network, workers);
@@ -130,7 +130,7 @@ fn without_links_only_computing_counts() {
 /// somebody has everything before the last message is sent. It is never higher.
 #[test]
 fn over_a_shared_medium_the_closed_form_bounds_the_simulation() {
-    let network: Network =
+    let network: Graph =
         "3x16x16: conv 12 k3 p1, relu, conv 12 k3 p1, relu, conv 12 k3 p1, maxpool 2, flatten, linear 24, relu, linear 10"
             .parse()
             .unwrap();
@@ -162,7 +162,7 @@ fn of_every_schedule() {
     ];
     let mut rng = SplitMix64::new(3);
     for case in 0..400 {
-        let network: Network = chains[case % 2].parse().unwrap();
+        let network: Graph = chains[case % 2].parse().unwrap();
         let workers = 1 + rng.below(4);
         let cluster = random_cluster(&mut rng, workers);
         let times = Speeds::new(&network, (0..workers).map(|_| Speed::of_macs(between(&mut rng, 1e5, 1e7))).collect());
@@ -201,7 +201,7 @@ fn of_every_schedule() {
 /// first there may change.
 #[test]
 fn better_links_do_not_make_a_schedule_slower() {
-    let network: Network =
+    let network: Graph =
         "3x12x12: conv 8 k3 p1, relu, conv 7 k3 p1, relu, maxpool 2, flatten, linear 9, relu, linear 4"
             .parse()
             .unwrap();

@@ -105,12 +105,12 @@ pub enum CoordinatorEvent {
     /// The answer to [`CoordinatorEffect::NeedPlan`], or another plan at any time after it; a run that is under way
     /// begins anew.
     Plan(Plan),
-    /// Run the network on an image, after those submitted before; before all are ready it waits.
+    /// Run the network, after those submitted before; before all are ready it waits.
     Submit {
         /// The owner's number.
         run: u64,
-        /// Channel by channel, row by row.
-        image: Vec<f32>,
+        /// Numbers of each of the graph's inputs, in the order of its layout.
+        inputs: Vec<Vec<f32>>,
         /// How long it may take that anything comes before somebody is left behind. Two seconds and what the whole run
         /// is predicted to take.
         timeout: Micros,
@@ -212,7 +212,7 @@ enum Phase {
     Left,
 }
 
-/// The machine of the worker that has the image and gets the answer.
+/// The machine of the worker that has the inputs and gets the answer.
 #[derive(Debug)]
 pub struct Coordinator {
     config: CoordinatorConfig,
@@ -275,7 +275,7 @@ impl Coordinator {
             },
             CoordinatorEvent::Engine(event) => self.engine(event, now, fx),
             CoordinatorEvent::Plan(plan) => self.plan(plan, now, fx),
-            CoordinatorEvent::Submit { run, image, timeout } => self.submit(run, image, timeout, now, fx),
+            CoordinatorEvent::Submit { run, inputs, timeout } => self.submit(run, inputs, timeout, now, fx),
             CoordinatorEvent::Cancel { run } => {
                 if let Some(at) = self.runs.iter().position(|waiting| waiting.id == run) {
                     self.fail(at, RunError::Dismissed, fx);

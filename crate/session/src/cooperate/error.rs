@@ -1,6 +1,6 @@
 //! Why a member, a plan or a run is given up: what was wrong, and what would be right.
 
-use cleave_arch::cnn::NetworkError;
+use cleave_graph::GraphError;
 use cleave_wire::cooperate::MAX_NAME_BYTES;
 use cleave_wire::{Refusal, RefusalCode, Subject, WireError};
 use thiserror::Error;
@@ -74,9 +74,9 @@ pub enum MemberError {
 /// Why a plan is not taken.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum PlanError {
-    /// It is none of this network.
+    /// It is none of this graph.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Graph(#[from] GraphError),
     /// It came too early, or too late.
     #[error("nobody can be given a part now; answer when a plan is needed")]
     Untimely,
@@ -127,13 +127,13 @@ pub enum PlanError {
 /// Why a run has no answer.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum RunError {
-    /// Not the network's input.
-    #[error("the image has {found} values, the network reads {wanted}")]
-    Image {
-        /// Values given.
-        found: usize,
-        /// Values of the network's input.
-        wanted: u64,
+    /// Not the network's inputs.
+    #[error("the inputs have {found:?} numbers, the network reads {wanted:?}")]
+    Inputs {
+        /// Numbers of each input given.
+        found: Vec<u64>,
+        /// Numbers of each of the network's inputs.
+        wanted: Vec<u64>,
     },
     /// Too many at once.
     #[error("{most} runs are waiting already; submit another one when one has ended")]

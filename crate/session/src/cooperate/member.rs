@@ -5,6 +5,7 @@
 
 mod joined;
 
+use cleave_graph::Graph;
 use cleave_wire::cooperate::{Join, Part, Role, ToCoordinator, ToMember, WeightSource};
 use cleave_wire::{Answer, Limits, ModelHash, PROTOCOL_VERSION, RefusalCode, Subject};
 
@@ -43,7 +44,7 @@ pub enum Line {
 pub struct MemberConfig {
     /// What it says of itself, whom it welcomes, and how long it waits.
     pub host: Host,
-    /// Most memory that its part may take, by [`cleave_arch::cnn::Schedule::memory`].
+    /// Most memory that its part may take, by [`cleave_graph::Schedule::memory`].
     pub max_peak_bytes: u64,
     /// For a connection to another member to be opened and answered.
     pub link_timeout: Micros,
@@ -273,6 +274,12 @@ impl Member {
                     joined.link(neighbours, until, fx);
                 }
             }
+            ToMember::Begin { group, run } => {
+                if let Some(joined) = self.joined.as_mut().filter(|joined| joined.ready && joined.group().id == group) {
+                    let acts = joined.walk.start(run, now);
+                    self.act(acts, now, fx);
+                }
+            }
             ToMember::Part(part) => self.part(part, now, fx),
             ToMember::Cancel { group, run } => {
                 if let Some(joined) = self.joined.as_mut().filter(|joined| joined.group().id == group) {
@@ -304,15 +311,15 @@ impl Member {
     }
 
     fn check(&self, join: &Join) -> Result<Group, PlanError> {
-        let network: cleave_arch::cnn::Network = join.network.parse()?;
-        let schedule = schedule(&network, &join.partition, &self.config.host.limits)?;
+        let graph: Graph = join.graph.parse()?;
+        let schedule = schedule(&graph, &join.partition, &self.config.host.limits)?;
         let worker = usize::from(join.worker);
-        let (bytes, most) = (schedule.memory(&network)[worker].peak(), self.config.max_peak_bytes);
+        let (bytes, most) = (schedule.memory(&graph)[worker].peak(), self.config.max_peak_bytes);
         if bytes > most {
             return Err(PlanError::Memory { bytes, most });
         }
-        let (network, partition) = (network.into(), join.partition.clone().into());
-        Ok(Group { id: join.group, worker, network, partition, schedule: schedule.into(), weights: join.weights })
+        let (graph, partition) = (graph.into(), join.partition.clone().into());
+        Ok(Group { id: join.group, worker, graph, partition, schedule: schedule.into(), weights: join.weights })
     }
 
     // ---- weights

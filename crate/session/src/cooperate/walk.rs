@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use cleave_arch::cnn::{COORDINATOR, Region, Shape};
+use cleave_graph::{COORDINATOR, Region, Transfer};
 use cleave_wire::RefusalCode;
 use cleave_wire::cooperate::{Activity, Part, Span};
 use thiserror::Error;
 
 use super::EngineCall;
-use super::group::Group;
+use super::group::{Group, Sent};
 use crate::error::EngineError;
 use crate::refusal::Wrong;
 use crate::time::Micros;
@@ -23,11 +23,7 @@ const UNDER_WAY: usize = 3;
 #[derive(Debug)]
 pub(super) enum Act {
     Engine(EngineCall),
-    Send {
-        phase: usize,
-        to: usize,
-        values: Vec<f32>,
-    },
+    Send(Sent),
     /// The run is walked through; [`Walk::end`] says what it gave.
     Done,
 }
@@ -77,10 +73,10 @@ struct Run {
     phase: usize,
     /// What it was asked for, in order.
     asked: VecDeque<Asked>,
-    /// Parts by phase and sender.
-    came: BTreeMap<(usize, usize), Vec<f32>>,
-    /// Of the coordinator: what the first stage reads of the image.
-    image: Option<(Region, Vec<f32>)>,
+    /// Parts by phase, sender and input.
+    came: BTreeMap<(usize, usize, usize), Vec<f32>>,
+    /// Of the coordinator: its own parts of the graph's inputs, by the phase and the input that read them first.
+    given: BTreeMap<(usize, usize), (Region, Vec<f32>)>,
     /// Of the coordinator: parts of the answer.
     answer: Vec<(Region, Vec<f32>)>,
     idle_since: Option<Micros>,
@@ -93,8 +89,17 @@ struct Asked {
     job: u64,
     phase: usize,
     cut: Vec<Region>,
-    /// Whom it is for: worker, and number within the cut. The coordinator's own part of the answer is for itself.
-    sends: Vec<(usize, usize)>,
+    sends: Vec<Receiver>,
+}
+
+/// Whom a region of a cut is for. The coordinator's own part of the answer is for itself.
+#[derive(Debug)]
+struct Receiver {
+    phase: usize,
+    input: usize,
+    to: usize,
+    /// Number within the cut.
+    at: usize,
 }
 
 impl Walk {
@@ -123,8 +128,8 @@ impl Walk {
     }
 
     fn missing<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = usize> + 'a {
-        let awaited = self.group.awaits(run.phase).map(|transfer| transfer.from);
-        awaited.filter(|from| !run.came.contains_key(&(run.phase, *from)))
+        let is_missing = |part: &&Transfer| !run.came.contains_key(&(run.phase, part.from, part.input));
+        self.group.awaits(run.phase).filter(is_missing).map(|part| part.from)
     }
 
     /// Adds to what it did.
@@ -134,28 +139,41 @@ impl Walk {
         }
     }
 
-    /// The coordinator begins a run.
-    pub(super) fn begin(&mut self, id: u64, image: &[f32], now: Micros) -> Vec<Act> {
+    /// The coordinator begins a run on these inputs of the graph.
+    pub(super) fn begin(&mut self, id: u64, inputs: &[Vec<f32>], now: Micros) -> Vec<Act> {
         let group = self.group.clone();
-        let input = group.network.input();
         let mut acts: Vec<_> = self.replace(id).into_iter().collect();
-        let send = |transfer: &cleave_arch::cnn::Transfer| Act::Send {
-            phase: 0,
-            to: transfer.to,
-            values: cut(image, input, &transfer.region),
-        };
-        acts.extend(group.sends(0).map(send));
-        let work = group.stage(0).and_then(|stage| stage.work[COORDINATOR].as_ref());
-        if let Some(run) = &mut self.run {
-            run.image = work.map(|work| (work.input.clone(), cut(image, input, &work.input)));
+        for (value, (of, numbers)) in group.graph.inputs().iter().zip(inputs).enumerate() {
+            acts.extend(group.sends_of(value).map(|(phase, Transfer { to, input, region, .. })| {
+                Act::Send(Sent { phase, input: *input, to: *to, values: of.cut(numbers, region) })
+            }));
+            let own = group.schedule.first_read(&group.graph, value, COORDINATOR);
+            if let (Some(run), Some((stage, input, region))) = (&mut self.run, own) {
+                let part = of.cut(numbers, &region);
+                run.given.insert((2 * stage, input), (region, part));
+            }
         }
         self.advance(now, &mut acts);
         acts
     }
 
+    /// A run begins for a worker that needs nothing for the first that it does.
+    pub(super) fn start(&mut self, id: u64, now: Micros) -> Vec<Act> {
+        if self.is_over(id) || self.run() == Some(id) {
+            return Vec::new();
+        }
+        let mut acts: Vec<_> = self.replace(id).into_iter().collect();
+        self.advance(now, &mut acts);
+        acts
+    }
+
+    fn is_over(&self, id: u64) -> bool {
+        id <= self.over || self.run().is_some_and(|run| id < run)
+    }
+
     /// A part for this worker. One of a later run begins that run; one of a run that is over is nobody's.
     pub(super) fn part(&mut self, part: Part, now: Micros) -> Result<Vec<Act>, Wrong> {
-        if part.run <= self.over || self.run().is_some_and(|run| part.run < run) {
+        if self.is_over(part.run) {
             return Ok(Vec::new());
         }
         let phase = self.group.expects(&part)?;
@@ -164,7 +182,7 @@ impl Walk {
             acts.extend(self.replace(part.run));
         }
         let Some(run) = &mut self.run else { return Ok(acts) };
-        let key = (phase, usize::from(part.from));
+        let key = (phase, usize::from(part.from), usize::from(part.input));
         if phase < run.phase || run.came.contains_key(&key) {
             let wrong = format!("a part of stage {} from worker {} came twice", part.stage, part.from);
             return Err(Wrong::new(RefusalCode::BadTensors, wrong, "send every part once"));
@@ -192,12 +210,13 @@ impl Walk {
         let [start_micros, end_micros] = computed.times.map(|at| at.0);
         let activity = if phase.is_multiple_of(2) { Activity::Compute } else { Activity::Finish };
         run.spans.push(Span { stage: stage as u16, activity, start_micros, end_micros });
-        for (number, (to, at)) in sends.iter().copied().enumerate() {
-            let is_last = !sends[number + 1..].iter().any(|(_, other)| *other == at);
+        for (number, Receiver { phase, input, to, at }) in sends.iter().enumerate() {
+            let (phase, input, to, at) = (*phase, *input, *to, *at);
+            let is_last = !sends[number + 1..].iter().any(|other| other.at == at);
             let values = if is_last { std::mem::take(&mut values[at]) } else { values[at].clone() };
             match to == self.group.worker {
                 true => run.answer.push((cut[at].clone(), values)),
-                false => acts.push(Act::Send { phase: phase + 1, to, values }),
+                false => acts.push(Act::Send(Sent { phase, input, to, values })),
             }
         }
         self.advance(now, &mut acts);
@@ -213,17 +232,19 @@ impl Walk {
 
     /// What a run that is done gave.
     pub(super) fn end(&mut self) -> Option<Ended> {
-        let run = self.run.take()?;
+        let mut run = self.run.take()?;
         self.over = self.over.max(run.id);
-        let mut pieces = run.answer;
+        let mut pieces = std::mem::take(&mut run.answer);
         let last = self.group.last_phase();
-        let came = |((phase, from), values): ((usize, usize), Vec<f32>)| {
-            let transfer = self.group.awaits(last).find(|transfer| phase == last && transfer.from == from)?;
-            Some((transfer.region.clone(), values))
-        };
-        pieces.extend(run.came.into_iter().filter_map(came));
-        let answer =
-            if self.group.worker == COORDINATOR { paste(self.group.network.output(), &pieces) } else { Vec::new() };
+        pieces.extend(
+            self.group
+                .awaits(last)
+                .filter_map(|part| Some((part.region.clone(), run.came.remove(&(last, part.from, part.input))?))),
+        );
+        let of = self.group.graph.value(self.group.graph.answer());
+        let is_coordinator = self.group.worker == COORDINATOR;
+        let mut answer = vec![0.0; if is_coordinator { of.shape.values() as usize } else { 0 }];
+        pieces.iter().for_each(|(region, part)| of.paste(&mut answer, region, part));
         Some(Ended { run: run.id, spans: run.spans, peak_bytes: run.peak_bytes, answer })
     }
 
@@ -234,7 +255,7 @@ impl Walk {
             phase: 0,
             asked: VecDeque::new(),
             came: BTreeMap::new(),
-            image: None,
+            given: BTreeMap::new(),
             answer: Vec::new(),
             idle_since: None,
             spans: Vec::new(),
@@ -272,26 +293,34 @@ impl Walk {
         let group = self.group.clone();
         let (worker, number) = (group.worker, phase / 2);
         let stage = group.stage(phase)?;
-        let is_make = phase.is_multiple_of(2);
-        let has_work = if is_make { stage.work[worker].is_some() } else { !stage.complete[worker].is_empty() };
-        let run = self.run.as_mut().filter(|_| has_work)?;
+        let run = self.run.as_mut().filter(|_| group.works(phase, worker))?;
         self.jobs += 1;
-        let (job, id) = (self.jobs, run.id);
-        let is_answer = phase + 1 == group.last_phase() && worker == COORDINATOR;
-        let own = Some((worker, &stage.output[worker])).filter(|(_, output)| is_answer && !output.is_empty());
-        let (cut, sends) = distinct(group.sends(phase + 1).map(|sent| (sent.to, &sent.region)).chain(own));
+        let (job, id, is_make) = (self.jobs, run.id, phase.is_multiple_of(2));
+        let is_answer = !is_make && worker == COORDINATOR && phase + 1 == group.last_phase();
+        let mut cut = Vec::new();
+        let mut send = |phase: usize, input: usize, to: usize, region: &Region| Receiver {
+            phase,
+            input,
+            to,
+            at: number_of(region, &mut cut),
+        };
+        let sent = group.sends(phase).into_iter();
+        let mut sends: Vec<_> = sent.map(|(phase, part)| send(phase, part.input, part.to, &part.region)).collect();
+        if is_answer && !stage.output[worker].is_empty() {
+            sends.push(send(phase + 1, 0, worker, &stage.output[worker]));
+        }
+        let parts = group.awaits(phase).map(|part| {
+            let values = run.came.remove(&(phase, part.from, part.input)).unwrap_or_default();
+            (part.input, part.region.clone(), values)
+        });
+        let mut received: Vec<_> = parts.collect();
         let regions = cut.clone();
-        let mut take = |from| run.came.remove(&(phase, from)).unwrap_or_default();
-        let awaited = group.awaits(phase);
         let call = if is_make {
-            let mut received: Vec<_> = awaited.map(|part| (part.region.clone(), take(part.from))).collect();
-            received.extend(run.image.take());
-            let kept = number
-                .checked_sub(1)
-                .map_or_else(Region::default, |before| group.schedule.stages[before].output[worker].clone());
-            EngineCall::Make { job, run: id, stage: number, kept, received, cut: regions }
+            let given = run.given.extract_if((phase, 0)..=(phase, usize::MAX), |_, _| true);
+            received.extend(given.map(|((_, input), (region, values))| (input, region, values)));
+            EngineCall::Make { job, run: id, stage: number, received, cut: regions }
         } else {
-            let received = awaited.map(|part| take(part.from)).collect();
+            let received = received.into_iter().map(|(_, _, values)| values).collect();
             EngineCall::Finish { job, run: id, stage: number, received, cut: regions }
         };
         run.asked.push_back(Asked { job, phase, cut, sends });
@@ -299,53 +328,22 @@ impl Walk {
     }
 }
 
-/// Each region once, and for every receiver the number of its region: an all-gather reads a part from its engine once.
-fn distinct<'a>(wanted: impl Iterator<Item = (usize, &'a Region)>) -> (Vec<Region>, Vec<(usize, usize)>) {
-    let mut regions: Vec<Region> = Vec::new();
-    let mut number = |region: &Region| {
-        let known = regions.iter().position(|other| other == region);
-        known.unwrap_or_else(|| {
-            regions.push(region.clone());
-            regions.len() - 1
-        })
-    };
-    let sends = wanted.map(|(to, region)| (to, number(region))).collect();
-    (regions, sends)
+/// The number of a region in a cut, which has each once: an all-gather reads a part from its engine once.
+fn number_of(region: &Region, cut: &mut Vec<Region>) -> usize {
+    cut.iter().position(|other| other == region).unwrap_or_else(|| {
+        cut.push(region.clone());
+        cut.len() - 1
+    })
 }
 
 /// An engine that gives something else than it was asked for is named, not believed.
 fn check_cut(group: &Group, phase: usize, cut: &[Region], values: &[Vec<f32>]) -> Result<(), StepError> {
-    let Some(operator) = group.network.operators().get(phase / 2) else { return Ok(()) };
-    let shape = if phase.is_multiple_of(2) { operator.made } else { operator.output };
-    let wanted: Vec<u64> = cut.iter().map(|region| region.shape(shape.width).values()).collect();
+    let Some(operator) = group.graph.operators().get(phase / 2) else { return Ok(()) };
+    let of = if phase.is_multiple_of(2) { operator.made } else { operator.output };
+    let wanted: Vec<u64> = cut.iter().map(|region| region.shape(of.shape.width).values()).collect();
     let found: Vec<u64> = values.iter().map(|values| values.len() as u64).collect();
     match wanted == found {
         true => Ok(()),
         false => Err(StepError::Values { operator: phase / 2, found, wanted }),
     }
-}
-
-/// Rows of a region within a map: where each begins in the map, and how long all rows of a channel are.
-fn blocks(shape: Shape, region: &Region) -> (impl Iterator<Item = usize>, usize) {
-    let (height, width, first) = (shape.height, shape.width, region.rows.start);
-    let starts = region.channels.clone().map(move |channel| (channel * height + first) * width);
-    (starts, region.rows.len() * width)
-}
-
-/// A region of a map.
-fn cut(map: &[f32], shape: Shape, region: &Region) -> Vec<f32> {
-    let (starts, len) = blocks(shape, region);
-    starts.flat_map(|start| &map[start..start + len]).copied().collect()
-}
-
-/// A map of its regions.
-fn paste(shape: Shape, pieces: &[(Region, Vec<f32>)]) -> Vec<f32> {
-    let mut map = vec![0.0; shape.values() as usize];
-    for (region, values) in pieces {
-        let (starts, len) = blocks(shape, region);
-        for (start, row) in starts.zip(values.chunks_exact(len.max(1))) {
-            map[start..start + len].copy_from_slice(row);
-        }
-    }
-    map
 }

@@ -4,14 +4,14 @@ use cleave_arch::SplitMix64;
 use cleave_session::cooperate::{CoordinatorEvent, EngineEvent, MemberError, RunError};
 use cleave_session::{EngineError, Micros};
 
-use crate::sim::{Fate, Settings, World};
+use crate::sim::{Fate, RESIDUAL, Settings, World};
 use crate::toy;
 
 /// Longer than all deadlines of these tests in a row.
 const LONG: Micros = Micros::from_millis(20_000);
 
 fn settings(seed: u64, direct: bool, strategy: &'static str) -> Settings {
-    let mut settings = Settings { seed, direct, strategy, network: TINY, ..Settings::default() };
+    let mut settings = Settings { seed, direct, strategy, graph: TINY, ..Settings::default() };
     settings.coordinator.join_timeout = Micros::from_millis(4_000);
     settings
 }
@@ -20,11 +20,12 @@ const TINY: &str = "1x6x6: conv 4 k3 p1, relu, conv 3 k3, relu, flatten, linear 
 
 /// One fate after each number of events that a member ever has while it joins and runs twice.
 fn at_every_moment(fate: Fate, check: impl Fn(&World, usize)) {
-    for (direct, strategy) in [(true, "outputs"), (false, "direct"), (true, "scatter")] {
+    let cases = [(true, "outputs", TINY), (false, "direct", TINY), (true, "scatter", TINY), (true, "rows", RESIDUAL)];
+    for (direct, strategy, graph) in cases {
         for place in 1..=2 {
             for events in 0.. {
                 assert!(events < 500, "the fate is never reached");
-                let mut world = World::new(settings(events as u64, direct, strategy));
+                let mut world = World::new(Settings { graph, ..settings(events as u64, direct, strategy) });
                 world.befall_after(place, events, fate);
                 world.connect();
                 (1..=2).for_each(|run| world.submit(run));
@@ -107,10 +108,11 @@ fn random_fates_cost_no_run() {
         let mut rng = SplitMix64::new(seed);
         let mut settings = settings(seed, rng.below(3) > 0, "outputs");
         settings.members = 3;
+        settings.graph = [TINY, RESIDUAL][rng.below(2)];
         settings.delay = Micros(rng.below_u64(3_000));
         let mut world = World::new(settings);
         world.partition =
-            Box::new(move |network, workers| toy::random_partition(network, workers, &mut SplitMix64::new(seed)));
+            Box::new(move |graph, workers| toy::random_partition(graph, workers, &mut SplitMix64::new(seed)));
         for place in 1..=3 {
             if rng.below(3) > 0 {
                 world.befall_after(place, rng.below(80), fates[rng.below(4)]);

@@ -8,7 +8,7 @@ use cleave_wire::cooperate::{Missed, Part, Phase, Role, ToCoordinator, ToMember}
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{Answer, Call, Limits, ModelHash, RefusalCode, Subject};
 
-use crate::sim::{Settings, World};
+use crate::sim::{RESIDUAL, Settings, World};
 use crate::toy;
 
 const TINY: &str = "1x6x6: conv 4 k3 p1, relu, conv 3 k3, relu, flatten, linear 4, relu, linear 3";
@@ -37,12 +37,13 @@ fn garble(bytes: &mut Vec<u8>, seen: &mut Vec<Vec<u8>>, rng: &mut SplitMix64) {
 fn garbled_messages_end_in_answers_or_errors() {
     let (mut answered, mut failed, mut gone) = (0, 0, 0);
     for seed in 0..100 {
-        let mut settings = Settings { seed, network: TINY, direct: seed % 3 > 0, ..Settings::default() };
+        let mut settings =
+            Settings { seed, graph: [TINY, RESIDUAL][seed as usize % 2], direct: seed % 3 > 0, ..Settings::default() };
         settings.members = 1 + seed as usize % 3;
         settings.coordinator.join_timeout = Micros::from_millis(4_000);
         let mut world = World::new(settings);
         world.partition =
-            Box::new(move |network, workers| toy::random_partition(network, workers, &mut SplitMix64::new(seed)));
+            Box::new(move |graph, workers| toy::random_partition(graph, workers, &mut SplitMix64::new(seed)));
         let (mut rng, mut seen) = (SplitMix64::new(seed), Vec::new());
         let once_in = 5 + rng.below(60);
         world.tamper = Some(Box::new(move |_, bytes| {
@@ -66,7 +67,7 @@ fn garbled_messages_end_in_answers_or_errors() {
 fn a_member_that_never_has_enough_delays_no_run_for_ever() {
     let is_pong = |message: &ToCoordinator| matches!(message, ToCoordinator::Link(Answer::Pong { .. }));
     for members in 2..=3 {
-        let mut world = World::new(Settings { members, network: TINY, ..Settings::default() });
+        let mut world = World::new(Settings { members, graph: TINY, ..Settings::default() });
         let mut group = 0;
         world.tamper = Some(Box::new(move |place, bytes| match ToCoordinator::decode(bytes, &Limits::DEFAULT) {
             Ok(ToCoordinator::Joined { group: joined, .. }) => group = joined,
@@ -85,7 +86,7 @@ fn a_member_that_never_has_enough_delays_no_run_for_ever() {
         assert!(world.ready.len() <= 2 && world.gone.is_empty(), "{} {:?}", world.ready.len(), world.gone);
     }
 
-    let mut settings = Settings { weights: file(), network: TINY, ..Settings::default() };
+    let mut settings = Settings { weights: file(), graph: TINY, ..Settings::default() };
     settings.coordinator.join_timeout = Micros::from_millis(1_000);
     let mut world = World::new(settings);
     world.tamper = Some(Box::new(|place, bytes| {
@@ -112,15 +113,16 @@ fn file() -> Weights {
 fn a_member_survives_any_order_of_messages() {
     let part = |group, run, to| {
         let values = vec![0.5; 36];
-        ToMember::Part(Part { group, run, stage: 0, phase: Phase::Gather, from: 0, to, values }).encode()
+        ToMember::Part(Part { group, run, stage: 0, phase: Phase::Gather, input: 0, from: 0, to, values }).encode()
     };
-    let mut world = World::new(Settings { members: 1, network: TINY, ..Settings::default() });
+    let mut world = World::new(Settings { members: 1, graph: TINY, ..Settings::default() });
     let recorded = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let sink = recorded.clone();
     world.tamper = Some(Box::new(move |_, bytes| sink.borrow_mut().push(bytes.clone())));
     world.run_once();
     let mut messages = recorded.borrow().clone();
-    messages.extend([part(0, 0, 0), part(1, u64::MAX, 1), ToMember::Cancel { group: 0, run: u64::MAX }.encode()]);
+    messages.extend([part(0, 0, 0), part(1, u64::MAX, 1), ToMember::Begin { group: 0, run: 3 }.encode()]);
+    messages.extend([ToMember::Cancel { group: 0, run: u64::MAX }.encode()]);
     for seed in 0..300 {
         let mut rng = SplitMix64::new(seed);
         let config = MemberConfig::new(Host::new(TokenCheck::open(), "edge 1"));
@@ -175,7 +177,7 @@ fn a_member_says_what_is_wrong() {
         group: 1 << 40 | 77,
         worker: 1,
         names: vec!["page".into(), "edge 1".into()],
-        network: world.network.to_string(),
+        graph: world.graph.to_string(),
         partition: plan.partition,
         weights: cleave_session::cooperate::WeightSource::Seeded(1),
         uplink: plan.uplinks[0],
@@ -188,7 +190,7 @@ fn a_member_says_what_is_wrong() {
     let (subject, code, why) = refused(&|join| join.names[1] = "edge 2".into());
     assert_eq!((subject, code), (Subject::Deployment(77), RefusalCode::BadPlan));
     assert!(why.starts_with("this worker is called \"edge 1\", not \"edge 2\""), "{why}");
-    let (_, code, why) = refused(&|join| join.network = "2x8x8: conv".into());
+    let (_, code, why) = refused(&|join| join.graph = "2x8x8: conv".into());
     assert!(code == RefusalCode::BadPlan && why.contains("\"conv\" is not understood"), "{why}");
     let (_, _, why) = refused(&|join| join.partition.steps.truncate(1));
     assert!(why.contains("1 steps for a network of 4 operators"), "{why}");

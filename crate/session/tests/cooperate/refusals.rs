@@ -1,13 +1,13 @@
-//! What is wrong is said: addresses, tokens, versions, names, plans, weights, images. Nothing hangs.
+//! What is wrong is said: addresses, tokens, versions, names, plans, weights, inputs. Nothing hangs.
 
 use std::sync::Arc;
 
-use cleave_arch::cnn::{Partition, Shares, Split, Step};
+use cleave_graph::{Partition, Shares, Split, Step};
 use cleave_session::cooperate::{
     CoordinatorEvent, MemberError, MemberSpec, MemberStatus, PlanError, RunError, Weights, greeting,
 };
 use cleave_session::{Micros, Model};
-use cleave_wire::cooperate::ToMember;
+use cleave_wire::cooperate::{Part, ToCoordinator, ToMember};
 use cleave_wire::{Call, Limits, ModelHash, RefusalCode, ToDevice};
 
 use crate::sim::{Fate, Settings, World};
@@ -169,7 +169,7 @@ fn parts_that_fit_into_no_message() {
     world.nodes[0].config.host.limits.max_frame_bytes = 400;
     world.connect();
     world.run_for(Micros::from_millis(100));
-    assert_eq!(world.refused, [PlanError::Part { bytes: 512, most: 267 }]);
+    assert_eq!(world.refused, [PlanError::Part { bytes: 512, most: 265 }]);
 }
 
 #[test]
@@ -223,16 +223,16 @@ fn weights_travel_once_and_are_checked() {
 }
 
 #[test]
-fn images() {
+fn inputs() {
     let mut world = World::new(Settings::default());
     world.connect();
     let timeout = Micros::from_millis(2_000);
-    world.tell(CoordinatorEvent::Submit { run: 1, image: vec![0.0; 100], timeout });
+    world.tell(CoordinatorEvent::Submit { run: 1, inputs: vec![vec![0.0; 100]], timeout });
     world.submit(2);
     world.run_for(Micros::from_millis(2_000));
     world.check([2]);
     let [(1, error)] = &world.failed[..] else { panic!("{:?}", world.failed) };
-    assert_eq!(error.to_string(), "the image has 100 values, the network reads 128");
+    assert_eq!(error.to_string(), "the inputs have [100] numbers, the network reads [128]");
     for run in 3..80 {
         world.submit(run);
     }
@@ -251,19 +251,23 @@ fn first_messages() {
 }
 
 #[test]
-fn a_part_of_another_length_is_named() {
-    let mut world = World::new(Settings { direct: false, ..Settings::default() });
-    world.tamper = Some(Box::new(|place, bytes| {
-        if place == 1
-            && let Ok(cleave_wire::cooperate::ToCoordinator::Part(mut part)) =
-                cleave_wire::cooperate::ToCoordinator::decode(bytes, &Limits::DEFAULT)
-        {
-            part.values.pop();
-            *bytes = cleave_wire::cooperate::ToCoordinator::Part(part).encode();
-        }
-    }));
-    world.run_once();
-    world.check([1]);
-    let why = world.gone[&1].to_string();
-    assert!(why.contains("a part of stage 1 (Gather) from worker 1 has"), "{why}");
+fn a_part_that_is_not_the_schedules_is_named() {
+    let why = |change: fn(&mut Part)| {
+        let mut world = World::new(Settings { direct: false, ..Settings::default() });
+        world.tamper = Some(Box::new(move |place, bytes| {
+            if place == 1
+                && let Ok(ToCoordinator::Part(mut part)) = ToCoordinator::decode(bytes, &Limits::DEFAULT)
+            {
+                change(&mut part);
+                *bytes = ToCoordinator::Part(part).encode();
+            }
+        }));
+        world.run_once();
+        world.check([1]);
+        world.gone[&1].to_string()
+    };
+    let length = why(|part| _ = part.values.pop());
+    assert!(length.contains("a part of stage 1 (Gather) from worker 1 has"), "{length}");
+    let input = why(|part| part.input = 9);
+    assert!(input.contains("a part of stage 1 (Gather, input 9) came from worker 1 for worker"), "{input}");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Network, Partition};
+use cleave_graph::{Graph, Partition};
 use cleave_session::cooperate::{
     Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, EngineEvent, Line, Member,
     MemberError, MemberEvent, MemberSpec, MemberStatus, Plan, PlanError, RunError, RunReport, Uplink, WeightSource,
@@ -35,13 +35,16 @@ pub struct Settings {
     pub timeout: Micros,
     pub weights: Weights,
     pub coordinator: CoordinatorConfig,
-    pub network: &'static str,
+    pub graph: &'static str,
     pub strategy: &'static str,
 }
 
 /// Of every kind something, and small: it runs thousands of times.
 pub const LENET: &str =
     "2x8x8: conv 5 k3 p1, relu, maxpool 2, conv 6 k2, norm, relu, maxpool 2 s1, flatten, linear 7, relu, linear 4";
+/// Residual connections, one with a convolution of its own.
+pub const RESIDUAL: &str = "2x6x6: a = conv 4 k3 p1, relu, conv 4 k3 p1, norm, relu, b = add with a, conv 5 k3 s2 p1, d = relu, \
+     conv 5 k1 s2 of b, add with d, relu, globalpool, flatten, linear 3";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -56,14 +59,14 @@ impl Default for Settings {
             timeout: Micros::from_millis(2_000),
             weights: Weights::Seeded(3),
             coordinator,
-            network: LENET,
+            graph: LENET,
             strategy: "outputs",
         }
     }
 }
 
 /// A partition over so many workers.
-pub type Planner = Box<dyn Fn(&Network, usize) -> Partition>;
+pub type Planner = Box<dyn Fn(&Graph, usize) -> Partition>;
 /// Changes a message that a place sends.
 pub type Tamper = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 /// Weight bytes and relayed pairs.
@@ -103,7 +106,7 @@ pub struct World {
     pub now: Micros,
     pub coordinator: Coordinator,
     pub nodes: Vec<Node>,
-    pub network: Arc<Network>,
+    pub graph: Arc<Graph>,
     pub partition: Planner,
     pub answers: Vec<(u64, Vec<f32>)>,
     pub reports: Vec<RunReport>,
@@ -158,8 +161,8 @@ impl World {
                 specs,
             ),
             nodes: (1..=settings.members).map(Node::new).collect(),
-            network: Arc::new(settings.network.parse().unwrap()),
-            partition: Box::new(move |network, workers| toy::partition(network, strategy, workers, false)),
+            graph: Arc::new(settings.graph.parse().unwrap()),
+            partition: Box::new(move |graph, workers| toy::partition(graph, strategy, workers, false)),
             answers: Vec::new(),
             reports: Vec::new(),
             failed: Vec::new(),
@@ -192,8 +195,8 @@ impl World {
     }
 
     pub fn submit(&mut self, run: u64) {
-        let image = toy::image(&self.network, run);
-        self.tell(CoordinatorEvent::Submit { run, image, timeout: self.settings.timeout });
+        let inputs = toy::inputs(&self.graph, run);
+        self.tell(CoordinatorEvent::Submit { run, inputs, timeout: self.settings.timeout });
     }
 
     pub fn tell(&mut self, event: CoordinatorEvent) {
@@ -239,7 +242,7 @@ impl World {
         assert_eq!(self.answers.iter().map(|(run, _)| *run).collect::<Vec<_>>(), runs, "{context}");
         assert_eq!(self.reports.iter().map(|report| report.run).collect::<Vec<_>>(), runs, "{context}");
         for (run, answer) in &self.answers {
-            let far = toy::distance(answer, &toy::whole(&self.network, &toy::image(&self.network, *run)));
+            let far = toy::distance(answer, &toy::whole(&self.graph, &toy::inputs(&self.graph, *run)));
             assert!(far < 1e-5, "run {run} is off by {far}: {context}");
         }
         for report in &self.reports {
@@ -374,9 +377,9 @@ impl World {
     }
 
     pub fn plan(&self, places: Vec<usize>) -> Plan {
-        let partition = (self.partition)(&self.network, places.len());
+        let partition = (self.partition)(&self.graph, places.len());
         let uplinks = vec![self.settings.uplink; places.len()];
-        Plan { network: self.network.clone(), partition, places, weights: self.settings.weights.clone(), uplinks }
+        Plan { graph: self.graph.clone(), partition, places, weights: self.settings.weights.clone(), uplinks }
     }
 
     fn count(&mut self, part: &Part) {
@@ -413,8 +416,8 @@ impl World {
         let finished = started + took;
         let event = match call {
             EngineCall::Load { group, .. } if !is_cached => EngineEvent::WeightsMissing { group },
-            EngineCall::Load { group, network, schedule, worker, .. } => {
-                EngineEvent::Loaded { group, weight_bytes: engine.load(network, schedule, worker) }
+            EngineCall::Load { group, graph, schedule, worker, .. } => {
+                EngineEvent::Loaded { group, weight_bytes: engine.load(graph, schedule, worker) }
             }
             EngineCall::Forget { .. } | EngineCall::Unload => {
                 engine.forget();

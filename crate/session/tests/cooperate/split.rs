@@ -1,16 +1,25 @@
 //! Split equals whole, through the machines, and what is sent is what the schedule has.
 
 use cleave_arch::SplitMix64;
-use cleave_arch::cnn::{Kind, Network, Reduce, Schedule, Shares, Split, zoo};
+use cleave_graph::{Axis, Graph, Partition, Reduce, Schedule, Shares, Split, zoo};
 use cleave_session::Micros;
 use cleave_wire::Limits;
 use cleave_wire::cooperate::Part;
 
-use crate::sim::{LENET, Settings, World};
+use crate::sim::{LENET, RESIDUAL, Settings, World};
 use crate::toy;
 
 const NORMED: &str =
     "3x9x7: conv 6 k3 s2 p1, relu, lrn 3, avgpool 2 s1, conv 5 k2 p1, relu, flatten, dropout, linear 6";
+/// Values side by side, and one that is read again far behind.
+const CONCAT: &str = "2x9x9: a = conv 4 k3 p1, b = conv 6 k3 p1, c = conv 4 k5 p2 of a, concat with b a, lrn 3, d = conv 5 k3 p1, \
+     conv 5 k3 p1, add with d, maxpool 3, flatten, linear 4";
+/// On points: the neighbours that are drawn need nothing of others. At the end one value is two inputs.
+const POINTS: &str = "12x3: random 4 s1, combine 6, b = aggregate max source, random 3, combine 5, aggregate add source, \
+     concat with b, c = combine 2, add with c";
+/// On points whose neighbours are given.
+const GIVEN: &str = "10x3 10n4: a = aggregate max source, combine 5, aggregate add source, concat with a";
+const GRAPHS: [&str; 6] = [LENET, NORMED, RESIDUAL, CONCAT, POINTS, GIVEN];
 
 fn check(mut world: World, workers: usize) {
     let name = format!("{workers} workers");
@@ -18,8 +27,8 @@ fn check(mut world: World, workers: usize) {
     (1..=2).for_each(|run| world.submit(run));
     world.run_for(Micros::from_millis(4_000));
     world.check(1..=2);
-    let partition = (world.partition)(&world.network, workers);
-    let schedule = Schedule::new(&world.network, &partition).unwrap();
+    let partition = (world.partition)(&world.graph, workers);
+    let schedule = Schedule::new(&world.graph, &partition).unwrap();
     let mut sent = 0;
     for from in 0..workers {
         for to in 0..workers {
@@ -31,7 +40,11 @@ fn check(mut world: World, workers: usize) {
             let told = world.reports[0].traffic[from][to];
             let on_the_wire = world.parts.get(&(from as u16, to as u16)).copied().unwrap_or_default();
             assert_eq!(told.messages as usize, expected.len(), "{name}: {from} to {to}");
-            assert_eq!(told.bytes, expected.iter().map(|bytes| bytes + 33).sum::<u64>(), "{name}: {from} to {to}");
+            assert_eq!(
+                told.bytes,
+                expected.iter().map(|bytes| bytes + Part::OVERHEAD_BYTES).sum::<u64>(),
+                "{name}: {from} to {to}"
+            );
             assert_eq!(on_the_wire as usize, 2 * expected.len(), "{name}: {from} to {to}, two runs");
             sent += expected.len();
         }
@@ -39,7 +52,7 @@ fn check(mut world: World, workers: usize) {
     assert_eq!(sent, schedule.transfers().count());
     assert!(world.reports.iter().all(|report| report.restarts == 0 && report.missing.is_empty()));
     assert_eq!(world.needed, [(0..workers).collect::<Vec<_>>()]);
-    let weights = schedule.memory(&world.network).into_iter().map(|memory| memory.weights).collect::<Vec<_>>();
+    let weights = schedule.memory(&world.graph).into_iter().map(|memory| memory.weights).collect::<Vec<_>>();
     assert_eq!(world.ready[0].0, weights);
 }
 
@@ -47,19 +60,18 @@ fn check(mut world: World, workers: usize) {
 fn every_strategy_gives_the_unsplit_answer() {
     for (seed, strategy) in toy::STRATEGIES.into_iter().enumerate() {
         for workers in 1..=4 {
-            for (network, even) in [(LENET, true), (LENET, false), (NORMED, false)] {
+            for (graph, even) in GRAPHS.into_iter().map(|graph| (graph, false)).chain([(LENET, true)]) {
                 for direct in [true, false] {
                     let settings = Settings {
                         seed: seed as u64,
                         members: workers - 1,
                         direct,
-                        network,
+                        graph,
                         strategy,
                         ..Settings::default()
                     };
                     let mut world = World::new(settings);
-                    world.partition =
-                        Box::new(move |network, workers| toy::partition(network, strategy, workers, even));
+                    world.partition = Box::new(move |graph, workers| toy::partition(graph, strategy, workers, even));
                     check(world, workers);
                 }
             }
@@ -69,24 +81,40 @@ fn every_strategy_gives_the_unsplit_answer() {
 
 #[test]
 fn any_partition_gives_the_unsplit_answer() {
-    for seed in 0..150 {
+    for seed in 0..300 {
         let mut rng = SplitMix64::new(seed);
         let workers = 1 + rng.below(4);
-        let network: &'static str = [LENET, NORMED][rng.below(2)];
+        let graph = GRAPHS[rng.below(GRAPHS.len())];
         let settings = Settings {
             seed,
             members: workers - 1,
             direct: rng.below(2) == 0,
             delay: Micros(rng.below_u64(3_000)),
             compute: Micros(rng.below_u64(3_000)),
-            network,
+            graph,
             ..Settings::default()
         };
         let mut world = World::new(settings);
         world.partition =
-            Box::new(move |network, workers| toy::random_partition(network, workers, &mut SplitMix64::new(seed)));
+            Box::new(move |graph, workers| toy::random_partition(graph, workers, &mut SplitMix64::new(seed)));
         check(world, workers);
     }
+}
+
+/// Nothing is ever sent to the member that draws the neighbours: it is told that a run begins, and it reports.
+#[test]
+fn who_needs_nothing_of_others_takes_part() {
+    let mut world = World::new(Settings { members: 1, graph: POINTS, ..Settings::default() });
+    world.partition = Box::new(|graph, workers| {
+        let mut partition = Partition::whole(workers, graph.operators().len(), 0);
+        partition.steps[0].split = Split::Alone(workers - 1);
+        partition
+    });
+    world.run_once();
+    world.check([1]);
+    let report = &world.reports[0];
+    assert_eq!((report.traffic[0][1].messages, report.traffic[1][0].messages), (0, 1));
+    assert!(report.missing.is_empty() && report.workers[1].spans.iter().any(|span| span.activity.is_computing()));
 }
 
 /// Of a pair of operators: an all-gather after each by output channel; by input channel after output channels one
@@ -95,11 +123,11 @@ fn any_partition_gives_the_unsplit_answer() {
 fn a_pair_of_operators_costs_the_messages_of_the_paper() {
     for m in 2..=4 {
         let messages = |strategy: &str| {
-            let network: Network = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, relu, conv 5 k3 p1".parse().unwrap();
+            let graph: Graph = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, relu, conv 5 k3 p1".parse().unwrap();
             let (even, strategy) = (m != 3, strategy.to_owned());
             let mut world = World::new(Settings { members: m - 1, ..Settings::default() });
-            world.network = network.into();
-            world.partition = Box::new(move |network, workers| toy::partition(network, &strategy, workers, even));
+            world.graph = graph.into();
+            world.partition = Box::new(move |graph, workers| toy::partition(graph, &strategy, workers, even));
             world.run_once();
             world.check([1]);
             let to = |stage: u16| {
@@ -122,19 +150,19 @@ fn every_part_of_the_networks_with_names_fits_into_a_message() {
     let most = u64::from(Limits::MAX_FRAME_BYTES) - Part::OVERHEAD_BYTES;
     let mut largest = 0;
     for (name, _) in zoo::NETWORKS {
-        let network = zoo::network(name).unwrap();
+        let graph = zoo::network(name).unwrap();
         for workers in 2..=4 {
             let mut partitions: Vec<_> =
-                toy::STRATEGIES.map(|strategy| toy::partition(&network, strategy, workers, true)).into();
+                toy::STRATEGIES.map(|strategy| toy::partition(&graph, strategy, workers, true)).into();
             let mut sums = partitions[0].clone();
-            let operators = network.operators().iter().zip(&mut sums.steps);
-            for (operator, step) in operators.filter(|(operator, _)| !matches!(operator.kind, Kind::Lrn { .. })) {
-                step.split = Split::Inputs(Shares::even(operator.input.channels, workers));
+            let operators = graph.operators().iter().zip(&mut sums.steps);
+            for (operator, step) in operators.filter(|(operator, _)| operator.has(Axis::Inputs)) {
+                step.split = Split::Inputs(Shares::even(operator.units(Axis::Inputs), workers));
                 step.reduce = Reduce::Root(0);
             }
             partitions.push(sums);
             for partition in partitions {
-                let schedule = Schedule::new(&network, &partition).unwrap();
+                let schedule = Schedule::new(&graph, &partition).unwrap();
                 largest = schedule.transfers().map(|transfer| transfer.bytes()).max().unwrap().max(largest);
             }
         }

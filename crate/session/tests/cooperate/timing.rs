@@ -7,15 +7,14 @@ use cleave_wire::LinkShape;
 use crate::sim::{AHEAD, Settings, World};
 use crate::toy;
 
-const NETWORK: &str = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, relu, flatten, linear 6";
+const GRAPH: &str = "1x8x8: conv 6 k3 p1, relu, conv 4 k3 p1, relu, flatten, linear 6";
 
 fn shaped(settings: Settings) -> World {
     let shape = LinkShape { bits_per_second: 8_000_000, delay_micros: 500, jitter_micros: 0 };
     let uplink = Uplink { setup_micros: 3_000, shape };
     let strategy = settings.strategy;
-    let mut world =
-        World::new(Settings { uplink, delay: Micros(1), compute: Micros(200), network: NETWORK, ..settings });
-    world.partition = Box::new(move |network, workers| toy::partition(network, strategy, workers, true));
+    let mut world = World::new(Settings { uplink, delay: Micros(1), compute: Micros(200), graph: GRAPH, ..settings });
+    world.partition = Box::new(move |graph, workers| toy::partition(graph, strategy, workers, true));
     world.run_once();
     world.check([1]);
     world
@@ -96,8 +95,8 @@ fn relaying_takes_the_coordinators_uplink_unless_told_otherwise() {
 fn pings_pass_what_waits_for_a_slow_uplink() {
     let shape = LinkShape { bits_per_second: 1_000, ..LinkShape::UNSHAPED };
     let uplink = Uplink { setup_micros: 0, shape };
-    let (network, timeout) = ("1x4x4: conv 2 k3 p1, conv 2 k3 p1", Micros::from_millis(6_000));
-    let mut world = World::new(Settings { uplink, network, timeout, ..Settings::default() });
+    let (graph, timeout) = ("1x4x4: conv 2 k3 p1, conv 2 k3 p1", Micros::from_millis(6_000));
+    let mut world = World::new(Settings { uplink, graph, timeout, ..Settings::default() });
     world.run_once();
     world.check([1]);
     let took = world.reports[0].answered - world.reports[0].started;

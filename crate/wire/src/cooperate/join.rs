@@ -1,6 +1,6 @@
 //! What a member is told of its group: who works, at what, and how it is split.
 
-use cleave_arch::cnn::{MAX_LAYERS, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
+use cleave_graph::{MAX_NODES, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
@@ -52,9 +52,9 @@ pub struct Join {
     pub worker: u16,
     /// Names of all workers: of each another, none empty.
     pub names: Vec<String>,
-    /// Text form of the network.
-    pub network: String,
-    /// Who computes what; not checked against the network yet.
+    /// Text form of the graph.
+    pub graph: String,
+    /// Who computes what; not checked against the graph yet.
     pub partition: Partition,
     /// Where the weights come from.
     pub weights: WeightSource,
@@ -65,7 +65,7 @@ pub struct Join {
 impl Join {
     pub(super) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         let writer = writer.u64(self.group).u16(self.worker).list(&self.names, |name, writer| _ = writer.text(name));
-        let writer = writer.text(&self.network).list(&self.partition.steps, write_step);
+        let writer = writer.text(&self.graph).list(&self.partition.steps, write_step);
         let writer = match &self.weights {
             WeightSource::Seeded(seed) => writer.u8(0).u64(*seed),
             WeightSource::File(hash) => writer.u8(1).raw(&hash.0),
@@ -81,9 +81,9 @@ impl Join {
             let right = "the number of one of the workers";
             return Err(WireError::Value { field: "worker", found: worker.into(), right });
         }
-        let network = reader.text("network")?;
+        let graph = reader.text("graph")?;
         let steps = reader.u16("steps")?;
-        check_limit("steps", steps.into(), MAX_LAYERS as u64, "")?;
+        check_limit("steps", steps.into(), MAX_NODES as u64, "")?;
         let steps = (0..steps).map(|_| read_step(reader, workers)).collect::<Result<_, _>>()?;
         let weights = match reader.u8("weights")? {
             0 => WeightSource::Seeded(reader.u64("seed")?),
@@ -93,7 +93,7 @@ impl Join {
         let setup_micros = reader.u32("set-up")?;
         check_limit("set-up", setup_micros.into(), LinkShape::MAX_DELAY_MICROS.into(), "microseconds")?;
         let uplink = Uplink { setup_micros, shape: LinkShape::read(reader)? };
-        Ok(Self { group, worker, names, network, partition: Partition { workers, steps }, weights, uplink })
+        Ok(Self { group, worker, names, graph, partition: Partition { workers, steps }, weights, uplink })
     }
 }
 
@@ -117,7 +117,7 @@ fn read_names(reader: &mut Reader<'_>) -> Result<Vec<String>, WireError> {
 
 fn write_step(step: &Step, writer: &mut Writer) {
     let writer = match &step.split {
-        Split::Copies => writer.u8(0),
+        Split::Replicated => writer.u8(0),
         Split::Alone(worker) => writer.u8(1).u16(*worker as u16),
         Split::Outputs(shares) => write_shares(shares, writer.u8(2)),
         Split::Inputs(shares) => write_shares(shares, writer.u8(3)),
@@ -132,13 +132,13 @@ fn write_step(step: &Step, writer: &mut Writer) {
 
 fn read_step(reader: &mut Reader<'_>, workers: usize) -> Result<Step, WireError> {
     let split = match reader.u8("split")? {
-        0 => Split::Copies,
+        0 => Split::Replicated,
         1 => Split::Alone(reader.u16("worker of a step")?.into()),
         2 => Split::Outputs(read_shares(reader, workers)?),
         3 => Split::Inputs(read_shares(reader, workers)?),
         4 => Split::Rows(read_shares(reader, workers)?),
         found => {
-            let right = "0 (copies), 1 (alone), 2 (output channels), 3 (input channels) or 4 (rows)";
+            let right = "0 (replicated), 1 (alone), 2 (output channels), 3 (inputs) or 4 (rows)";
             return Err(bad_tag("split", found, right));
         }
     };

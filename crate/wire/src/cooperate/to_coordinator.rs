@@ -1,6 +1,6 @@
 //! What a member answers: to the coordinator, and to a neighbour that has connected to it.
 
-use cleave_arch::cnn::MAX_WORKERS;
+use cleave_graph::{MAX_NODES, MAX_WORKERS};
 
 use super::part::Part;
 use crate::bytes::{Reader, Writer, check_limit};
@@ -9,8 +9,9 @@ use crate::limits::Limits;
 use crate::link::{Answer, Extra, Kinds, message};
 use crate::types::bad_tag;
 
-/// Most spans of one report: 128 operators, of each a wait, a layer, another wait, a tail, and 16 sends after both.
-pub const MAX_SPANS: usize = 128 * (4 + 2 * 16);
+/// Most spans of one report: of as many operators as there can be a wait, the operation, another wait, a tail, and sends to
+/// 16 workers after the operation, and for two readers after the tail.
+pub const MAX_SPANS: usize = MAX_NODES * (4 + 3 * MAX_WORKERS);
 
 /// A neighbour that cannot be reached, so that what goes to it goes through the coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct Missed {
 /// What a worker does for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// An operator's layer.
+    /// An operator's operation.
     Compute,
-    /// Adding partial sums, and what follows the layer.
+    /// Merging partial results, and what follows the operation.
     Finish,
     /// Nothing: something has not arrived.
     Wait,

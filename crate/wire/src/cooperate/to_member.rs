@@ -1,6 +1,6 @@
 //! What a coordinator says to a member, and a member to a neighbour to which it has opened a connection.
 
-use cleave_arch::cnn::MAX_WORKERS;
+use cleave_graph::MAX_WORKERS;
 
 use super::join::Join;
 use super::part::Part;
@@ -63,7 +63,14 @@ pub enum ToMember {
         /// To whom; everyone else is reached through the coordinator.
         neighbours: Vec<Neighbour>,
     },
-    /// Values.
+    /// A run begins: for whoever has something to do before anything is sent to it.
+    Begin {
+        /// The group.
+        group: u64,
+        /// The run.
+        run: u64,
+    },
+    /// Values, which begin their run if it has not begun.
     Part(Part),
     /// Nobody wants this run any more, nor any before it.
     Cancel {
@@ -92,6 +99,7 @@ impl ToMember {
             }
             Self::Part(part) => part.write(writer.kind(36)),
             Self::Cancel { group, run } => writer.kind(37).u64(*group).u64(*run),
+            Self::Begin { group, run } => writer.kind(40).u64(*group).u64(*run),
         }
     }
 
@@ -101,6 +109,7 @@ impl ToMember {
             35 => Self::Connect { group: reader.u64("group")?, neighbours: read_neighbours(reader)? },
             36 => Self::Part(Part::read(reader, limits)?),
             37 => Self::Cancel { group: reader.u64("group")?, run: reader.u64("run")? },
+            40 => Self::Begin { group: reader.u64("group")?, run: reader.u64("run")? },
             other => Self::Link(Call::read(other, KINDS, "member", reader, limits)?),
         })
     }

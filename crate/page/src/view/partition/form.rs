@@ -6,7 +6,7 @@ use crate::partition::member::{FIRST_ADDRESS, place_of};
 use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
-use cleave_arch::cnn::zoo::NETWORKS;
+use cleave_graph::zoo::NETWORKS;
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS};
 use leptos::prelude::*;
 

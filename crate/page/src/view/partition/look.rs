@@ -6,7 +6,7 @@ use crate::state::{Act, Notice};
 use crate::view::Page;
 use crate::view::icon::{Icon, icon};
 use crate::view::input::{chosen, dropped};
-use cleave_arch::cnn::Shape;
+use cleave_graph::Shape;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::JsValue;

@@ -5,7 +5,7 @@ use super::look::context;
 use crate::partition::image::{Image, stroke};
 use crate::state::{Act, Shared};
 use crate::view::Page;
-use cleave_arch::cnn::Shape;
+use cleave_graph::Shape;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::Clamped;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cleave_arch::cnn::{COORDINATOR, Schedule};
+use cleave_graph::{COORDINATOR, Schedule};
 use cleave_wire::cooperate::{Join, Missed, Neighbour, ToMember, WeightSource};
 use cleave_wire::{Limits, ModelHash};
 
@@ -87,7 +87,7 @@ impl Coordinator {
             ..limits
         };
         let limits = others.fold(self.config.limits, |limits, up| least(limits, &up.limits));
-        schedule(&plan.network, &plan.partition, &limits).map(Arc::new)
+        schedule(&plan.graph, &plan.partition, &limits).map(Arc::new)
     }
 
     fn form(&mut self, plan: Plan, schedule: Arc<Schedule>, now: Micros, fx: &mut Effects) {
@@ -96,15 +96,15 @@ impl Coordinator {
             Weights::Seeded(seed) => WeightSource::Seeded(*seed),
             Weights::File(file) => WeightSource::File(file.hash),
         };
-        let (id, network) = (self.rng.next_u64(), plan.network.clone());
+        let (id, graph) = (self.rng.next_u64(), plan.graph.clone());
         let names: Vec<String> = plan.places.iter().map(|place| self.name(*place).to_owned()).collect();
-        let text = network.to_string();
+        let text = graph.to_string();
         for (worker, place) in plan.places.iter().copied().enumerate().skip(1) {
             let join = Join {
                 group: id,
                 worker: worker as u16,
                 names: names.clone(),
-                network: text.clone(),
+                graph: text.clone(),
                 partition: plan.partition.clone(),
                 weights,
                 uplink: plan.uplinks[worker],
@@ -115,7 +115,7 @@ impl Coordinator {
             }
         }
         let partition = Arc::new(plan.partition.clone());
-        let group = Group { id, worker: COORDINATOR, network, partition, schedule, weights };
+        let group = Group { id, worker: COORDINATOR, graph, partition, schedule, weights };
         fx.push(CoordinatorEffect::Engine(group.load()));
         self.team = Some(Box::new(Team {
             walk: Walk::new(Arc::new(group), self.jobs),

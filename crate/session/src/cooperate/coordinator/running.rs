@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cleave_arch::cnn::COORDINATOR;
+use cleave_graph::COORDINATOR;
 use cleave_wire::Refusal;
 use cleave_wire::cooperate::{Activity, Part, Report, Span, ToMember};
 
 use super::{Coordinator, CoordinatorEffect, Effects, MAX_WAITING, Phase, Relaying};
 use crate::cooperate::error::RunError;
+use crate::cooperate::group::Sent;
 use crate::cooperate::report::{self, RunReport, WorkerReport};
 use crate::cooperate::walk::{Act, Computed, Ended};
 use crate::cooperate::{EngineCall, EngineEvent};
@@ -19,7 +20,7 @@ pub(super) struct Run {
     pub(super) id: u64,
     pub(super) timeout: Micros,
     pub(super) attempt: Option<Attempt>,
-    image: Vec<f32>,
+    inputs: Vec<Vec<f32>>,
     submitted: Micros,
     restarts: u32,
 }
@@ -35,8 +36,8 @@ pub(super) struct Attempt {
     pub(super) judging: Option<[Micros; 2]>,
     pub(super) answered: Option<Answered>,
     started: Micros,
-    /// What was sent on: stage and phase, from, to.
-    relayed: BTreeSet<(usize, u16, u16)>,
+    /// What was sent on: phase, input, from, to.
+    relayed: BTreeSet<(usize, u16, u16, u16)>,
     /// By worker.
     pub(super) reports: BTreeMap<usize, WorkerReport>,
 }
@@ -50,7 +51,7 @@ pub(super) struct Answered {
 }
 
 impl Coordinator {
-    pub(super) fn submit(&mut self, id: u64, image: Vec<f32>, timeout: Micros, now: Micros, fx: &mut Effects) {
+    pub(super) fn submit(&mut self, id: u64, inputs: Vec<Vec<f32>>, timeout: Micros, now: Micros, fx: &mut Effects) {
         let error = match &mut self.phase {
             Phase::Left => Some(RunError::Dismissed),
             _ if self.runs.len() >= MAX_WAITING => Some(RunError::Busy { most: MAX_WAITING }),
@@ -63,7 +64,7 @@ impl Coordinator {
         if let Some(error) = error {
             return fx.push(CoordinatorEffect::Failed { run: id, error });
         }
-        self.runs.push_back(Run { id, image, timeout, submitted: now, restarts: 0, attempt: None });
+        self.runs.push_back(Run { id, inputs, timeout, submitted: now, restarts: 0, attempt: None });
     }
 
     /// Begins what can be begun.
@@ -72,9 +73,11 @@ impl Coordinator {
             if run.attempt.is_some() {
                 return;
             }
-            let (found, wanted) = (run.image.len(), team.group().network.input().values());
-            if found as u64 != wanted {
-                self.fail(0, RunError::Image { found, wanted }, fx);
+            let group = team.group().clone();
+            let found: Vec<u64> = run.inputs.iter().map(|input| input.len() as u64).collect();
+            let wanted: Vec<u64> = group.graph.inputs().iter().map(|input| input.shape.values()).collect();
+            if found != wanted {
+                self.fail(0, RunError::Inputs { found, wanted }, fx);
                 continue;
             }
             self.serial += 1;
@@ -87,7 +90,11 @@ impl Coordinator {
                 reports: BTreeMap::new(),
                 answered: None,
             });
-            let acts = team.walk.begin(self.serial, &run.image, now);
+            let acts = team.walk.begin(self.serial, &run.inputs, now);
+            let begin = ToMember::Begin { group: group.id, run: self.serial }.encode();
+            let is_told = |worker: &usize| group.takes_part(*worker) && group.first_awaited(*worker) == 0;
+            let told = (1..group.workers()).filter(is_told).map(|worker| team.plan.places[worker]);
+            fx.extend(told.map(|place| CoordinatorEffect::Send { place, bytes: begin.clone() }));
             self.act(acts, now, fx);
         }
     }
@@ -146,7 +153,7 @@ impl Coordinator {
         let result = if usize::from(part.to) == COORDINATOR {
             team.walk.part(part, now).map_err(|wrong| wrong.wrong)
         } else {
-            let key = team.group().expects(&part).map(|phase| (phase, part.from, part.to));
+            let key = team.group().expects(&part).map(|phase| (phase, part.input, part.from, part.to));
             match key.map(|key| attempt.relayed.insert(key)) {
                 Ok(true) => {
                     self.relay(part, now, fx);
@@ -200,15 +207,16 @@ impl Coordinator {
         for act in acts {
             match act {
                 Act::Engine(call) => fx.push(CoordinatorEffect::Engine(call)),
-                Act::Send { phase, to, values } => self.send(phase, to, values, now),
+                Act::Send(sent) => self.send(sent, now),
                 Act::Done => self.answered(now, fx),
             }
         }
     }
 
-    fn send(&mut self, phase: usize, to: usize, values: Vec<f32>, now: Micros) {
+    fn send(&mut self, sent: Sent, now: Micros) {
         let Some(team) = &mut self.team else { return };
-        let part = team.group().part(self.serial, phase, to, values);
+        let to = sent.to;
+        let part = team.group().part(self.serial, sent);
         let (stage, message) = (part.stage, ToMember::Part(part).encode());
         let bytes = message.len() as u32;
         let [start, end] = team.uplink.push(team.plan.places[to], message, now);

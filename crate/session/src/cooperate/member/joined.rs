@@ -10,7 +10,7 @@ use cleave_wire::cooperate::{
 
 use super::{Effects, Line, MemberEffect, close, write};
 use crate::cooperate::EngineCall;
-use crate::cooperate::group::Group;
+use crate::cooperate::group::{Group, Sent};
 use crate::cooperate::uplink::Uplink;
 use crate::cooperate::walk::{Act, Walk};
 use crate::time::Micros;
@@ -133,7 +133,7 @@ impl Joined {
                 }
                 fx.push(MemberEffect::Engine(call));
             }
-            Act::Send { phase, to, values } => self.send(phase, to, values, now),
+            Act::Send(sent) => self.send(sent, now),
             Act::Done => {
                 let Some(ended) = self.walk.end() else { return };
                 let (group, run, peak_bytes) = (self.group().id, ended.run, ended.peak_bytes);
@@ -143,9 +143,9 @@ impl Joined {
         }
     }
 
-    fn send(&mut self, phase: usize, to: usize, values: Vec<f32>, now: Micros) {
+    fn send(&mut self, sent: Sent, now: Micros) {
         let Some(run) = self.walk.run() else { return };
-        let part = self.group().part(run, phase, to, values);
+        let part = self.group().part(run, sent);
         let (stage, to) = (part.stage, part.to);
         let (line, message) = match self.links.get(&to) {
             Some(Link::Up) => (Line::To { group: part.group, worker: to }, ToMember::Part(part).encode()),
