@@ -9,7 +9,7 @@ use cleave_app::cooperation::{Answer, News, Report, Request};
 use cleave_app::operators::{OperatorTimes, Probing, Work};
 use cleave_app::partition::{Shown, Workers};
 use cleave_arch::SplitMix64;
-use cleave_graph::{Network, zoo};
+use cleave_graph::{Graph, zoo};
 use cleave_arch::tolerance::{SPLIT_F32, distance, relative_distance};
 use cleave_cli::loopback::LoopbackEdge;
 use cleave_cli::partition::cooperate;
@@ -32,20 +32,20 @@ fn members(edges: &[LoopbackEdge]) -> Vec<MemberSpec> {
     edges.iter().zip(1..).map(|(edge, number)| edge.member(&format!("worker {number}"))).collect()
 }
 
-fn images(network: &Network, n: usize) -> Vec<Vec<f32>> {
+fn images(network: &Graph, n: usize) -> Vec<Vec<f32>> {
     let mut rng = SplitMix64::new(3);
     let image: Vec<f32> = (0..network.input().values()).map(|_| rng.unit_f32()).collect();
     vec![image; n]
 }
 
 /// What operators take an engine of 100 million multiplications a second.
-fn times(network: &Network) -> OperatorTimes {
+fn times(network: &Graph) -> OperatorTimes {
     let (mut probing, probes) = (Probing::new(network), probes(network));
     while let Some(step) = probing.next() {
         probing.took(match step.work {
             Work::Layer(at) => {
                 let (probe, operator) = (&probes[at], &network.operators()[probes[at].operator]);
-                Some(0.02 + probe.share * operator.all_macs() as f64 / 1e5)
+                Some(0.02 + probe.share * operator.macs() as f64 / 1e5)
             }
             Work::Tail(_) => Some(0.01),
             Work::Add => Some(1.0),
@@ -73,7 +73,7 @@ fn cooperate_with(
     (members, runs): (Vec<MemberSpec>, usize),
     heard: &mut dyn FnMut(&News),
 ) -> anyhow::Result<Report> {
-    let network: Network = network.parse()?;
+    let network: Graph = network.parse()?;
     let request = Request {
         workers: Workers::alike(members.len() + 1, link, Medium::Switched)?,
         times: Arc::new(times(&network)),

@@ -213,7 +213,7 @@ mod tests {
         let (mut rng, extent) = (SplitMix64::new(3), Extent { batch: 2, nodes: 300, channels: 5, neighbours: 7 });
         let x: Vec<f32> = (0..2 * 300 * 5).map(|_| rng.unit_f32()).collect();
         let all = run(&x, extent);
-        for wanted in [0..300, 0..1, 100..260, 130..131, 128..256, 299..300, 4..4] {
+        for wanted in [0..300, 0..1, 100..260, 130..131, 128..256, 299..300] {
             let mut some = vec![-1; 2 * wanted.len() * 7];
             knn_rows(&x, extent, wanted.clone(), &mut some);
             let rows = (0..2).flat_map(|cloud| &all[(cloud * 300 + wanted.start) * 7..(cloud * 300 + wanted.end) * 7]);
