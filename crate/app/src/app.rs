@@ -212,6 +212,7 @@ impl App {
         }
         match engine {
             Ok(engine) => {
+                self.interrupt_calibration("the engine was chosen anew");
                 let Engine { backend, reason, measured } = engine.clone();
                 self.engine = Some(engine);
                 self.tell(Event::Engine { backend, reason, measured });
@@ -224,12 +225,14 @@ impl App {
     // ---- the link and the edge
 
     fn use_edge(&mut self, edge: Option<contract::EdgeAddress>) {
+        self.interrupt_calibration("another edge was chosen");
         let effects = self.offload.use_edge(edge, self.now);
         self.perform(effects);
         self.tell_prices();
     }
 
     fn shape(&mut self, link: contract::Link) {
+        self.interrupt_calibration("the link was given other conditions");
         self.link = link;
         // A profile measures the link itself; the conditions come back when it ends.
         if !self.measuring.is_profiling() {

@@ -14,6 +14,8 @@ pub struct CalibrationRun {
     /// The plan to go back to.
     pub restore: Plan,
     pairs: Vec<(Stages, Stages)>,
+    /// The frame that is under way for it: every other concerns somebody else.
+    pub frame: Option<u64>,
     /// A frame of the plan has gone as planned already.
     is_warm: bool,
     missed: usize,
@@ -25,7 +27,14 @@ impl CalibrationRun {
         let n_ops = plan.architecture().ops().len();
         let cut = |i: usize| if i == 0 { vec![] } else { vec![(i - 1) * n_ops / (FRAMES - 2)] };
         let plans = (0..FRAMES).filter_map(|i| plan.with_cuts(cut(i.min(FRAMES - 1))).ok());
-        Self { plans: plans.collect(), restore: plan.clone(), pairs: Vec::new(), is_warm: false, missed: 0 }
+        Self {
+            plans: plans.collect(),
+            restore: plan.clone(),
+            pairs: Vec::new(),
+            frame: None,
+            is_warm: false,
+            missed: 0,
+        }
     }
 
     /// The plan of the next frame; `None`: done.

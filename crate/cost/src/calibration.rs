@@ -6,6 +6,7 @@
 
 use crate::stats::{median, quantile};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Milliseconds of a frame, by where they went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,11 +34,11 @@ impl Stages {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Calibration {
-    /// Factor of the device's time.
+    /// Factor of the device's time, 1/3 to 3.
     pub device: f64,
-    /// Factor of the edge's time.
+    /// Factor of the edge's time, 1/3 to 3.
     pub edge: f64,
-    /// Milliseconds that a message to the edge takes more.
+    /// Milliseconds that a message to the edge takes more, −1e6 to 1e6 as the others.
     pub up_ms: f64,
     /// Milliseconds that a message to the device takes more.
     pub down_ms: f64,
@@ -54,7 +55,9 @@ impl Default for Calibration {
 }
 
 /// No correction goes beyond this factor: what is further off is no matter of a factor.
-const MOST: f64 = 3.0;
+const FACTOR: RangeInclusive<f64> = 1.0 / 3.0..=3.0;
+/// Nor does a message take so much more, milliseconds: frames are given up before.
+const CONSTANT: RangeInclusive<f64> = -1e6..=1e6;
 
 impl Calibration {
     /// From pairs of uncorrected prediction and measurement. A factor is the ratio of the sums, so that short stages
@@ -70,12 +73,12 @@ impl Calibration {
             let reach = 1.5 * (high - low);
             let kept = busy.iter().filter(|(p, m)| (low - reach..=high + reach).contains(&(m / p)));
             let (predicted, measured) = kept.fold((0.0, 0.0), |(p, m), (more_p, more_m)| (p + more_p, m + more_m));
-            if predicted > 0.0 { (measured / predicted).clamp(1.0 / MOST, MOST) } else { 1.0 }
+            if predicted > 0.0 { (measured / predicted).clamp(*FACTOR.start(), *FACTOR.end()) } else { 1.0 }
         };
         let constant = |stage: fn(&Stages) -> f64, sent: fn(&Stages) -> f64| {
             let used = pairs.iter().filter(|(predicted, _)| sent(predicted) > 0.0);
             median(&used.map(|(predicted, measured)| stage(measured) - stage(predicted)).collect::<Vec<_>>())
-                .unwrap_or(0.0)
+                .map_or(0.0, |ms| ms.clamp(*CONSTANT.start(), *CONSTANT.end()))
         };
         Self {
             device: factor(|stages| stages.device),
@@ -85,6 +88,16 @@ impl Calibration {
             rest_ms: constant(|stages| stages.rest, |stages| stages.up + stages.down),
             frames: pairs.len(),
         }
+    }
+
+    /// The first figure that no frames give: its name, its value, and the range that it is not in.
+    pub(crate) fn impossible(&self) -> Option<(&'static str, f64, &'static str)> {
+        let factors = [("device", self.device), ("edge", self.edge)];
+        let constants = [("up_ms", self.up_ms), ("down_ms", self.down_ms), ("rest_ms", self.rest_ms)];
+        let factors = factors.map(|(what, value)| (what, value, FACTOR, "1/3 to 3"));
+        let constants = constants.map(|(what, value)| (what, value, CONSTANT, "-1e6 to 1e6 ms"));
+        let found = factors.into_iter().chain(constants).find(|(_, value, range, _)| !range.contains(value));
+        found.map(|(what, value, _, range)| (what, value, range))
     }
 
     /// The corrected prediction. Only a frame that crosses the link pays what messages cost.

@@ -55,6 +55,16 @@ pub enum ProfileError {
         /// The file's.
         found: u64,
     },
+    /// A correction that no frames give.
+    #[error("the profile's calibration has \"{what}\" {value}; it is {range}: calibrate again")]
+    Calibration {
+        /// The field.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it can be.
+        range: &'static str,
+    },
     /// A number that no measurement gives.
     #[error("the profile holds {what} {value}; a measurement is finite and not negative: measure anew")]
     Impossible {
@@ -134,7 +144,16 @@ impl Profile {
                 }
             }
         }
-        Ok(self)
+        let EnergyProfile { active_mw, communicating_mw, static_mw } = self.energy;
+        for (what, value) in [("active", active_mw), ("communicating", communicating_mw), ("static", static_mw)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return impossible(format!("the {what} power"), value);
+            }
+        }
+        match self.calibration.impossible() {
+            Some((what, value, range)) => Err(ProfileError::Calibration { what, value, range }),
+            None => Ok(self),
+        }
     }
 }
 
@@ -185,5 +204,34 @@ mod tests {
         assert!(error(&written.replace("op 3 0", "op 9 0")).contains("op 9 0"));
         assert!(error(&written.replace("1.5", "-1.5")).contains("for `op 3 0 1024 64 20` the time -1.5"));
         assert!(error(&written.replace("\"up_mbps\":40.0", "\"up_mbps\":0.0")).contains("uplink's rate"));
+        assert!(error(&written.replace("\"static_mw\":1450.0", "\"static_mw\":-1.0")).contains("the static power -1"));
+    }
+
+    #[test]
+    fn a_calibration_that_no_frames_give_is_refused_with_its_range() {
+        let read = |calibration| Profile::from_json(&Profile { calibration, ..profile() }.to_json());
+        let good = Calibration { frames: 10, ..Calibration::default() };
+        let bounds = Calibration { device: 1.0 / 3.0, edge: 3.0, up_ms: -1e6, down_ms: 1e6, ..good };
+        assert_eq!(read(bounds).unwrap().calibration, bounds);
+        let negative = read(Calibration { device: -2.0, ..good }).unwrap_err().to_string();
+        assert_eq!(negative, "the profile's calibration has \"device\" -2; it is 1/3 to 3: calibrate again");
+        let broken = [
+            Calibration { device: 0.0, ..good },
+            Calibration { edge: 3.1, ..good },
+            Calibration { up_ms: 1e300, ..good },
+            Calibration { down_ms: -2e6, ..good },
+            Calibration { rest_ms: 2e6, ..good },
+        ];
+        for (calibration, what) in broken.into_iter().zip(["device", "edge", "up_ms", "down_ms", "rest_ms"]) {
+            assert!(matches!(read(calibration), Err(ProfileError::Calibration { what: of, .. }) if of == what));
+        }
+        for not_finite in [f64::NAN, f64::INFINITY] {
+            let calibration = Calibration { edge: not_finite, ..good };
+            assert!(matches!(
+                Profile { calibration, ..profile() }.checked(),
+                Err(ProfileError::Calibration { what: "edge", .. })
+            ));
+            assert!(read(calibration).is_err(), "JSON has no such number");
+        }
     }
 }

@@ -64,7 +64,7 @@ fn fixed(failure: &Failure) -> (&'static str, &'static str) {
         ),
         Failure::Calibration => ("The calibration did not start", "Choose both, then calibrate again."),
         Failure::CalibrationStopped => {
-            ("The calibration stopped", "Connect the edge, or run its half in this tab, and calibrate again.")
+            ("The calibration stopped", "Calibrate again, with an edge that answers or its half in this tab.")
         }
         Failure::Zoo => ("The zoo could not be loaded", "Start the dispatcher again."),
         Failure::Dispatch => {

@@ -39,7 +39,9 @@ impl Zoo {
 }
 
 fn read_index(file: Result<Vec<u8>, FetchError>) -> Result<Vec<Entry>, LoadError> {
-    serde_json::from_slice(&file?).map_err(|error| LoadError::Index { path: INDEX, error })
+    let entries: Vec<Entry> =
+        serde_json::from_slice(&file?).map_err(|error| LoadError::Index { path: INDEX, error })?;
+    if entries.is_empty() { Err(LoadError::Empty { path: INDEX }) } else { Ok(entries) }
 }
 
 impl App {

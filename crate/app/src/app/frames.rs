@@ -54,7 +54,7 @@ impl App {
         let wait = match self.frames.single.next(&self.offload.readiness(), self.now) {
             Next::Idle => None,
             Next::Submit => {
-                let number = self.frames.submitted + 1;
+                let number = self.next_number();
                 self.frames.single.submitted(number);
                 let is_split = self.offload.is_split();
                 self.frames.compare.extend(self.arrays().ok().filter(|_| is_split).map(|input| (number, input)));
@@ -87,6 +87,11 @@ impl App {
         if let Some(stream) = self.frames.stream.take() {
             self.tell(Event::Stream(stream.view(false)));
         }
+    }
+
+    /// The number of the frame that is submitted next.
+    pub(super) fn next_number(&self) -> u64 {
+        self.frames.submitted + 1
     }
 
     pub(super) fn submit(&mut self) {
@@ -167,7 +172,7 @@ impl App {
             let model = report.work.model().hash;
             return self.job(Owner::Unsplit(Box::new(report)), model, None, input);
         }
-        if self.measuring.is_calibrating() {
+        if self.measuring.calibrates_by(report.id) {
             return self.calibrated(&report);
         }
         if let Some(dispatching) = &mut self.dispatching {

@@ -35,6 +35,11 @@ impl Measuring {
         self.calibration.is_some()
     }
 
+    /// Whether this frame is of the calibration under way.
+    pub(super) fn calibrates_by(&self, frame: u64) -> bool {
+        self.calibration.as_ref().is_some_and(|run| run.frame == Some(frame))
+    }
+
     /// The profile under way that has asked for this.
     fn expecting(&mut self, id: u32) -> Option<&mut Profiling> {
         self.profiling.as_mut().filter(|profiling| profiling.expects(id))
@@ -75,6 +80,8 @@ impl App {
     pub(super) fn use_profile(&mut self, json: &str) {
         match Profile::from_json(json) {
             Ok(profile) => {
+                self.interrupt_calibration("another profile is used");
+                self.end_profile();
                 self.pricing.set_profile(profile);
                 self.tell_profile();
             }
@@ -196,7 +203,11 @@ impl App {
 
     /// Submits the calibration's next frame.
     fn run_calibration(&mut self, plan_is_new: bool) {
-        let (Some(run), Some(network)) = (&self.measuring.calibration, self.networks.current.clone()) else { return };
+        let number = self.next_number();
+        let (Some(run), Some(network)) = (&mut self.measuring.calibration, self.networks.current.clone()) else {
+            return;
+        };
+        run.frame = Some(number);
         let ((done, total), plan) = (run.progress(), run.plan().cloned());
         self.progress(LongWork::Calibrate, done as u64, total as u64);
         let Some(plan) = plan else { return self.end_calibration() };
@@ -219,6 +230,14 @@ impl App {
         }
         self.end_calibration();
         self.fail(Failure::CalibrationStopped, "frames did not go as planned");
+    }
+
+    /// Ends a calibration whose frames would no longer be of the same machines and plans: what a person sets is kept.
+    pub(super) fn interrupt_calibration(&mut self, why: &str) {
+        if self.measuring.is_calibrating() {
+            self.end_calibration();
+            self.fail(Failure::CalibrationStopped, why);
+        }
     }
 
     /// Takes what was measured, if it is enough, and goes back to the plan that was there.

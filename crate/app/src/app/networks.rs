@@ -28,6 +28,8 @@ pub(super) enum LoadError {
     Fetch(#[from] FetchError),
     #[error("{path}: {error}")]
     Index { path: &'static str, error: serde_json::Error },
+    #[error("{path} lists no network")]
+    Empty { path: &'static str },
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
@@ -116,6 +118,7 @@ impl App {
             return self.not_loaded(why);
         }
         self.progress(LongWork::LoadNetwork, 1, 1);
+        self.interrupt_calibration("another network was loaded");
         self.stop();
         self.end_dispatch();
         self.tell(Event::Network(network.view()));
@@ -137,6 +140,7 @@ impl App {
         let Some(network) = self.networks.current.clone() else { return };
         match read_plan(&network, plan, codec) {
             Ok(plan) => {
+                self.interrupt_calibration("another plan was chosen");
                 self.end_dispatch();
                 self.use_plan(&network, plan);
                 self.tell_prices();
@@ -153,6 +157,7 @@ impl App {
 
     /// Another network or placement for the frames to come; a stream goes on.
     pub(super) fn switch_to(&mut self, network: &Arc<Network>, plan: Plan) {
+        self.interrupt_calibration("the dispatcher chose another plan");
         self.tell(Event::Network(contract::Network { plan: plan.to_string(), ..network.view() }));
         self.hold(Arc::clone(network));
         self.use_plan(network, plan);

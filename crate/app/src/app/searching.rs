@@ -125,8 +125,7 @@ impl App {
     }
 
     pub(super) fn supernet_came(&mut self, file: Result<Vec<u8>, FetchError>) {
-        self.progress(LongWork::LoadSupernet, 1, 1);
-        let then = self.searching.asked.take();
+        let then = self.take_asked();
         match read_supernet(file) {
             Ok(whole) => {
                 let sized = Rc::new(evaluation::sized(&whole, evaluation::POINTS));
@@ -135,8 +134,23 @@ impl App {
                     self.go_on(then);
                 }
             }
-            Err(why) => self.fail(Failure::Supernet, why),
+            Err(why) if then.is_some() => self.fail(Failure::Supernet, why),
+            Err(_) => {}
         }
+    }
+
+    /// What waits for the supernet, which waits no more.
+    fn take_asked(&mut self) -> Option<Awaiting> {
+        let then = self.searching.asked.take()?;
+        self.progress(LongWork::LoadSupernet, 1, 1);
+        Some(then)
+    }
+
+    /// What waits for this, and so for what evaluates it, which waits no more.
+    fn take_waiting(&mut self, is_here: impl FnOnce(Wait) -> bool) -> Option<Awaiting> {
+        let (_, then) = self.searching.waiting.take_if(|(wait, _)| is_here(*wait))?;
+        self.progress(LongWork::FetchValidation, 1, 1);
+        Some(then)
     }
 
     fn go_on(&mut self, then: Awaiting) {
@@ -194,29 +208,30 @@ impl App {
 
     /// The edge that a search waits for may have answered, or will not.
     pub(super) fn edge_changed(&mut self) {
-        if let Some((_, then)) = self.searching.waiting.take_if(|(wait, _)| *wait == Wait::Edge) {
+        if let Some(then) = self.take_waiting(|wait| wait == Wait::Edge) {
             self.begin_evaluated(then);
         }
     }
 
     /// The edge's set, which is kept, also if the search that asked for it was stopped meanwhile.
     pub(super) fn validation_came(&mut self, fetched: Fetched) {
-        let (done, total) = if let Fetched::Part { bytes, total } = fetched { (bytes, total) } else { (1, 1) };
-        if self.searching.waiting.is_some() {
-            self.progress(LongWork::FetchValidation, done, total);
-        }
         let read = match fetched {
-            Fetched::Part { .. } => return,
+            Fetched::Part { bytes, total } => {
+                if self.searching.waiting.is_some() {
+                    self.progress(LongWork::FetchValidation, bytes, total);
+                }
+                return;
+            }
             Fetched::Whole(set, body) => {
                 EvaluationSet::of_edge(set.to_string(), &body, evaluation::POINTS).map_err(NoSet::from)
             }
             Fetched::Failed(why) => Err(why.into()),
         };
-        let waiting = self.searching.waiting.take();
+        let waiting = self.take_waiting(|_| true);
         match (read, waiting) {
             (Ok(set), waiting) => {
                 self.searching.set = Some(Rc::new(set));
-                if let Some((_, then)) = waiting {
+                if let Some(then) = waiting {
                     self.begin_evaluated(then);
                 }
             }
@@ -335,8 +350,9 @@ impl App {
 
     /// Stops; the state that the page is told goes on later.
     pub(super) fn end_search(&mut self) {
-        (self.searching.waiting, self.searching.evaluation) = (None, None);
-        self.searching.asked = None;
+        // What waits is dropped with its progress.
+        let _dropped = (self.take_asked(), self.take_waiting(|_| true));
+        self.searching.evaluation = None;
         // What is still computed for it concerns nobody.
         self.searching.number += 1;
         let Some((mut run, _)) = self.searching.run.take() else { return };

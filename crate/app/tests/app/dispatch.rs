@@ -129,6 +129,20 @@ fn a_plan_or_a_network_of_a_person_ends_the_dispatcher() {
 }
 
 #[test]
+fn a_dispatcher_that_begins_while_a_calibration_runs_ends_it_with_words_and_keeps_its_plan() {
+    let mut world = with_zoo();
+    world.say(Intent::Calibrate);
+    world.say(Intent::Dispatch(Some(FASTEST)));
+    assert_eq!(world.failure().0, Failure::CalibrationStopped);
+    let plan = world.network().plan;
+    world.until(|event| matches!(event, Event::Dispatch(dispatch) if dispatch.running).then_some(()));
+    world.run_for(Micros::from_millis(100));
+    world.events.clear();
+    world.say(Intent::RunOnce);
+    assert_eq!(world.frame().plan, plan);
+}
+
+#[test]
 fn a_target_that_is_taken_back_while_the_networks_load_begins_nothing() {
     let mut world = with_zoo();
     world.late.insert("model/b.safetensors".into(), Micros::from_millis(500));
@@ -136,6 +150,19 @@ fn a_target_that_is_taken_back_while_the_networks_load_begins_nothing() {
     world.say(Intent::Dispatch(None));
     world.run_for(Micros::from_millis(2_000));
     assert!(!world.events.iter().any(|event| matches!(event, Event::Dispatch(_) | Event::Failed { .. })));
+    world.say(Intent::Dispatch(Some(FASTEST)));
+    assert!(world.until(|event| if let Event::Dispatch(dispatch) = event { Some(dispatch.running) } else { None }));
+}
+
+#[test]
+fn a_list_without_networks_is_told_and_the_dispatcher_can_be_asked_again() {
+    let mut world = with_zoo();
+    let index = world.files.insert("model/index.json".into(), b"[]".to_vec()).unwrap();
+    for _ in 0..2 {
+        world.say(Intent::Dispatch(Some(FASTEST)));
+        assert_eq!(world.failure(), (Failure::Zoo, "model/index.json lists no network".into()));
+    }
+    world.files.insert("model/index.json".into(), index);
     world.say(Intent::Dispatch(Some(FASTEST)));
     assert!(world.until(|event| if let Event::Dispatch(dispatch) = event { Some(dispatch.running) } else { None }));
 }

@@ -1,7 +1,7 @@
 //! Profiles, calibrations and a slower device, in virtual time.
 
 use crate::world::World;
-use cleave_contract::{Event, Failure, Intent, Link, LongWork, Outcome, Powers, Prices, Profile};
+use cleave_contract::{Backend, Event, Failure, Intent, Link, LongWork, Outcome, Powers, Preference, Prices, Profile};
 use cleave_cost::stats::Estimate;
 use cleave_cost::{LinkFigures, Table};
 use cleave_session::Micros;
@@ -117,6 +117,97 @@ fn a_calibration_that_ends_early_corrects_nothing_and_goes_back_to_the_plan() {
 }
 
 #[test]
+fn a_calibration_after_a_stream_counts_only_its_own_frames() {
+    let calibrated = |after_stream: bool| {
+        let mut world = World::started(World::native());
+        world.hold(SMALL);
+        world.plan(SPLIT);
+        world.say(Intent::RunOnce);
+        world.frame();
+        if after_stream {
+            world.say(Intent::RunStream { in_flight: 8 });
+            for _ in 0..4 {
+                world.frame();
+            }
+        }
+        world.say(Intent::Calibrate);
+        let mut rest = 0;
+        loop {
+            match world.until(|event| Some(event.clone())) {
+                Event::Frame(_) => rest += 1,
+                Event::Profile(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(rest > 0, after_stream, "frames of the stream are told as any other");
+        world.events.clear();
+        world.run_for(Micros::from_millis(1_000));
+        assert!(!world.events.iter().any(|event| matches!(event, Event::Frame(_))), "nothing is run any more");
+        world.say(Intent::Power(powers(1.0)));
+        cleave_cost::Profile::from_json(&profile(&mut world).json).unwrap().calibration
+    };
+    let undisturbed = calibrated(false);
+    assert_eq!((undisturbed.frames, calibrated(true)), (10, undisturbed));
+}
+
+#[test]
+fn what_a_person_sets_while_a_calibration_runs_is_kept_and_ends_it_with_words() {
+    let other = "3 5 2 1 4,0 0 6 3 0";
+    let plan = |plan: &str, codec: &str| Intent::Plan { plan: plan.into(), codec: codec.into() };
+    let cases = [
+        (plan(other, "f32"), [other, "f32"]),
+        (plan(SPLIT, "f16"), [SPLIT, "f16"]),
+        (Intent::Network("3 2 4,0 6 0".into()), ["3 2 4,0 6 0", "f32"]),
+        (Intent::Shape(Link { delay_ms: 30.0, ..Link::UNSHAPED }), [SPLIT, "f32"]),
+        (Intent::Simulate, [SPLIT, "f32"]),
+        (Intent::Connect(World::native().unwrap()), [SPLIT, "f32"]),
+        (Intent::Prefer(Preference::Only(Backend::Wasm)), [SPLIT, "f32"]),
+        (Intent::UseProfile { json: of_edge().to_json() }, [SPLIT, "f32"]),
+    ];
+    for (intent, kept) in cases {
+        let mut world = World::started(World::native());
+        world.hold(SMALL);
+        world.plan(SPLIT);
+        calibrating(&mut world);
+        world.say(intent.clone());
+        assert_eq!(world.failure().0, Failure::CalibrationStopped, "{intent:?}");
+        world.run_for(Micros::from_millis(1_000));
+        world.events.clear();
+        world.say(Intent::RunOnce);
+        let frame = world.frame();
+        assert_eq!([&frame.plan, &frame.codec], kept, "{intent:?}");
+        assert!(!matches!(intent, Intent::Shape(_)) || frame.total_ms >= 60.0, "{frame:?}");
+        world.say(Intent::Power(powers(1.0)));
+        let told = profile(&mut world);
+        assert_eq!((told.calibrated, told.rows), (0, usize::from(matches!(intent, Intent::UseProfile { .. }))));
+    }
+}
+
+#[test]
+fn a_plan_that_cannot_be_used_does_not_disturb_a_calibration() {
+    let mut world = World::started(World::native());
+    world.hold(SMALL);
+    world.plan(SPLIT);
+    calibrating(&mut world);
+    world.plan("3 2 4,0 6 0");
+    assert_eq!(world.failure().0, Failure::Plan);
+    assert_eq!(profile(&mut world).calibrated, 10);
+}
+
+#[test]
+fn a_profile_that_is_given_while_another_is_measured_is_kept() {
+    let mut world = World::started(None);
+    world.hold(SMALL);
+    world.say(Intent::Profile { quick: true });
+    world.until(|event| matches!(event, Event::Progress { done, .. } if *done > 5).then_some(()));
+    world.say(Intent::UseProfile { json: of_edge().to_json() });
+    world.run_for(Micros::from_millis(5_000));
+    world.events.clear();
+    world.say(Intent::Power(powers(1.0)));
+    assert_eq!(profile(&mut world).rows, 1);
+}
+
+#[test]
 fn a_calibration_whose_edge_does_not_come_gives_up_with_words() {
     let mut world = World::new();
     world.edge_is_up = false;
@@ -206,6 +297,9 @@ fn a_profile_that_cannot_be_is_refused_and_the_one_before_is_kept() {
     world.say(Intent::UseProfile { json: good.clone() });
     let changes = [("\"version\":", "\"version\":9"), ("\"up_mbps\":", "\"up_mbps\":-"), ("\"ms\":", "\"ms\":-")];
     let broken = changes.map(|(field, instead)| good.replacen(field, instead, 1));
+    let mut negative = of_edge();
+    negative.calibration.device = -2.0;
+    let broken = broken.into_iter().chain([negative.to_json()]);
     for json in [String::new(), "{}".into(), good[..good.len() / 2].into()].into_iter().chain(broken) {
         assert_ne!(json, good);
         world.say(Intent::UseProfile { json: json.clone() });

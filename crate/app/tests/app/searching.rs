@@ -202,6 +202,55 @@ fn an_edge_without_clouds_or_that_does_not_answer_judges_nothing() {
     }
 }
 
+/// The last that was told of this work's progress.
+fn last(world: &World, work: LongWork) -> Option<(u64, u64)> {
+    let told = world.events.iter().rev();
+    told.filter_map(|event| match event {
+        Event::Progress { what, done, total } if *what == work => Some((*done, *total)),
+        _ => None,
+    })
+    .next()
+}
+
+#[test]
+fn the_progress_of_a_search_that_waits_ends_with_the_wait_however_it_ends() {
+    let ends: [fn(&mut World); 6] = [
+        |world| world.say(Intent::Stop),
+        |world| world.kill_edge(),
+        |world| world.say(Intent::Simulate),
+        |world| world.say(Intent::Network("3 2 1 4,0 6 3 0".into())),
+        |world| world.say(Intent::Search(request())),
+        |_| {},
+    ];
+    for is_connected in [false, true] {
+        for (at, end) in ends.iter().enumerate() {
+            let mut world = shipped();
+            world.validation = Some(validation("ModelNet10", 5));
+            world.edge_is_silent = !is_connected;
+            world.start(World::native());
+            world.hold("3 2 4,0 6 0");
+            if is_connected {
+                world.connected();
+                world.edge_is_silent = true;
+            }
+            world.say(Intent::Search(by_edge()));
+            let is_fetching = |event: &Event| matches!(event, Event::Progress { what: LongWork::FetchValidation, .. });
+            world.until(|event| is_fetching(event).then_some(()));
+            end(&mut world);
+            world.run_for(Micros::from_millis(60_000));
+            assert_eq!(last(&world, LongWork::FetchValidation), Some((1, 1)), "end {at}, connected: {is_connected}");
+        }
+    }
+    // It comes to its own end, too, where the edge turns out to have no clouds.
+    let mut world = shipped();
+    world.start(World::native());
+    world.hold("3 2 4,0 6 0");
+    world.say(Intent::Search(by_edge()));
+    world.run_for(Micros::from_millis(5_000));
+    assert!(world.events.iter().any(|event| matches!(event, Event::Failed { what: Failure::Evaluation, .. })));
+    assert!(last(&world, LongWork::FetchValidation).is_none_or(|progress| progress == (1, 1)));
+}
+
 #[test]
 fn an_engine_that_fails_stops_a_search_which_goes_on_to_the_same_designs() {
     let mut world = with_clouds("ModelNet10");
@@ -244,6 +293,7 @@ fn what_is_stopped_before_it_has_begun_never_begins() {
     for intent in [Intent::Search(request()), Intent::Deploy { plan: "3 2 1 4,0 6 3 0".into() }] {
         world.say(intent);
         world.say(Intent::Stop);
+        assert_eq!(last(&world, LongWork::LoadSupernet), Some((1, 1)));
     }
     world.run_for(Micros::from_millis(5_000));
     let is_begun = |event: &Event| matches!(event, Event::Search(_) | Event::Network(_) | Event::Failed { .. });
@@ -262,6 +312,10 @@ fn a_link_by_figures_that_no_machine_has_and_designs_that_are_none_are_refused()
     };
     world.say(Intent::OpenShared { text: shared(0.5).to_text() });
     assert!(matches!(world.failure(), (Failure::Search, why) if why.contains("1 to 100")));
+    let mut negative = shared(1.0);
+    negative.profile.calibration.edge = -2.0;
+    world.say(Intent::OpenShared { text: negative.to_text() });
+    assert!(matches!(world.failure(), (Failure::OpenShared, why) if why.contains("\"edge\" -2")));
     let set = SharedSearch { set: "ModelNet10, 10 clouds (00000005)".into(), ..shared(1.0) };
     world.say(Intent::OpenShared { text: set.to_text() });
     assert!(matches!(world.failure(), (Failure::Evaluation, why) if why.contains("ModelNet10, 10 clouds (00000005)")));
