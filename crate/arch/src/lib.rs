@@ -47,7 +47,7 @@ pub use codec::{Codec, Compression, LinkCodec};
 pub use error::ArchError;
 pub use halves::{Halves, HalvesError};
 pub use op::{Connect, MAX_CHANNELS, MAX_CUTS, MAX_OPS, MIN_CHANNELS, Message, Op, Pool, Reducer, Sampler};
-pub use lower::Lowered;
+pub use lower::{Lowered, graph_named};
 pub use params::CLASSIFIER_HIDDEN;
 pub use plan::{Plan, Segment, Tier};
 pub use probe::{Probe, timed};

@@ -2,11 +2,12 @@
 //! more operations.
 
 use cleave_graph::op::{Aggregate, Combine, Concat, EdgeConv, Knn, Project, Random, Readout, Skip};
-use cleave_graph::{Builder, Graph, GraphError, Op as Node, ValueId, ValueType};
+use cleave_graph::{Builder, Graph, GraphError, Op as Node, ValueId, ValueType, zoo};
 
 use crate::architecture::Architecture;
 use crate::op::{Connect, Op, Pool, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
+use crate::plan::Plan;
 use crate::task::{GraphSource, Task};
 
 /// A graph that came from an architecture.
@@ -48,6 +49,20 @@ impl Architecture {
             lowering.named(layer, vec![lowering.latest()], format!("classifier.{j}"))?;
         }
         Ok(Lowered { graph: lowering.builder.finish()?, starts })
+    }
+}
+
+/// A graph by name: an image network's, a graph's text, `dgcnn`, or an architecture's text, which is lowered for
+/// ModelNet10's points.
+///
+/// # Errors
+/// [`GraphError`]: no such name, or what is wrong with the text.
+pub fn graph_named(name: &str) -> Result<Graph, GraphError> {
+    let points = |architecture: &Architecture| Ok(architecture.lower(&Task::modelnet10())?.graph);
+    match (name.trim(), name.parse::<Plan>()) {
+        ("dgcnn", _) => points(&Architecture::dgcnn()),
+        (_, Ok(plan)) => points(plan.architecture()),
+        _ => zoo::network(name),
     }
 }
 
@@ -165,6 +180,9 @@ mod tests {
             let text = lowered.graph.to_string();
             assert_eq!(text.parse::<Graph>().as_ref(), Ok(&lowered.graph), "{text}");
         }
+        assert_eq!(graph_named("dgcnn"), graph_named("3 6 3 6 3 6 3 6 7 1 4,0 3 0 3 0 4 0 5 0 7 3"));
+        assert_eq!(graph_named("lenet5").unwrap().operators().len(), 5);
+        assert!(graph_named("lenet").unwrap_err().to_string().contains("there are lenet5"));
         assert_eq!(Architecture::dgcnn().trace(&Task::dgcnn40()).cut_bytes(0, Codec::F32), 1024 * 3 * 4);
     }
 }

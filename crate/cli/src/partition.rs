@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cleave_app::partition::{Found, Planned, Planning, Workers};
-use cleave_graph::{Graph, Partition, Split, Step, zoo};
+use cleave_arch::graph_named;
+use cleave_graph::{Graph, Partition, Split, Step};
 use cleave_partition::{Link, Measured, Medium, PartitionError, Plan, Problem, Strategy};
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub(crate) use run::{Spot, spot};
 /// Arguments of `cleave partition`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PartitionArgs {
-    /// Name of an image network, or its chain
+    /// Name of an image network, "dgcnn", an architecture's text (for ModelNet10's points), or a graph's text
     #[arg(long, default_value = "vgg11")]
     network: String,
     /// Strategies: output-channel, coedge, iop, iop-exact, mixed (coedge and iop are reconstructions) [default: all]
@@ -82,7 +83,7 @@ impl WorkersArgs {
 
 /// Runs `cleave partition`.
 pub(crate) fn run(args: &PartitionArgs) -> Result<()> {
-    let network = zoo::network(&args.network)?;
+    let network = graph_named(&args.network)?;
     let mut strategies = args.strategy.iter().map(|name| name.parse()).collect::<Result<Vec<Strategy>, _>>()?;
     let first = strategies.first().copied().unwrap_or(Strategy::Mixed);
     if strategies.is_empty() {

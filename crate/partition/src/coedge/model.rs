@@ -53,7 +53,7 @@ impl Model {
             let mut round = Vec::with_capacity(active.len());
             for (j, worker) in active.iter().enumerate() {
                 let computing = line(problem, *worker, at);
-                let halo = Line { fixed: halo_ms(problem, &active, j, at), slope: 0.0 };
+                let halo = exchange(problem, &active, j, at);
                 joules[j] += computing.slope * watts(*worker).compute_watts / 1e3;
                 round.push(if shared { computing } else { computing.plus(halo) });
                 if shared {
@@ -146,7 +146,22 @@ fn line(problem: &Problem, worker: usize, at: usize) -> Line {
     }
 }
 
-/// What the `j`-th of some workers sends to its neighbours before an operator, milliseconds. The image comes with halos.
+/// What the `j`-th of some workers sends before an operator: a halo to its neighbours, or, where any row may need any, its
+/// rows to all. The input comes with what is needed.
+fn exchange(problem: &Problem, active: &[usize], j: usize, at: usize) -> Line {
+    let operator = &problem.network.operators()[at];
+    let (input, made) = (operator.input(), operator.made.shape);
+    let needs = operator.needs(&Region::of_rows(0..made.height.div_ceil(2), made));
+    let needs_all = made.height > 1 && needs.first().is_some_and(|region| region.rows.len() == input.height);
+    if at == 0 || !needs_all {
+        return Line { fixed: halo_ms(problem, active, j, at), slope: 0.0 };
+    }
+    let others = active.iter().filter(|to| **to != active[j]);
+    let each = others.map(|to| problem.cluster.moving_ms(active[j], *to, 4 * input.values()));
+    Line { fixed: 0.0, slope: each.sum() }
+}
+
+/// Halos to neighbours, milliseconds.
 fn halo_ms(problem: &Problem, active: &[usize], j: usize, at: usize) -> f64 {
     let (input, rows) = (problem.network.operators()[at].input(), padding(problem, at));
     if at == 0 || rows == 0 {
