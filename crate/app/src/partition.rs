@@ -7,8 +7,8 @@ mod workers;
 
 pub use workers::{Reach, Workers, WorkersError};
 
-use cleave_graph::{Graph, Partition};
 use cleave_contract::PartitionRequest;
+use cleave_graph::{Graph, Partition};
 use cleave_partition::{Effort, PartitionError, Plan, Problem, Strategy, mixed};
 
 use crate::operators::OperatorTimes;

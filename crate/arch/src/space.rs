@@ -9,8 +9,8 @@ use crate::codec::LinkCodec;
 use crate::op::MAX_CUTS;
 use crate::op::Op;
 use crate::plan::Plan;
-use cleave_graph::SplitMix64;
 use crate::task::GraphSource;
+use cleave_graph::SplitMix64;
 
 /// Positions of the published space.
 pub const POSITIONS: usize = 12;

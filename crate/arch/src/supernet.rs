@@ -17,9 +17,9 @@ use crate::architecture::Architecture;
 use crate::halves::Halves;
 use crate::op::{Connect, Message, Op, Pool, Reducer, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
-use cleave_graph::SplitMix64;
 use crate::space::{self, Functions, POSITIONS};
 use crate::task::Task;
+use cleave_graph::SplitMix64;
 use std::ops::Range;
 
 /// Widest output of a combine, channels.

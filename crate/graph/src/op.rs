@@ -175,8 +175,6 @@ pub use aggregate::{Message, Reducer};
 pub use lrn::{LRN_ALPHA, LRN_BETA, LRN_K};
 pub use pool::PoolKind;
 
-
-
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.operation().fmt(f)

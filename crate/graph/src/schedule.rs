@@ -181,7 +181,8 @@ impl<'a> Plan<'a> {
         }
         let given = |value: ValueId| one_has(partition.workers, COORDINATOR, Region::all(graph.value(value).shape));
         let nobody = vec![Region::default(); partition.workers];
-        let made = (0..=graph.answer()).map(|value| if value < graph.inputs().len() { given(value) } else { nobody.clone() });
+        let made =
+            (0..=graph.answer()).map(|value| if value < graph.inputs().len() { given(value) } else { nobody.clone() });
         let made: Vec<_> = made.collect();
         let works = operators.iter().zip(&partition.steps).map(|(of, step)| works(of, &step.split, partition.workers));
         Self { works: works.collect(), graph, partition, readers, holds: made.clone(), made }
@@ -212,7 +213,8 @@ impl<'a> Plan<'a> {
             }
         }
         let work = self.works[at].clone();
-        let made: Vec<Region> = work.iter().map(|work| work.as_ref().map_or_else(Region::default, |w| w.made.clone())).collect();
+        let made: Vec<Region> =
+            work.iter().map(|work| work.as_ref().map_or_else(Region::default, |w| w.made.clone())).collect();
         let all = Region::all(operator.output.shape);
         let (sums, complete, output) = match &step.split {
             Split::Inputs(_) => {
@@ -240,9 +242,8 @@ impl<'a> Plan<'a> {
 
     /// What each worker will read of a value, wherever.
     fn wanted(&self, value: ValueId) -> Vec<Region> {
-        let last = (value == self.graph.answer()).then(|| {
-            one_has(self.partition.workers, COORDINATOR, Region::all(self.graph.value(value).shape))
-        });
+        let last = (value == self.graph.answer())
+            .then(|| one_has(self.partition.workers, COORDINATOR, Region::all(self.graph.value(value).shape)));
         let readers = self.readers[value].iter().map(|(at, input)| self.needs(*at, *input));
         let hull = |all: Vec<Region>, next: Vec<Region>| all.iter().zip(&next).map(|(a, b)| a.hull(b)).collect();
         readers.chain(last).reduce(hull).unwrap_or_default()

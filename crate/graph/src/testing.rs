@@ -14,7 +14,8 @@ pub fn random_shares(rng: &mut SplitMix64, units: usize, workers: usize) -> Shar
 
 /// One of the splits that an operator has.
 pub fn random_step(rng: &mut SplitMix64, operator: &Operator, workers: usize) -> Step {
-    let axes: Vec<Axis> = [Axis::Outputs, Axis::Inputs, Axis::Rows].into_iter().filter(|axis| operator.has(*axis)).collect();
+    let axes: Vec<Axis> =
+        [Axis::Outputs, Axis::Inputs, Axis::Rows].into_iter().filter(|axis| operator.has(*axis)).collect();
     let split = match rng.below(2 + axes.len()) {
         0 => Split::Replicated,
         1 => Split::Alone(rng.below(workers)),

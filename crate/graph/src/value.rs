@@ -142,6 +142,9 @@ mod tests {
             assert_eq!(of.cut(&other, &region), part);
             assert_eq!(other.iter().filter(|value| **value >= 0.0).count(), part.len());
         }
-        assert_eq!(ValueType::nodes(2, 3).cut(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &Region { channels: 1..3, rows: 1..2 }), [4.0, 5.0]);
+        assert_eq!(
+            ValueType::nodes(2, 3).cut(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &Region { channels: 1..3, rows: 1..2 }),
+            [4.0, 5.0]
+        );
     }
 }

@@ -40,8 +40,6 @@ pub fn network(name: &str) -> Result<Graph, GraphError> {
     match named {
         Some((_, text)) => text.parse(),
         None if name.contains(':') => name.parse(),
-        None => {
-            Err(GraphError::UnknownName { name: name.into(), known: NETWORKS.map(|(known, _)| known).join(", ") })
-        }
+        None => Err(GraphError::UnknownName { name: name.into(), known: NETWORKS.map(|(known, _)| known).join(", ") }),
     }
 }

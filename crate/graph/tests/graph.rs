@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use cleave_graph::testing::random_partition;
 use cleave_graph::{
-    Axis, COORDINATOR, Graph, GraphError, Op, Partition, Reduce, Region, Schedule, Shape, Shares, SplitMix64, Split, Step,
-    Transfer, zoo,
+    Axis, COORDINATOR, Graph, GraphError, Op, Partition, Reduce, Region, Schedule, Shape, Shares, Split, SplitMix64,
+    Step, Transfer, zoo,
 };
 
 fn params(graph: &Graph) -> u64 {
@@ -42,7 +42,10 @@ fn weights_are_named_as_in_torchvision() {
     let vgg = [0, 3, 6, 8, 11, 13, 16, 18].map(|at| format!("features.{at}"));
     assert_eq!(names("vgg11"), [&vgg[..], &[0, 3, 6].map(|at| format!("classifier.{at}"))].concat());
     let named: Graph = "8x3: knn 2, edgeconv 4 'op.1', combine 8 'features.2', readout max 'op.3'".parse().unwrap();
-    assert_eq!((0..4).map(|node| named.weights_of(node)).collect::<Vec<_>>(), ["features.0", "op.1", "features.2", "op.3"]);
+    assert_eq!(
+        (0..4).map(|node| named.weights_of(node)).collect::<Vec<_>>(),
+        ["features.0", "op.1", "features.2", "op.3"]
+    );
     assert_eq!(named.parameters_of(1)[5].name, "op.1.norm.var");
     assert!(!named.to_string().contains("features"), "a name that the position gives is not written: {named}");
 }
@@ -97,7 +100,10 @@ fn what_is_wrong_is_named() {
         ("1x28x28: conv 0 k5", "must be from 1 to 65536"),
         ("1x28x28: conv 4 k3, lrn 4", "the size must be odd"),
         ("1x4x4: conv 6 k5", "`conv 6 k5` at position 0 has a window that does not fit into a map of 1×4×4"),
-        ("1x28x28: conv 6 k5, linear 10", "needs flattened features; before it are a map of 6×24×24; put flatten before it"),
+        (
+            "1x28x28: conv 6 k5, linear 10",
+            "needs flattened features; before it are a map of 6×24×24; put flatten before it",
+        ),
         ("1x28x28: conv 6 k5, flatten, linear 3, maxpool 2", "needs a map; before it are 3 flattened features"),
         ("1x28x28: conv 6 k5, add with a", "no operation before it is named `a`"),
         ("1x28x28: a = conv 6 k5, add of a", "needs two inputs at least"),
@@ -131,10 +137,7 @@ fn what_is_alive_is_what_was_made_and_is_still_read() {
 fn what_reads_a_result_alone_belongs_to_its_operator() {
     let graph: Graph = RESIDUALS[0].parse().unwrap();
     let names: Vec<String> = graph.operators().iter().map(|operator| operator.op.to_string()).collect();
-    assert_eq!(
-        names,
-        ["conv 8 k3 p1", "conv 8 k3 p1", "add", "conv 12 k3 s2 p1", "conv 12 k1 s2", "add", "linear 5"]
-    );
+    assert_eq!(names, ["conv 8 k3 p1", "conv 8 k3 p1", "add", "conv 12 k3 s2 p1", "conv 12 k1 s2", "add", "linear 5"]);
     let tails: Vec<usize> = graph.operators().iter().map(|operator| operator.tail.len()).collect();
     assert_eq!(tails, [0, 2, 0, 2, 0, 3, 0]);
     assert!(!graph.operators()[5].has(Axis::Rows), "a mean of all rows needs all rows");
@@ -305,6 +308,9 @@ fn a_readout_by_rows_is_merged_channel_by_channel() {
     let step = Step { split: Split::Inputs(Shares::even(8, 2)), reduce: Reduce::Direct };
     let schedule = Schedule::new(&graph, &Partition { workers: 2, steps: vec![step] }).unwrap();
     let work = schedule.stages[0].work[1].as_ref().unwrap();
-    assert_eq!((work.input(), &work.made), (&Region { channels: 0..3, rows: 4..8 }, &Region { channels: 0..6, rows: 0..1 }));
+    assert_eq!(
+        (work.input(), &work.made),
+        (&Region { channels: 0..3, rows: 4..8 }, &Region { channels: 0..6, rows: 0..1 })
+    );
     assert_eq!(schedule.stages[0].sums.len(), 1, "the other's row goes to the coordinator");
 }

@@ -15,8 +15,8 @@ use cleave_arch::{Architecture, GraphSource, Task, space};
 use cleave_graph::op::{Conv, Linear, Lrn, Pool, PoolKind};
 use cleave_graph::testing::random_partition;
 use cleave_graph::{
-    Axis, COORDINATOR, Graph, Op, Operator, Partition, Reduce, Region, Schedule, Shares, SplitMix64, Split, Step, ValueType,
-    zoo,
+    Axis, COORDINATOR, Graph, Op, Operator, Partition, Reduce, Region, Schedule, Shares, Split, SplitMix64, Step,
+    ValueType, zoo,
 };
 use cleave_model::exec::{Executor, Member, Params, Value, Values};
 use cleave_model::{Gnn, ModelError, Weight, Weights};
@@ -65,6 +65,9 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale
 }
 
+/// A part that was sent: by whom, which region, its numbers.
+type Sent = (usize, Region, Vec<f32>);
+
 /// All workers in one process, operator by operator, with nothing but numbers between them.
 fn together(graph: &Graph, partition: &Partition, params: &Params, given: &[Vec<f32>]) -> Vec<f32> {
     let (m, device) = (partition.workers, Device::flex());
@@ -73,11 +76,15 @@ fn together(graph: &Graph, partition: &Partition, params: &Params, given: &[Vec<
     let member = |j| Member::new(graph.clone(), schedule.clone(), j, params, &device).unwrap();
     let mut workers: Vec<Member> = (0..m).map(member).collect();
     // What was sent: by the stage that it is for, the receiver and the input.
-    let mut sent: BTreeMap<(usize, usize, usize), Vec<(usize, Region, Vec<f32>)>> = BTreeMap::new();
+    let mut sent: BTreeMap<(usize, usize, usize), Vec<Sent>> = BTreeMap::new();
     for (value, numbers) in given.iter().enumerate() {
         for (at, transfer) in schedule.transfers_of(&graph, value) {
             let part = graph.value(value).cut(numbers, &transfer.region);
-            sent.entry((at, transfer.to, transfer.input)).or_default().push((transfer.from, transfer.region.clone(), part));
+            sent.entry((at, transfer.to, transfer.input)).or_default().push((
+                transfer.from,
+                transfer.region.clone(),
+                part,
+            ));
         }
         if let Some((at, input, region)) = schedule.first_read(&graph, value, COORDINATOR) {
             let part = graph.value(value).cut(numbers, &region);
@@ -90,9 +97,13 @@ fn together(graph: &Graph, partition: &Partition, params: &Params, given: &[Vec<
         let made: Vec<Vec<Vec<f32>>> = (0..m)
             .map(|j| match stage.work[j] {
                 Some(_) => {
-                    let of = |input| sent.remove(&(at, j, input)).unwrap_or_default().into_iter().map(move |part| (input, part));
-                    let received = (0..operator.inputs.len()).flat_map(of).map(|(input, (_, region, part))| (input, region, part));
-                    let wanted: Vec<Region> = stage.sums.iter().filter(|t| t.from == j).map(|t| t.region.clone()).collect();
+                    let of = |input| {
+                        sent.remove(&(at, j, input)).unwrap_or_default().into_iter().map(move |part| (input, part))
+                    };
+                    let received =
+                        (0..operator.inputs.len()).flat_map(of).map(|(input, (_, region, part))| (input, region, part));
+                    let wanted: Vec<Region> =
+                        stage.sums.iter().filter(|t| t.from == j).map(|t| t.region.clone()).collect();
                     now(workers[j].make(at, received.collect(), &wanted))
                 }
                 None => Vec::new(),
@@ -100,10 +111,12 @@ fn together(graph: &Graph, partition: &Partition, params: &Params, given: &[Vec<
             .collect();
         for j in (0..m).filter(|j| !stage.complete[*j].is_empty()) {
             let sums = stage.sums.iter().filter(|sum| sum.to == j).map(|sum| {
-                let nth = stage.sums.iter().filter(|other| other.from == sum.from).position(|other| other == sum).unwrap();
+                let nth =
+                    stage.sums.iter().filter(|other| other.from == sum.from).position(|other| other == sum).unwrap();
                 made[sum.from][nth].clone()
             });
-            let of_result: Vec<_> = schedule.transfers_of(&graph, operator.result).filter(|(_, t)| t.from == j).collect();
+            let of_result: Vec<_> =
+                schedule.transfers_of(&graph, operator.result).filter(|(_, t)| t.from == j).collect();
             let is_answer = operator.result == graph.answer() && j == COORDINATOR;
             let own = Some(stage.output[j].clone()).filter(|own| is_answer && !own.is_empty());
             let wanted: Vec<Region> = of_result.iter().map(|(_, t)| t.region.clone()).chain(own.clone()).collect();
@@ -275,7 +288,8 @@ fn halves_are_the_whole_at_every_cut() {
         for cut in 0..=n {
             let half = |nodes| Executor::new(graph.clone(), nodes, &params, &Device::flex()).unwrap();
             let live = half(0..cut).run(on_device(&graph, &given)).unwrap();
-            let crossing: Vec<usize> = live.keys().copied().filter(|value| graph.live_before(cut).contains(value)).collect();
+            let crossing: Vec<usize> =
+                live.keys().copied().filter(|value| graph.live_before(cut).contains(value)).collect();
             assert_eq!(crossing, graph.live_before(cut), "{name} before node {cut}");
             let answer = half(cut..n).run(live).unwrap().remove(&graph.answer()).unwrap();
             assert_eq!(numbers(answer), expected, "{name} before node {cut}");

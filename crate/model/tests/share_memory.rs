@@ -4,7 +4,9 @@
 
 use burn::tensor::Device;
 use cleave_arch::{Architecture, Task};
-use cleave_graph::{Axis, COORDINATOR, Graph, Op, Partition, Reduce, Region, Schedule, Shares, Split, Step, Transfer, zoo};
+use cleave_graph::{
+    Axis, COORDINATOR, Graph, Op, Partition, Reduce, Region, Schedule, Shares, Split, Step, Transfer, zoo,
+};
 use cleave_model::exec::{Member, Params};
 use futures_util::FutureExt;
 use peak_alloc::PeakAlloc;
@@ -106,7 +108,9 @@ const SMALL: f64 = 40e3;
 
 #[test]
 fn peaks_are_predicted() {
-    for (name, workers) in [("lenet5", 2), ("lenet5", 4), ("alexnet", 3), ("alexnet-lrn", 2), ("vgg11", 3), ("dgcnn", 2), ("dgcnn", 3)] {
+    for (name, workers) in
+        [("lenet5", 2), ("lenet5", 4), ("alexnet", 3), ("alexnet-lrn", 2), ("vgg11", 3), ("dgcnn", 2), ("dgcnn", 3)]
+    {
         let network = Arc::new(match name {
             "dgcnn" => Architecture::dgcnn().lower(&Task::modelnet10()).unwrap().graph,
             name => zoo::network(name).unwrap(),

@@ -1,8 +1,8 @@
 //! What would be right where a person, or a link, has written something that cannot be read.
 
-use cleave_graph::GraphError;
 use cleave_arch::{ArchError, MODELNET10};
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, PartitionStrategy};
+use cleave_graph::GraphError;
 use thiserror::Error;
 
 /// What is needed instead. The words go on a sentence, or become one beside a field.

@@ -85,7 +85,11 @@ pub fn coedge(problem: &Problem, goal: Goal) -> Result<Plan, PartitionError> {
 
 /// Who may have what has no rows; if all has rows, the answer is gathered where it is wanted.
 fn roots(problem: &Problem) -> std::ops::Range<usize> {
-    if maps(problem) < problem.network.operators().len() { 0..problem.cluster.len() } else { COORDINATOR..COORDINATOR + 1 }
+    if maps(problem) < problem.network.operators().len() {
+        0..problem.cluster.len()
+    } else {
+        COORDINATOR..COORDINATOR + 1
+    }
 }
 
 /// Caps for those that have a fraction but the last of those with the least; none if that is the only one.

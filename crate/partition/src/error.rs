@@ -1,6 +1,6 @@
 //! What can be wrong with workers, links and times, and what no plan can satisfy. Workers count from 0.
 
-use cleave_graph::{MAX_WORKERS, GraphError};
+use cleave_graph::{GraphError, MAX_WORKERS};
 use thiserror::Error;
 
 /// Why there is no plan: what was wrong, with whom, and what would be right.

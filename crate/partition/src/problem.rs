@@ -23,11 +23,7 @@ impl<'a> Problem<'a> {
     ///
     /// # Errors
     /// [`PartitionError`]: a time that is none, or a worker that takes no time for the whole network.
-    pub fn new(
-        network: &'a Graph,
-        cluster: &'a Cluster,
-        times: &'a dyn ComputeTimes,
-    ) -> Result<Self, PartitionError> {
+    pub fn new(network: &'a Graph, cluster: &'a Cluster, times: &'a dyn ComputeTimes) -> Result<Self, PartitionError> {
         let whole = |worker| (0..network.operators().len()).map(|at| whole_ms(network, times, worker, at)).sum();
         let totals = (0..cluster.len()).map(whole).collect::<Result<Vec<f64>, _>>()?;
         if let Some(worker) = totals.iter().position(|ms| *ms <= 0.0) {

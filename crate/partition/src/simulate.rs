@@ -167,7 +167,8 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
 /// tail, of a result after it.
 fn posts<'a>(problem: &'a Problem, schedule: &'a Schedule) -> Vec<Vec<(usize, &'a Transfer)>> {
     let graph = problem.network;
-    let of = |value: usize| schedule.transfers_of(graph, value).map(|(stage, transfer)| (2 * stage, transfer)).collect();
+    let of =
+        |value: usize| schedule.transfers_of(graph, value).map(|(stage, transfer)| (2 * stage, transfer)).collect();
     let mut posts: Vec<Vec<_>> = vec![(0..graph.inputs().len()).flat_map(|value| -> Vec<_> { of(value) }).collect()];
     for (operator, stage) in graph.operators().iter().zip(&schedule.stages) {
         posts.push(stage.sums.iter().map(|sum| (2 * stage.operator + 1, sum)).collect());

@@ -13,9 +13,9 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_arch::SplitMix64;
+use cleave_data::images::ImageSet;
 use cleave_graph::op::{Conv, Linear, Lrn, Pool, PoolKind};
 use cleave_graph::{Graph, Layout, Op};
-use cleave_data::images::ImageSet;
 use cleave_model::exec::{Executor, Params, Value, local_norm};
 use cleave_model::{EPSILON, Weight, Weights};
 

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics
 
 use cleave_arch::SplitMix64;
-use cleave_graph::Graph;
 use cleave_data::images::ImageSet;
+use cleave_graph::Graph;
 use cleave_model::exec::Params;
 use cleave_train::{Command, ImageConfig, TrainError, evaluate_images, fit_images};
 

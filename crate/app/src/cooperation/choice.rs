@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cleave_graph::{Graph, Partition, Region};
 use cleave_contract::Replanned;
+use cleave_graph::{Graph, Partition, Region};
 use cleave_partition::{Cluster, ComputeTimes, Measured, PartitionError, Plan, Problem, Strategy};
 
 use crate::operators::OperatorTimes;

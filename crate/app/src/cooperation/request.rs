@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use cleave_arch::SplitMix64;
-use cleave_graph::{Graph, Shape, zoo};
 use cleave_contract::{CooperationRequest, ImageRequest, MAX_COOPERATION_RUNS, MemberRequest};
 use cleave_data::images::from_rgba;
+use cleave_graph::{Graph, Shape, zoo};
 use cleave_partition::Strategy;
 use cleave_session::cooperate::Weights;
 

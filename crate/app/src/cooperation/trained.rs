@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use cleave_graph::Graph;
-use cleave_model::ModelError;
 use cleave_model::ImageCard;
+use cleave_model::ModelError;
 use cleave_model::exec::Params;
 use cleave_session::Model;
 use cleave_session::cooperate::Weights;

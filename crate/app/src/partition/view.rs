@@ -1,7 +1,7 @@
 //! Plans as the page is told of them.
 
-use cleave_graph::{Graph, Shares, Split};
 use cleave_contract as contract;
+use cleave_graph::{Graph, Shares, Split};
 use cleave_partition::{Activity, PartitionError, Plan, Strategy};
 
 use super::Planned;

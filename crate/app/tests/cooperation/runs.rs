@@ -2,9 +2,9 @@
 
 use cleave_app::cooperation::{CooperationError, Event, News, Request};
 use cleave_app::partition::{Planning, Shown};
-use cleave_graph::Partition;
 use cleave_arch::tolerance::SPLIT_F32;
 use cleave_contract::{LongWork, Replanned};
+use cleave_graph::Partition;
 use cleave_partition::Strategy;
 use cleave_session::Model;
 use cleave_session::cooperate::Weights;

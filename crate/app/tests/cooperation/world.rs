@@ -13,7 +13,7 @@ use cleave_app::cooperation::{
 use cleave_app::operators::{OperatorTimes, Probing, Work};
 use cleave_app::partition::{Shown, Workers};
 use cleave_graph::{Graph, Schedule};
-use cleave_model::exec::{Params, Member as Engine};
+use cleave_model::exec::{Member as Engine, Params};
 use cleave_partition::{Link, Medium, Probe, Strategy, probes};
 use cleave_session::cooperate::{
     EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, Weights,

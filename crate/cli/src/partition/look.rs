@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cleave_graph::Shape;
 use cleave_data::images::from_rgba;
+use cleave_graph::Shape;
 use image::imageops::FilterType;
 
 /// The middle of a PNG or JPEG, scaled to the network's height and width.

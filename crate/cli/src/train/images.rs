@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cleave_graph::zoo;
 use cleave_data::images::{FASHION, ImageSet};
+use cleave_graph::zoo;
 use cleave_model::ImageCard;
 use cleave_model::exec::Params;
 use cleave_model::{Storage, Weights};

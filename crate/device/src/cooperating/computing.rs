@@ -3,9 +3,9 @@
 use crate::browser::now_micros;
 use crate::mailbox::Mailbox;
 use burn::tensor::Device;
-use cleave_graph::{Graph, Schedule};
 use cleave_contract::Backend;
-use cleave_model::exec::{Params, Member};
+use cleave_graph::{Graph, Schedule};
+use cleave_model::exec::{Member, Params};
 use cleave_model::{ModelError, Weights};
 use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
 use cleave_session::{EngineError, Micros};
@@ -45,9 +45,7 @@ impl Computing {
                 let file_bytes = file.as_ref().map_or(0, |file| file.len());
                 self.empty_bytes = PeakAlloc.current_usage().saturating_sub(file_bytes);
                 let loaded = match (weights, file) {
-                    (WeightSource::Seeded(seed), _) => {
-                        self.load(&graph, &schedule, worker, &Params::Seeded(seed))
-                    }
+                    (WeightSource::Seeded(seed), _) => self.load(&graph, &schedule, worker, &Params::Seeded(seed)),
                     (WeightSource::File(_), Some(file)) => {
                         stored(&graph, &file).and_then(|weights| self.load(&graph, &schedule, worker, &weights))
                     }

@@ -10,8 +10,8 @@ use crate::probing::{Cancelled, measure};
 use cleave_app::cooperation::RequestError;
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::{Planned, Planning, Workers, view};
-use cleave_graph::{Graph, zoo};
 use cleave_contract::{Backend, Event, Failure, LongWork, PartitionRequest};
+use cleave_graph::{Graph, zoo};
 use cleave_partition::Strategy;
 
 impl Worker {

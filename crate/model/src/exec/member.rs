@@ -144,7 +144,8 @@ impl Member {
     fn keep(&mut self, stage: usize, value: ValueId, piece: Option<Piece>, is_read_again: bool) {
         let later = self.graph.operators().iter().zip(&self.schedule.stages).skip(stage + 1);
         let reads = |operator: &Operator| operator.inputs.contains(&value);
-        let is_read = is_read_again || later.into_iter().any(|(operator, stage)| reads(operator) && stage.work[self.worker].is_some());
+        let is_read = is_read_again
+            || later.into_iter().any(|(operator, stage)| reads(operator) && stage.work[self.worker].is_some());
         if let Some(piece) = piece.filter(|_| is_read) {
             self.holds.insert(value, piece);
         }

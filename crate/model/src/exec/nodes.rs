@@ -92,7 +92,8 @@ fn folded(node: &Node, inputs: usize, outputs: &Range<usize>) -> Result<Folded, 
     let scale: Vec<f32> = gamma.iter().zip(&var).map(|(g, v)| g / (v + EPSILON).sqrt()).collect();
     let bias = node.vector("bias", outputs)?;
     let bias = (0..outputs.len()).map(|o| (bias[o] - mean[o]) * scale[o] + beta[o]).collect();
-    let weight = weight.chunks_exact(outputs.len()).flat_map(|row| row.iter().zip(&scale).map(|(w, s)| w * s)).collect();
+    let weight =
+        weight.chunks_exact(outputs.len()).flat_map(|row| row.iter().zip(&scale).map(|(w, s)| w * s)).collect();
     Ok(Folded { weight, bias })
 }
 
@@ -157,7 +158,9 @@ pub(super) fn readout(op: Readout, node: &Node, wanted: &Wanted) -> Box<dyn Kern
         .reducers(shape.channels)
         .map(|(reducer, of)| (reducer, made.start.max(of.start)..made.end.min(of.end), of.start))
         .filter(|(_, range, _)| !range.is_empty())
-        .map(|(reducer, range, of)| (reducer, range.start - of - read.channels.start..range.end - of - read.channels.start))
+        .map(|(reducer, range, of)| {
+            (reducer, range.start - of - read.channels.start..range.end - of - read.channels.start)
+        })
         .collect();
     Box::new(OfNodes(move |x: Tensor<3>| {
         let reduce = |(reducer, channels): &(Reducer, Range<usize>)| {

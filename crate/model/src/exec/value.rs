@@ -163,7 +163,8 @@ pub(super) fn assemble(region: &Region, pieces: &[Piece]) -> Option<Value> {
 fn side_by_side(region: &Region, pieces: &[Piece], by_channels: bool) -> Option<Value> {
     let axis = |region: &Region| if by_channels { region.channels.clone() } else { region.rows.clone() };
     let other = |region: &Region| if by_channels { region.rows.clone() } else { region.channels.clone() };
-    let mut parts: Vec<(&Piece, Region)> = pieces.iter().map(|piece| (piece, piece.region.intersection(region))).collect();
+    let mut parts: Vec<(&Piece, Region)> =
+        pieces.iter().map(|piece| (piece, piece.region.intersection(region))).collect();
     parts.retain(|(_, part)| !part.is_empty() && other(part) == other(region));
     parts.sort_by_key(|(_, part)| axis(part).start);
     let (mut end, mut cut) = (axis(region).start, Vec::with_capacity(parts.len()));

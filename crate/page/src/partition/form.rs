@@ -2,8 +2,8 @@
 
 use super::member::Member;
 use crate::needed::{Needed, number, positive};
-use cleave_graph::zoo::network;
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS, MemberRequest, PartitionRequest};
+use cleave_graph::zoo::network;
 
 /// Most that a worker is slower than this tab.
 pub const MOST_SLOWER: f64 = 1_000.0;

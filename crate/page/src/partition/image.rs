@@ -1,8 +1,8 @@
 //! What a shared network looks at: noise, a drawing, or a file that was cropped to its size. All of it as plain pixels.
 
 use crate::format;
-use cleave_graph::Shape;
 use cleave_contract::ImageRequest;
+use cleave_graph::Shape;
 
 /// The seed of the noise: the same for every run, so that their answers can be compared.
 pub const SEED: u64 = 1;

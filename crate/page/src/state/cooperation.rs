@@ -2,11 +2,11 @@
 
 use super::{Run, Shared, State};
 use crate::partition::image::Image;
-use cleave_graph::Shape;
-use cleave_graph::zoo::network;
 use cleave_contract::{
     Cooperated, CooperationRequest, ImageRequest, Intent, PartitionRequest, PartitionStrategy, WorkerState,
 };
+use cleave_graph::Shape;
+use cleave_graph::zoo::network;
 
 /// What is known of it.
 #[derive(Clone, Debug)]

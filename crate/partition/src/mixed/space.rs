@@ -2,7 +2,8 @@
 //! and what lies between a step and the next one's need.
 
 use cleave_graph::{
-    Axis, COORDINATOR, Graph, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer, gathers,
+    Axis, COORDINATOR, Graph, Operator, Partition, Reduce, Region, Schedule, Shares, Split, Stage, Step, Transfer,
+    gathers,
 };
 
 use super::units;

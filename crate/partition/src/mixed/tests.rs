@@ -14,7 +14,14 @@ fn additive_ms(problem: &Problem, schedule: &Schedule) -> f64 {
         let at = stage.operator;
         let layer_ms = |worker: usize| {
             let work = stage.work[worker].as_ref();
-            work.map_or(0.0, |work| problem.times.layer_ms(worker, at, problem.network.operators()[at].input_units(&work.inputs), &work.made))
+            work.map_or(0.0, |work| {
+                problem.times.layer_ms(
+                    worker,
+                    at,
+                    problem.network.operators()[at].input_units(&work.inputs),
+                    &work.made,
+                )
+            })
         };
         let after_ms = |worker: usize| {
             let complete = &stage.complete[worker];

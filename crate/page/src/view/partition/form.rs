@@ -6,8 +6,8 @@ use crate::partition::member::{FIRST_ADDRESS, place_of};
 use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
-use cleave_graph::zoo::NETWORKS;
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS};
+use cleave_graph::zoo::NETWORKS;
 use leptos::prelude::*;
 
 /// Value of the choice of a native edge.
