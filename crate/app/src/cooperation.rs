@@ -1,4 +1,4 @@
-//! Running an image network over real workers, from a request to a report: everybody is there, speeds are known, a plan is
+//! Running a network over real workers, from a request to a report: everybody is there, speeds are known, a plan is
 //! made, the runs are made, and whoever is lost is done without.
 //!
 //! [`Cooperation`] is a machine around `session`'s coordinator, which keeps the workers together but does not decide what

@@ -1,4 +1,4 @@
-//! The times of an image network's operators, part by part: what is run, how often, after which pause, and what follows
+//! The times of a graph's operators, part by part: what is run, how often, after which pause, and what follows
 //! from the times. There is one way to probe, so that plans of the page and of the command rest on the same figures; a
 //! shell runs one part, or waits.
 

@@ -1,4 +1,4 @@
-//! How several workers share an image network: every strategy plans, and plans again over other set-up times. One step a
+//! How several workers share a network: every strategy plans, and plans again over other set-up times. One step a
 //! call, because a plan takes milliseconds to seconds and a tab has to hear its page in between.
 
 pub mod strategy;

@@ -18,6 +18,8 @@ pub struct Lowered {
     /// For each operation the node before which it begins, and at the end where the classifier begins: a cut before
     /// operation i is one before node `starts[i]`.
     pub starts: Vec<usize>,
+    /// For each of these places the values of [`crate::Trace::live_before`], in its order.
+    pub live: Vec<Vec<ValueId>>,
 }
 
 impl Architecture {
@@ -33,12 +35,14 @@ impl Architecture {
         let neighbours = (inputs.len() > 1).then_some(1);
         let mut lowering =
             Lowering { of: self, k: task.k, builder: Builder::new(inputs)?, features: vec![0], neighbours, nodes: 0 };
-        let mut starts = Vec::with_capacity(self.ops().len() + 1);
-        for at in 0..self.ops().len() {
+        let (mut starts, mut live) = (Vec::new(), Vec::new());
+        for at in 0..=self.ops().len() {
             starts.push(lowering.nodes);
-            lowering.op(at)?;
+            live.push(lowering.live(at));
+            if at < self.ops().len() {
+                lowering.op(at)?;
+            }
         }
-        starts.push(lowering.nodes);
         let [first, second] = CLASSIFIER_HIDDEN;
         let layers: [Node; 3] = [
             Combine { channels: first }.into(),
@@ -48,7 +52,7 @@ impl Architecture {
         for (j, layer) in layers.into_iter().enumerate() {
             lowering.named(layer, vec![lowering.latest()], format!("classifier.{j}"))?;
         }
-        Ok(Lowered { graph: lowering.builder.finish()?, starts })
+        Ok(Lowered { graph: lowering.builder.finish()?, starts, live })
     }
 }
 
@@ -79,6 +83,16 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn latest(&self) -> ValueId {
         self.features.last().copied().unwrap_or(0)
+    }
+
+    fn live(&self, at: usize) -> Vec<ValueId> {
+        let mut live = vec![self.latest()];
+        live.extend(self.neighbours.filter(|_| self.of.graph_is_live(at)));
+        live.extend(self.of.skip_source(at).filter(|_| self.of.skip_source_is_live(at)).map(|source| self.features[source]));
+        if self.of.joins_later(at) {
+            live.extend(self.of.replaced_edge_convs(at).into_iter().map(|edge_conv| self.features[edge_conv + 1]));
+        }
+        live
     }
 
     fn add(&mut self, op: impl Into<Node>, inputs: Vec<ValueId>) -> Result<ValueId, GraphError> {
@@ -176,6 +190,10 @@ mod tests {
             for (op, node) in lowered.starts.iter().enumerate() {
                 let wanted = crossing(trace.live_before(op));
                 assert_eq!(values(&lowered, *node), wanted, "{architecture} before {op}");
+                let named = lowered.live[op].iter().map(|value| lowered.graph.value(*value).shape);
+                let named: Vec<_> = named.map(|shape| (shape.height, shape.channels)).collect();
+                let traced: Vec<_> = trace.live_before(op).iter().map(|live| (live.rows, live.cols)).collect();
+                assert_eq!(named, traced, "{architecture} before {op}");
             }
             let text = lowered.graph.to_string();
             assert_eq!(text.parse::<Graph>().as_ref(), Ok(&lowered.graph), "{text}");

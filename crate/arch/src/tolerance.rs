@@ -51,7 +51,7 @@ pub fn distance(answer: &[f32], unsplit: &[f32]) -> f32 {
 }
 
 /// Largest difference of two answers relative to the largest value of the unsplit one; NaN anywhere is infinitely far.
-/// For image networks, whose untrained answers may be of any size.
+/// For graphs whose untrained answers may be of any size.
 pub fn relative_distance(answer: &[f32], unsplit: &[f32]) -> f32 {
     let most = unsplit.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
     distance(answer, unsplit) * most.max(1.0) / most

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | sample kNN | 2·n²·c (choosing the k best is not counted) | 4·2·n squared norms and worst distances + 4·n·k best distances + a tile of 64 KiB |
 //! | sample random, connect identity, join | 0 | 0 |
-//! | connect skip | n·min(c, c of the source) | 0 |
+//! | connect skip | n·min(c, c of the source) | a source as wide as the features: added in place; a narrower one: 4·n·(c − its c) copied |
 //! | aggregate | n·k·c where x_j is reduced, n·c where x_i is taken from it, n·k·(3c + 1) for distances | 4·n·c for each part that is made before they are put side by side |
 //! | combine | 2·n·c·out | 0 |
 //! | edge convolution | 2·2·n·c·out (two products per node), n·k·out to reduce, n·out to add | 2·4·n·out, the two products |
@@ -251,7 +251,12 @@ impl Architecture {
         let source_width = self.skip_source(i).map_or(0, |source| shapes[source][1]);
         let flops = if dead { 0 } else { flops(op, input, output, source_width, task) };
         let held = live.iter().fold(0u64, |sum, value| sum.saturating_add(value.memory_bytes()));
-        let made = if dead { 0 } else { made_bytes(op, input, output, source_width, task) };
+        let is_nothing = dead || (op == Op::Connect(Connect::Skip) && source_width == 0);
+        let mut made = if is_nothing { 0 } else { made_bytes(op, input, output, source_width, task) };
+        if op == Op::Connect(Connect::Skip) && source_width < output[1] && !self.skip_source_is_live(i + 1) {
+            // The source is let go before the parts are put side by side.
+            made = made.saturating_sub(product(&[output[0], source_width, VALUE_BYTES]));
+        }
         Step {
             op,
             input,
@@ -333,8 +338,9 @@ fn made_bytes(op: Op, [rows, c]: [usize; 2], output: [usize; 2], source_width: u
             }
         }
         Op::EdgeConv { .. } => sum(&[features, features, features]),
-        // The sum over the narrower one's channels and a copy of the rest, put side by side.
+        // The sum over the narrower one's channels and a copy of the rest, put side by side; one as wide is added in place.
         Op::Connect(Connect::Skip) if source_width < output[1] => sum(&[features, features]),
+        Op::Connect(Connect::Skip) => 0,
         _ => features,
     }
 }

@@ -237,7 +237,8 @@ fn flops_and_memory_of_every_operation_are_those_worked_out_by_hand() {
             // x_j, x_j − x_i and the distance before they stand side by side.
             features(2) + graph + features(7) + 2 * features(2) + features(1),
             features(7) + graph + features(8),
-            features(8) + graph + features(7) + 2 * features(8),
+            // The source is let go before the sum and the rest stand side by side.
+            features(8) + graph + 2 * features(8),
             features(8) + graph + 3 * features(16),
             features(16) + graph,
             features(16) + 32 * 4,

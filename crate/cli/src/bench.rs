@@ -55,7 +55,7 @@ enum What {
     Loopback,
     /// Predictions against measured pairs
     Predict,
-    /// Strategies that share an image network, over set-up times and rates
+    /// Strategies that share a network, over set-up times and rates
     Partition,
 }
 

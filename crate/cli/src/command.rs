@@ -25,7 +25,7 @@ enum Command {
     Profile(profile::ProfileArgs),
     /// Search for a network and its mapping together, under limits
     Search(Box<search::SearchArgs>),
-    /// How several workers share an image network, and what that takes
+    /// How several workers share a network, and what that takes
     Partition(Box<partition::PartitionArgs>),
     /// Make weights from labelled samples, and tell what weights are worth
     Train(train::TrainArgs),

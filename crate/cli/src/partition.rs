@@ -1,4 +1,4 @@
-//! `cleave partition`: how several workers share an image network, and what that takes, by each strategy.
+//! `cleave partition`: how several workers share a network, and what that takes, by each strategy.
 
 pub mod cooperate;
 mod look;
@@ -22,7 +22,7 @@ pub(crate) use run::{Spot, spot};
 /// Arguments of `cleave partition`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PartitionArgs {
-    /// Name of an image network, "dgcnn", an architecture's text (for ModelNet10's points), or a graph's text
+    /// Name of a network, "dgcnn", an architecture's text (for ModelNet10's points), or a graph's text
     #[arg(long, default_value = "vgg11")]
     network: String,
     /// Strategies: output-channel, coedge, iop, iop-exact, mixed (coedge and iop are reconstructions) [default: all]

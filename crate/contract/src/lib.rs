@@ -130,7 +130,7 @@ pub enum Intent {
     OpenShared { text: String },
     /// From now on choose design and cut from the zoo by the measured link and edge, or no longer.
     Dispatch(Option<Target>),
-    /// Plan how several workers share an image network, by every strategy; [`Event::Partitions`] tells.
+    /// Plan how several workers share a network, by every strategy; [`Event::Partitions`] tells.
     Partition(PartitionRequest),
     /// Run a partition over real workers; [`Event::Cooperated`] tells. They stay for the next request of the same workers.
     Cooperate(CooperationRequest),

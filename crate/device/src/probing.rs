@@ -1,4 +1,4 @@
-//! Times an image network's operators on this thread: `app` says which part is next, here it is run and awaited.
+//! Times a graph's operators on this thread: `app` says which part is next, here it is run and awaited.
 
 use crate::browser::{now_ms, sleep, turn};
 use burn::tensor::Device;

@@ -249,8 +249,8 @@ impl Graph {
     pub fn flops_of(&self, node: usize) -> u64 {
         let (op, types, output) = (self.nodes[node].op, self.types(node), self.value(self.made_by(node)));
         let made = Region::all(output.shape);
-        let inputs: Vec<Region> = (0..types.len()).map(|input| op.operation().needs(input, &types, &made)).collect();
-        op.operation().flops(Part { types: &types, output, inputs: &inputs, made: &made })
+        let inputs: Vec<Region> = (0..types.len()).map(|input| op.sharing().needs(input, &types, &made)).collect();
+        op.sharing().flops(Part { types: &types, output, inputs: &inputs, made: &made })
     }
 
     /// Name of a node's weights without their last part: as given, or by its position as torchvision has it.

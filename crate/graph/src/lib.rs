@@ -1,7 +1,7 @@
 //! A network as values and operations: the unit of everything that is cut, priced, streamed and shared.
 //!
 //! A [`Graph`] has inputs and [`Node`]s, each an [`Op`] on earlier values; its text form is a chain with names for what
-//! does not read the latest features. One file for each operation says what is known of it ([`op::Operation`]): shape,
+//! does not read the latest features. One file for each operation says what is known of it ([`op::Operation`], [`op::Sharing`]): shape,
 //! weights, FLOPs, bytes, along which axes it can be shared, and the region of its input that a region of its result needs.
 //!
 //! Several workers share a graph by [`Operator`]s, an operation with everything per channel that follows it. A

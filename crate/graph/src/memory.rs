@@ -51,7 +51,7 @@ impl Stage {
     /// What a worker's engine holds for this stage's operator, bytes: its slice of the weight with its bias, and two
     /// numbers for each channel of a norm.
     pub fn weight_bytes(&self, operator: &Operator, worker: usize) -> u64 {
-        let slice = self.work[worker].as_ref().map_or(0, |work| operator.operation().held_bytes(part(operator, work)));
+        let slice = self.work[worker].as_ref().map_or(0, |work| operator.sharing().held_bytes(part(operator, work)));
         let complete = &self.complete[worker];
         if complete.is_empty() {
             return slice;
@@ -60,7 +60,7 @@ impl Stage {
             // Of the tail's weights only channels count.
             let made = Region::of_channels(complete.channels.clone(), tail.input.shape);
             let (types, inputs) = ([tail.input], [made.clone()]);
-            tail.op.operation().held_bytes(Part { types: &types, output: tail.input, inputs: &inputs, made: &made })
+            tail.op.sharing().held_bytes(Part { types: &types, output: tail.input, inputs: &inputs, made: &made })
         });
         slice + tail.sum::<u64>()
     }
@@ -85,7 +85,7 @@ fn stage_bytes(operator: &Operator, stage: &Stage, sent: &[&Transfer], worker: u
         Some(work) => (
             of_inputs(&work.inputs),
             bytes(&work.made, operator.made.shape),
-            operator.operation().scratch_bytes(part(operator, work)),
+            operator.sharing().scratch_bytes(part(operator, work)),
         ),
         None => (0, 0, 0),
     };

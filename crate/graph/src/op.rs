@@ -1,7 +1,7 @@
-//! The operations, one file each. What the rest of the house asks of an operation is [`Operation`]; which there are stands
-//! here and nowhere else.
+//! The operations, one file each. What the rest of the house asks of an operation is [`Operation`] and
+//! [`Sharing`]; which there are stands here and nowhere else.
 //!
-//! A new operation is a file in `op/` that implements [`Operation`], its text form, and a line in the list below. An
+//! A new operation is a file in `op/` that implements both, its text form, and a line in the list below. An
 //! engine then needs its kernel.
 
 use std::fmt;
@@ -56,7 +56,7 @@ pub struct Part<'a> {
     pub made: &'a Region,
 }
 
-/// What is known of an operation. Everything is for the exact execution that the engines use; counts saturate.
+/// What makes a graph valid. Everything is for the exact execution that the engines use; counts saturate.
 pub trait Operation: fmt::Display {
     /// What it makes of these inputs.
     ///
@@ -69,14 +69,22 @@ pub trait Operation: fmt::Display {
         Vec::new()
     }
 
-    /// Along what it can be shared.
-    fn axes(&self) -> &'static [Axis];
-
     /// Whether a channel of its output depends on the same channel of its one input alone; it is then done by whoever has
     /// that input.
     fn is_per_channel(&self) -> bool {
         false
     }
+
+    /// Whether it reads neighbours after features.
+    fn reads_neighbours(&self) -> bool {
+        false
+    }
+}
+
+/// How it is shared, and what a part of it takes.
+pub trait Sharing {
+    /// Along what it can be shared.
+    fn axes(&self) -> &'static [Axis];
 
     /// What it reduces, if it can be shared along that.
     fn reduced(&self) -> Option<Reduced> {
@@ -86,11 +94,6 @@ pub trait Operation: fmt::Display {
     /// How partial results along [`Axis::Inputs`] become one.
     fn merge(&self, _inputs: &[ValueType]) -> Merge {
         Merge::Sum
-    }
-
-    /// Whether it reads neighbours after features.
-    fn reads_neighbours(&self) -> bool {
-        false
     }
 
     /// The region of an input that a region of the result needs, which is not empty.
@@ -133,8 +136,13 @@ macro_rules! operations {
         }
 
         impl Op {
-            /// What is known of it.
+            /// What it makes of what.
             pub fn operation(&self) -> &dyn Operation {
+                match self { $(Self::$Op(op) => op,)* }
+            }
+
+            /// How it is shared. Apart, so that who only reads graphs does not carry it.
+            pub fn sharing(&self) -> &dyn Sharing {
                 match self { $(Self::$Op(op) => op,)* }
             }
 

@@ -1,7 +1,7 @@
 //! The unit that workers share: one operation that mixes channels, rows or values, and what follows it channel by channel.
 
 use crate::graph::{Node, ValueId};
-use crate::op::{Axis, Merge, Op, Operation, Part, Reduced};
+use crate::op::{Axis, Merge, Op, Part, Reduced, Sharing};
 use crate::region::Region;
 use crate::value::{Shape, ValueType};
 
@@ -70,9 +70,9 @@ pub(crate) fn group(n_inputs: usize, nodes: &[Node], values: &[ValueType]) -> Ve
 }
 
 impl Operator {
-    /// What is known of its operation.
-    pub fn operation(&self) -> &dyn Operation {
-        self.op.operation()
+    /// How its operation is shared.
+    pub fn sharing(&self) -> &dyn Sharing {
+        self.op.sharing()
     }
 
     /// Extents of its first input.
@@ -82,13 +82,13 @@ impl Operator {
 
     /// Whether it can be shared along an axis.
     pub fn has(&self, axis: Axis) -> bool {
-        let in_tail = self.tail.iter().all(|tail| tail.op.operation().axes().contains(&axis));
-        self.operation().axes().contains(&axis) && (axis != Axis::Rows || in_tail)
+        let in_tail = self.tail.iter().all(|tail| tail.op.sharing().axes().contains(&axis));
+        self.sharing().axes().contains(&axis) && (axis != Axis::Rows || in_tail)
     }
 
     /// What there is to share along an axis.
     pub fn units(&self, axis: Axis) -> usize {
-        match (axis, self.operation().reduced()) {
+        match (axis, self.sharing().reduced()) {
             (Axis::Outputs, _) => self.made.shape.channels,
             (Axis::Rows, _) => self.output.shape.height,
             (Axis::Inputs, Some(Reduced::Rows)) => self.input().height,
@@ -98,14 +98,14 @@ impl Operator {
 
     /// How partial results become one.
     pub fn merge(&self) -> Merge {
-        self.operation().merge(&self.types)
+        self.sharing().merge(&self.types)
     }
 
     /// The parts of the inputs that a part of what is made needs.
     pub fn needs(&self, made: &Region) -> Vec<Region> {
         let need = |input| match made.is_empty() {
             true => Region::default(),
-            false => self.operation().needs(input, &self.types, made),
+            false => self.sharing().needs(input, &self.types, made),
         };
         (0..self.types.len()).map(need).collect()
     }
@@ -115,14 +115,14 @@ impl Operator {
         if output.is_empty() {
             return Region::default();
         }
-        let back = |made: Region, tail: &Tail| tail.op.operation().needs(0, &[tail.input], &made);
+        let back = |made: Region, tail: &Tail| tail.op.sharing().needs(0, &[tail.input], &made);
         self.tail.iter().rev().fold(output.clone(), back)
     }
 
     /// How much it reduces of what is read: input channels, or rows of the input.
     pub fn input_units(&self, inputs: &[Region]) -> usize {
         let first = inputs.first();
-        first.map_or(0, |first| match self.operation().reduced() {
+        first.map_or(0, |first| match self.sharing().reduced() {
             Some(Reduced::Rows) => first.rows.len(),
             _ => first.channels.len(),
         })
@@ -130,7 +130,7 @@ impl Operator {
 
     /// Floating-point operations of a part of the operation that reduces so many units.
     pub fn part_flops(&self, made: &Region, units: usize) -> u64 {
-        match self.operation().reduced() {
+        match self.sharing().reduced() {
             Some(_) => self.flops(&self.input_share(made, 0..units), made),
             None => self.flops(&self.needs(made), made),
         }
@@ -138,7 +138,7 @@ impl Operator {
 
     /// Floating-point operations of a part of the operation from these regions of its inputs.
     pub fn flops(&self, inputs: &[Region], made: &Region) -> u64 {
-        self.operation().flops(Part { types: &self.types, output: self.made, inputs, made })
+        self.sharing().flops(Part { types: &self.types, output: self.made, inputs, made })
     }
 
     /// All of its multiplications with addition; those of the tail are not counted.
@@ -150,7 +150,7 @@ impl Operator {
     /// What it computes of its inputs along [`Axis::Inputs`].
     pub(crate) fn input_share(&self, made: &Region, units: std::ops::Range<usize>) -> Vec<Region> {
         let mut needs = self.needs(made);
-        if let (Some(first), Some(reduced)) = (needs.first_mut(), self.operation().reduced()) {
+        if let (Some(first), Some(reduced)) = (needs.first_mut(), self.sharing().reduced()) {
             match reduced {
                 Reduced::Channels => first.channels = units,
                 Reduced::Rows => first.rows = units,

@@ -10,7 +10,6 @@
 //! A text that parsed prints in one way, whatever blanks and names it had: equal graphs have equal texts, which is what
 //! their hash is of.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,20 +21,20 @@ use crate::value::{Layout, Shape, ValueType};
 /// The words after the name of an operation.
 pub(crate) struct Words<'a> {
     plain: std::vec::IntoIter<&'a str>,
-    keys: BTreeMap<char, usize>,
+    keys: Vec<(char, usize)>,
 }
 
 impl<'a> Words<'a> {
     fn parse(words: &[&'a str]) -> Result<Self, String> {
-        let (mut plain, mut keys) = (Vec::new(), BTreeMap::new());
+        let (mut plain, mut keys) = (Vec::new(), Vec::<(char, usize)>::new());
         for word in words {
             let mut rest = word.chars();
             let key = rest.next().filter(|key| matches!(key, 'k' | 's' | 'p'));
             match (key, rest.as_str().parse()) {
-                (Some(key), Ok(number)) => match keys.insert(key, number) {
-                    None => {}
-                    Some(_) => return Err(format!("`{key}` is given twice")),
-                },
+                (Some(key), Ok(_)) if keys.iter().any(|(known, _)| *known == key) => {
+                    return Err(format!("`{key}` is given twice"));
+                }
+                (Some(key), Ok(number)) => keys.push((key, number)),
                 _ => plain.push(*word),
             }
         }
@@ -55,11 +54,12 @@ impl<'a> Words<'a> {
 
     /// A number like `k3`.
     pub(crate) fn key(&mut self, key: char) -> Option<usize> {
-        self.keys.remove(&key)
+        let at = self.keys.iter().position(|(known, _)| *known == key)?;
+        Some(self.keys.swap_remove(at).1)
     }
 
     fn done(mut self) -> Result<(), String> {
-        match (self.plain.next(), self.keys.pop_first()) {
+        match (self.plain.next(), self.keys.pop()) {
             (Some(word), _) => Err(format!("`{word}` is too much")),
             (None, Some((key, number))) => Err(format!("`{key}{number}` is too much")),
             (None, None) => Ok(()),
@@ -78,13 +78,13 @@ impl FromStr for Graph {
         let (inputs, nodes) =
             text.split_once(':').ok_or_else(|| wrong(text, "write the input, a colon, the operations"))?;
         let inputs = inputs.split_whitespace().map(parse_input).collect::<Result<Vec<_>, _>>()?;
-        let mut names: BTreeMap<String, ValueId> = (0..inputs.len()).map(|at| (input_name(at), at)).collect();
+        let mut names: Vec<(String, ValueId)> = (0..inputs.len()).map(|at| (input_name(at), at)).collect();
         let mut latest = Latest::of(&inputs);
         let mut builder = Builder::new(inputs)?;
         for text in nodes.split(',') {
             let Written { name, op, operands, weights } = Written::parse(text.trim())?;
             let find = |name: &&str| {
-                let known = names.get(*name).copied();
+                let known = names.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value);
                 known.ok_or_else(|| wrong(text.trim(), format!("no operation before it is named `{name}`")))
             };
             let operands_are_all = operands.is_all;
@@ -93,7 +93,7 @@ impl FromStr for Graph {
             let value = builder.add(op, inputs, weights.map(str::to_owned))?;
             latest.note(value, builder.value(value));
             if let Some(name) = name {
-                names.insert(name.to_owned(), value);
+                names.push((name.to_owned(), value));
             }
         }
         builder.finish()
@@ -212,15 +212,15 @@ impl fmt::Display for Graph {
         }
         f.write_str(":")?;
         let operands = self.written_operands();
-        let named: BTreeSet<ValueId> = operands.iter().flat_map(|(_, values)| values.iter().copied()).collect();
         let first = self.inputs().len();
-        let letters: BTreeMap<ValueId, String> =
-            named.iter().filter(|value| **value >= first).enumerate().map(|(at, value)| (*value, letter(at))).collect();
-        let name = |value: &ValueId| letters.get(value).cloned().unwrap_or_else(|| input_name(*value));
+        let is_named = |value: &ValueId| operands.iter().any(|(_, values)| values.contains(value));
+        let named: Vec<ValueId> = (first..=self.answer()).filter(is_named).collect();
+        let place = |value: ValueId| named.iter().position(|named| *named == value);
+        let name = |value: &ValueId| place(*value).map_or_else(|| input_name(*value), letter);
         for (at, (node, (word, values))) in self.nodes().iter().zip(&operands).enumerate() {
             f.write_str(if at == 0 { " " } else { ", " })?;
-            if let Some(name) = letters.get(&(first + at)) {
-                write!(f, "{name} = ")?;
+            if let Some(place) = place(first + at) {
+                write!(f, "{} = ", letter(place))?;
             }
             write!(f, "{}", node.op)?;
             if !values.is_empty() {

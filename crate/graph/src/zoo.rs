@@ -3,13 +3,21 @@
 use crate::error::GraphError;
 use crate::graph::Graph;
 
-/// Names and text forms. AlexNet and VGG11 are torchvision's, whose adaptive pooling does nothing at 224 × 224;
+/// Names and text forms. `resnet` is ours: three residual blocks (He et al. 2016, figure 2, option B), of Fashion-MNIST's
+/// size. AlexNet and VGG11 are torchvision's, whose adaptive pooling does nothing at 224 × 224;
 /// `alexnet-lrn` is the original on one GPU's worth of connections (Krizhevsky et al. 2012, without groups).
-pub const NETWORKS: [(&str, &str); 4] = [
+pub const NETWORKS: [(&str, &str); 5] = [
     (
         "lenet5",
         "1x28x28: conv 6 k5 p2, relu, maxpool 2, conv 16 k5, relu, maxpool 2, flatten, linear 120, relu, linear 84, relu, \
          linear 10",
+    ),
+    (
+        "resnet",
+        "1x28x28: conv 32 k3 s2 p1, norm, a = relu, conv 32 k3 p1, norm, relu, conv 32 k3 p1, norm, add with a, b = relu, \
+         conv 64 k3 s2 p1, norm, relu, conv 64 k3 p1, c = norm, conv 64 k1 s2 of b, norm, add with c, d = relu, \
+         conv 128 k3 s2 p1, norm, relu, conv 128 k3 p1, e = norm, conv 128 k1 s2 of d, norm, add with e, relu, globalpool, \
+         flatten, linear 10",
     ),
     (
         "alexnet",

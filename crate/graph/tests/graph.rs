@@ -119,8 +119,8 @@ fn what_is_wrong_is_named() {
     ] {
         assert!(why(text).contains(says), "{text}: {}", why(text));
     }
-    let unknown = zoo::network("resnet").unwrap_err().to_string();
-    assert!(unknown.contains("no network \"resnet\"; there are lenet5, alexnet"), "{unknown}");
+    let unknown = zoo::network("lenet").unwrap_err().to_string();
+    assert!(unknown.contains("no network \"lenet\"; there are lenet5, resnet, alexnet"), "{unknown}");
 }
 
 #[test]

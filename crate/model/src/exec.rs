@@ -3,8 +3,8 @@
 //!
 //! Both load the same kernels, a whole operation being the part that is everything. How an operation is computed is a
 //! matter of its kernel (`maps.rs`, `nodes.rs`), which is chosen at load: Winograd's filtering where it suits, an edge
-//! convolution as two products per node, the norm folded into the layer before it. Each has its plain definition in
-//! [`crate::functional`], in `plain.rs`, or in the tests.
+//! convolution as two products per node, the norm folded into the layer before it. Each has its plain definition beside
+//! it ([`Way::Plain`]), or in the tests.
 
 mod load;
 mod map_ops;
@@ -17,7 +17,7 @@ mod value;
 
 pub use maps::local_norm;
 pub use member::Member;
-pub use params::Params;
+pub use params::{Params, Slices};
 pub use part::{Others, Part};
 pub use value::{Piece, Value};
 
@@ -35,10 +35,23 @@ use load::{Kernel, Loader};
 pub type Values = BTreeMap<ValueId, Value>;
 
 /// Some nodes of a graph, loaded.
+#[derive(Clone)]
 pub struct Executor {
     graph: Arc<Graph>,
     nodes: Range<usize>,
-    kernels: Vec<Box<dyn Kernel>>,
+    kernels: Vec<Arc<dyn Kernel>>,
+    /// What is read after each of them.
+    live: Vec<Vec<ValueId>>,
+    device: Device,
+}
+
+/// How kernels compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As fast as they can.
+    Fast,
+    /// By their plain definitions, which exist to be compared with.
+    Plain,
 }
 
 impl Executor {
@@ -46,24 +59,42 @@ impl Executor {
     ///
     /// # Errors
     /// [`ModelError`]: a weight that is missing, of another shape, or not finite.
-    pub fn new(graph: Arc<Graph>, nodes: Range<usize>, params: &Params, device: &Device) -> Result<Self, ModelError> {
-        let loader = Loader { graph: &graph, params, device };
-        let kernel = |node: usize| {
-            let (op, types, output) = (graph.nodes()[node].op, graph.types(node), graph.value(graph.made_by(node)));
-            let made = Region::all(output.shape);
-            let inputs: Vec<_> = (0..types.len()).map(|input| op.operation().needs(input, &types, &made)).collect();
-            loader.kernel(node, &load::Wanted { inputs: &inputs, made: &made, bias: true })
-        };
-        let kernels = nodes.clone().map(kernel).collect::<Result<_, _>>()?;
-        Ok(Self { graph, nodes, kernels })
+    pub fn new(graph: Arc<Graph>, nodes: Range<usize>, params: &dyn Slices, device: &Device) -> Result<Self, ModelError> {
+        let live = nodes.clone().map(|node| graph.live_before(node + 1)).collect();
+        let mut executor = Self { graph, nodes: nodes.clone(), kernels: Vec::new(), live, device: device.clone() };
+        executor.kernels = nodes.map(|node| executor.kernel(node, params)).collect::<Result<_, _>>()?;
+        Ok(executor)
+    }
+
+    fn kernel(&self, node: usize, params: &dyn Slices) -> Result<Arc<dyn Kernel>, ModelError> {
+        let graph = &self.graph;
+        let (op, types, output) = (graph.nodes()[node].op, graph.types(node), graph.value(graph.made_by(node)));
+        let made = Region::all(output.shape);
+        let inputs: Vec<_> = (0..types.len()).map(|input| op.sharing().needs(input, &types, &made)).collect();
+        let loader = Loader { graph, params, device: &self.device };
+        Ok(loader.kernel(node, &load::Wanted { inputs: &inputs, made: &made, bias: true })?.into())
+    }
+
+    /// Takes the weights of one of its nodes anew.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn reload(&mut self, node: usize, params: &dyn Slices) -> Result<(), ModelError> {
+        self.kernels[node - self.nodes.start] = self.kernel(node, params)?;
+        Ok(())
     }
 
     /// All of a graph.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn whole(graph: &Graph, params: &Params, device: &Device) -> Result<Self, ModelError> {
+    pub fn whole(graph: &Graph, params: &dyn Slices, device: &Device) -> Result<Self, ModelError> {
         Self::new(Arc::new(graph.clone()), 0..graph.nodes().len(), params, device)
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// What it is a part of.
@@ -76,10 +107,18 @@ impl Executor {
     ///
     /// # Errors
     /// [`ModelError::Parts`] if a value that is read is not there.
-    pub fn run(&self, mut values: Values) -> Result<Values, ModelError> {
-        for (node, kernel) in self.nodes.clone().zip(&self.kernels) {
+    pub fn run(&self, values: Values) -> Result<Values, ModelError> {
+        self.run_nodes(self.nodes.clone(), values, Way::Fast)
+    }
+
+    /// As [`Self::run`], but for some of its nodes.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_nodes(&self, nodes: Range<usize>, mut values: Values, way: Way) -> Result<Values, ModelError> {
+        for node in nodes {
+            let (kernel, live) = (&self.kernels[node - self.nodes.start], &self.live[node - self.nodes.start]);
             let reads = &self.graph.nodes()[node].inputs;
-            let live = self.graph.live_before(node + 1);
             let take = |value: &ValueId| match live.contains(value) {
                 true => values.get(value).cloned(),
                 false => values.remove(value),
@@ -89,7 +128,8 @@ impl Executor {
                 let found = format!("node {node} reads {reads:?}, of which not all are there");
                 return Err(ModelError::Parts { found });
             }
-            values.insert(self.graph.made_by(node), kernel.run(inputs));
+            let made = if way == Way::Fast { kernel.run(inputs) } else { kernel.plain(inputs) };
+            values.insert(self.graph.made_by(node), made);
             values.retain(|value, _| live.contains(value));
         }
         Ok(values)

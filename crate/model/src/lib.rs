@@ -23,7 +23,6 @@ mod image_card;
 pub mod kernel;
 mod measure;
 pub mod ops;
-mod plain;
 mod state;
 mod supernet;
 mod weights;

@@ -1,49 +1,41 @@
 //! What is alive between two operations, as tensors on a device, and its way in and out.
 
+use crate::exec::Value;
 use crate::{Gnn, ModelError};
 use burn::tensor::{Int, Tensor, TensorData, Transaction};
 use cleave_arch::array::{Array, Data};
 use cleave_arch::{Live, Slot};
+use cleave_graph::ValueId;
 
-/// The live values of a batch of clouds; the order of [`cleave_arch::Trace::live_before`] is the
-/// order of their arrays.
+/// The live values of a batch of clouds; the order of [`cleave_arch::Trace::live_before`] is their order, and that of their
+/// arrays.
 #[derive(Clone)]
 pub struct State {
-    /// Current features `[b, n, c]`; after the classifier the logits `[b, 1, classes]`.
-    pub features: Tensor<3>,
-    /// Current neighbour indexes `[b, n, k]`.
-    pub graph: Option<Tensor<3, Int>>,
-    /// Input of the latest aggregate, combine or edge convolution `[b, n, c]`.
-    pub skip: Option<Tensor<3>>,
-    /// Outputs of earlier edge convolutions that a join will read.
-    pub joined: Vec<Tensor<3>>,
+    /// By their numbers in the graph, the features first.
+    pub(crate) values: Vec<(ValueId, Value)>,
     /// The classifier has run: the features are logits.
     pub(crate) is_answer: bool,
 }
 
 impl State {
-    /// The state before the first operation.
+    /// The state before the first operation: features `[b, n, c]`.
     pub fn input(features: Tensor<3>) -> Self {
-        Self { features, graph: None, skip: None, joined: Vec::new(), is_answer: false }
+        Self { values: vec![(0, features.into())], is_answer: false }
     }
 
     /// The state before the first operation where the input brings a graph `[b, n, k]`.
     pub fn with_graph(features: Tensor<3>, graph: Tensor<3, Int>) -> Self {
-        Self { graph: Some(graph), ..Self::input(features) }
+        Self { values: vec![(0, features.into()), (1, Value::Neighbours(graph))], is_answer: false }
     }
 
-    /// Forgets what no later operation reads, so that its memory can be used again.
-    pub(crate) fn keep_only(&mut self, live: &[Live]) {
-        let has = |slot: Slot| live.iter().any(|l| l.slot == slot);
-        if !has(Slot::Graph) {
-            self.graph = None;
-        }
-        if !has(Slot::SkipSource) {
-            self.skip = None;
-        }
-        if !live.iter().any(|l| matches!(l.slot, Slot::Joined(_))) {
-            self.joined.clear();
-        }
+    /// Current features `[b, n, c]`; after the classifier the logits `[b, 1, classes]`.
+    ///
+    /// # Panics
+    /// Never: a state has features.
+    #[expect(clippy::expect_used, reason = "whatever makes a state gives it features first")]
+    pub fn features(self) -> Tensor<3> {
+        let (_, features) = self.values.into_iter().next().expect("a state has features");
+        features.nodes()
     }
 
     /// Reads the values back, the features first: one wait for all of them. A batch of one has no
@@ -51,16 +43,20 @@ impl State {
     pub async fn download(self) -> Result<Vec<Array>, ModelError> {
         let shape = |dims: [usize; 3]| if dims[0] == 1 { dims[1..].to_vec() } else { dims.to_vec() };
         let answer = |dims: [usize; 3]| if dims[0] == 1 { vec![dims[2]] } else { vec![dims[0], dims[2]] };
-        let features = self.features.dims();
-        let mut shapes = vec![if self.is_answer { answer(features) } else { shape(features) }];
-        let mut wanted = Transaction::default().register(self.features);
-        if let Some(graph) = self.graph {
-            shapes.push(shape(graph.dims()));
-            wanted = wanted.register(graph);
-        }
-        for tensor in self.skip.into_iter().chain(self.joined) {
-            shapes.push(shape(tensor.dims()));
-            wanted = wanted.register(tensor);
+        let (mut shapes, mut wanted) = (Vec::new(), Transaction::default());
+        for (_, value) in self.values {
+            let dims = |dims: [usize; 3]| if self.is_answer { answer(dims) } else { shape(dims) };
+            match value {
+                Value::Neighbours(graph) => {
+                    shapes.push(dims(graph.dims()));
+                    wanted = wanted.register(graph);
+                }
+                features => {
+                    let features = features.nodes();
+                    shapes.push(dims(features.dims()));
+                    wanted = wanted.register(features);
+                }
+            }
         }
         let read = wanted.execute_async().await.map_err(|why| ModelError::ReadBack { why: format!("{why:?}") })?;
         read.into_iter().zip(shapes).map(|(data, shape)| to_array(data, shape)).collect()
@@ -85,18 +81,12 @@ impl Gnn {
             return Err(ModelError::WrongInput { op, expected, found });
         }
         self.check_graph(op, arrays)?;
-        let mut state = None;
-        let (mut graph, mut skip, mut joined) = (None, None, Vec::new());
-        for (array, live) in arrays.iter().zip(live) {
-            match live.slot {
-                Slot::Features => state = Some(self.floats(array)),
-                Slot::Graph => graph = Some(self.indexes(array)),
-                Slot::SkipSource => skip = Some(self.floats(array)),
-                Slot::Joined(_) => joined.push(self.floats(array)),
-            }
-        }
-        let nothing = || ModelError::WrongInput { op, expected: "features".into(), found: "none".into() };
-        Ok(State { features: state.ok_or_else(nothing)?, graph, skip, joined, is_answer: false })
+        let value = |(array, live): (&Array, &Live)| match live.slot {
+            Slot::Graph => Value::Neighbours(self.indexes(array)),
+            _ => self.floats(array).into(),
+        };
+        let values = arrays.iter().zip(live).map(value);
+        Ok(State { values: self.lowered().live[op].iter().copied().zip(values).collect(), is_answer: false })
     }
 
     /// An index beyond the cloud would read foreign memory on a GPU and panic on the CPU.

@@ -4,13 +4,15 @@
 //! measured anew for every architecture, layer by layer, on a batch of calibration clouds (Guo et al., ECCV 2020), and
 //! the result is an ordinary network with ordinary weights: it can be cut, deployed and saved like any other.
 
-use crate::gnn::{Gnn, Loader};
+use crate::exec::{Values, Way};
+use crate::gnn::Gnn;
 use crate::ops::linear;
 use crate::state::State;
 use crate::weights::{as_text, classes, not_safetensors, parse_task, task_to_json};
 use crate::{ModelError, Storage, Weight, Weights};
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
-use cleave_arch::{Architecture, Halves, Op, Task, supernet};
+use cleave_arch::{Architecture, Halves, Task, supernet};
+use cleave_graph::Op;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -99,19 +101,16 @@ impl SupernetWeights {
         }
         let mut weights = self.part(architecture);
         let mut gnn = Gnn::new(architecture, &self.task, &weights, device)?;
-        let mut state = input;
-        for (at, op) in architecture.ops().iter().enumerate() {
-            if let Op::Combine { .. } = op {
-                observe(&mut weights, &format!("op.{at}"), state.features.clone()).await?;
-                gnn.reload(at, &weights)?;
+        let graph = gnn.lowered().graph.clone();
+        let mut values: Values = input.values.into_iter().collect();
+        for (at, node) in graph.nodes().iter().enumerate() {
+            if let Op::Combine(_) = node.op {
+                let x = values.get(&node.inputs[0]).cloned();
+                let x = x.ok_or_else(|| ModelError::Parts { found: format!("node {at} has no input") })?;
+                observe(&mut weights, &graph.weights_of(at), x.nodes()).await?;
+                gnn.executor().reload(at, &weights)?;
             }
-            state = gnn.advance(at, state)?;
-        }
-        let hidden = gnn.trace().classifier.layers.len() - 1;
-        for j in 0..hidden {
-            observe(&mut weights, &format!("classifier.{j}"), state.features.clone()).await?;
-            gnn.reload_classifier(&weights)?;
-            state.features = gnn.classify(j, state.features);
+            values = gnn.executor().run_nodes(at..at + 1, values, Way::Fast)?;
         }
         Ok((gnn, weights))
     }
@@ -159,16 +158,6 @@ async fn observe(weights: &mut Weights, layer: &str, x: Tensor<3>) -> Result<(),
         weights.set(&format!("{layer}.{part}"), values);
     }
     Ok(())
-}
-
-impl Gnn {
-    /// Takes the weights of one operation anew.
-    fn reload(&mut self, at: usize, weights: &Weights) -> Result<(), ModelError> {
-        let op = self.architecture().ops()[at];
-        let layer = Loader { weights, device: self.device() }.layer(at, &op, self.trace(), self.task())?;
-        self.set_layer(at, layer);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -233,8 +222,9 @@ mod tests {
         let head: cleave_arch::Plan = "3 2 4,0 6 1".parse().unwrap();
         let gnn = Gnn::new(head.architecture(), &task(), &Weights::random(head.architecture(), &task(), 1), &device);
         let gnn = gnn.unwrap();
-        let state = gnn.advance(1, gnn.advance(0, State::input(clouds(4))).unwrap()).unwrap();
-        let x = state.features.into_data().try_into_vec::<f32>().unwrap();
+        let two = cleave_arch::Segment { ops: 0..2, classifier: false, ..gnn.whole() };
+        let state = gnn.run(&two, State::input(clouds(4))).unwrap();
+        let x = state.features().into_data().try_into_vec::<f32>().unwrap();
         let weight = weights.find("op.2.weight").unwrap();
         let z: Vec<f64> = x
             .chunks_exact(6)

@@ -260,7 +260,7 @@ impl Rooted<'_> {
         let maps = maps(self.problem);
         let step = |at: usize| {
             let by = |axis: Axis| Shares::by_weight(operators[at].units(axis), fractions);
-            match operators[at].operation().reduced() {
+            match operators[at].sharing().reduced() {
                 _ if at < maps => Step::new(Split::Rows(by(Axis::Rows))),
                 // Whoever has rows reduces its own.
                 Some(Reduced::Rows) if at == maps => {

@@ -78,7 +78,7 @@ fn chain_by(problem: &Problem, shares: &[f64]) -> Result<Chain, PartitionError> 
 /// over.
 fn is_pair(network: &Graph, at: usize) -> bool {
     let [first, second] = [0, 1].map(|next| &network.operators()[at + next]);
-    has_outputs(first) && second.inputs == [first.result] && second.operation().reduced() == Some(Reduced::Channels)
+    has_outputs(first) && second.inputs == [first.result] && second.sharing().reduced() == Some(Reduced::Channels)
 }
 
 /// Whether an operator is shared by output channels: not if it normalises across them.

@@ -1,4 +1,4 @@
-//! The workers that share an image network, as the page's form or the command's file names them: one reading of both, so
+//! The workers that share a network, as the page's form or the command's file names them: one reading of both, so
 //! that the same workers are the same problem.
 
 use cleave_contract::{MAX_PARTITION_WORKERS, PartitionRequest};

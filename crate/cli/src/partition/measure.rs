@@ -1,4 +1,4 @@
-//! Times the operators of an image network on this machine, on one thread: `app` says which part is next, here it is run.
+//! Times the operators of a network on this machine, on one thread: `app` says which part is next, here it is run.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

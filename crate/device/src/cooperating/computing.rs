@@ -1,4 +1,4 @@
-//! What computes for one worker of an image network: takes calls one after another, each to its end.
+//! What computes for one worker of a network: takes calls one after another, each to its end.
 
 use crate::browser::now_micros;
 use crate::mailbox::Mailbox;

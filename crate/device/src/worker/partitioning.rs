@@ -1,4 +1,4 @@
-//! Planning how several workers share an image network: one request at a time, between the page's other ones. What is
+//! Planning how several workers share a network: one request at a time, between the page's other ones. What is
 //! planned is `app`'s; here operators are timed on this thread, and the page is heard between two steps.
 
 use super::Worker;

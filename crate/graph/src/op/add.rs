@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, product, wrong};
+use super::{Axis, Operation, Parse, Part, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -22,7 +22,9 @@ impl Operation for Add {
             },
         }
     }
+}
 
+impl Sharing for Add {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

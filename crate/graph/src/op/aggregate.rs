@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::edge_conv::features;
-use super::{Axis, Operation, Parse, Part, product, sum};
+use super::{Axis, Operation, Parse, Part, product, sum, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Shape, ValueType};
@@ -146,12 +146,14 @@ impl Operation for Aggregate {
         Ok(x.with_channels(self.message.width(x.shape.channels)))
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        if self.message.keeps_channels() { &[Axis::Outputs, Axis::Rows] } else { &[Axis::Rows] }
-    }
-
     fn reads_neighbours(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for Aggregate {
+    fn axes(&self) -> &'static [Axis] {
+        if self.message.keeps_channels() { &[Axis::Outputs, Axis::Rows] } else { &[Axis::Rows] }
     }
 
     /// Any node may be a neighbour.

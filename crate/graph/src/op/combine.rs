@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, one, product, same_rows, wrong};
+use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, one, product, same_rows, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -39,7 +39,9 @@ impl Operation for Combine {
     fn parameters(&self, inputs: &[ValueType]) -> Vec<Parameter> {
         normed(inputs.first().map_or(0, |input| input.shape.channels), self.channels)
     }
+}
 
+impl Sharing for Combine {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

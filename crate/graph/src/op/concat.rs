@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, wrong};
+use super::{Axis, Operation, Parse, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -30,7 +30,9 @@ impl Operation for Concat {
             None => Ok(first.with_channels(inputs.iter().fold(0, |sum, input| sum + input.shape.channels))),
         }
     }
+}
 
+impl Sharing for Concat {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

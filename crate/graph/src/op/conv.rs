@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong};
+use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong, Sharing};
 use crate::kernel::{FILTER_TAPS, columns_at_once, is_filtered, tile_rows_at_once};
 use crate::region::Region;
 use crate::text::Words;
@@ -93,7 +93,9 @@ impl Operation for Conv {
         let weight = vec![self.channels, channels, self.kernel, self.kernel];
         vec![("weight", weight), ("bias", vec![self.channels])]
     }
+}
 
+impl Sharing for Conv {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Inputs, Axis::Rows]
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::combine::normed;
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, sum, wrong};
+use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, sum, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -45,12 +45,14 @@ impl Operation for EdgeConv {
         normed(2 * inputs.first().map_or(0, |input| input.shape.channels), self.channels)
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        &[Axis::Outputs, Axis::Rows]
-    }
-
     fn reads_neighbours(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for EdgeConv {
+    fn axes(&self) -> &'static [Axis] {
+        &[Axis::Outputs, Axis::Rows]
     }
 
     /// Any node may be a neighbour.

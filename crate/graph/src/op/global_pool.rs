@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, one, product, wrong};
+use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -20,12 +20,14 @@ impl Operation for GlobalPool {
         }
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        &[Axis::Outputs]
-    }
-
     fn is_per_channel(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for GlobalPool {
+    fn axes(&self) -> &'static [Axis] {
+        &[Axis::Outputs]
     }
 
     fn needs(&self, _: usize, inputs: &[ValueType], made: &Region) -> Region {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, one, product, sum, wrong};
+use super::{Axis, Operation, Parse, Part, one, product, sum, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -33,7 +33,9 @@ impl Operation for Knn {
     fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
         neighbours(inputs, self.k)
     }
+}
 
+impl Sharing for Knn {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Rows]
     }

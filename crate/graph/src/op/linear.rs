@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong};
+use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -33,7 +33,9 @@ impl Operation for Linear {
         let values = inputs.first().map_or(0, |input| input.shape.values() as usize);
         vec![("weight", vec![self.features, values]), ("bias", vec![self.features])]
     }
+}
 
+impl Sharing for Linear {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Inputs]
     }

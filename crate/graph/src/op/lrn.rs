@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parse, Part, one, product, wrong};
+use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -31,7 +31,9 @@ impl Operation for Lrn {
         }
         if input.layout == Layout::Map { Ok(*input) } else { Err(wrong("a map", *input)) }
     }
+}
 
+impl Sharing for Lrn {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

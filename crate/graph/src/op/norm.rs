@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, product, wrong, Parameter, Part};
+use super::{Axis, Operation, Parse, one, product, wrong, Parameter, Part, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -26,12 +26,14 @@ impl Operation for Norm {
         ["weight", "bias", "running_mean", "running_var"].map(|part| (part, vec![channels])).to_vec()
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        &[Axis::Outputs, Axis::Rows]
-    }
-
     fn is_per_channel(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for Norm {
+    fn axes(&self) -> &'static [Axis] {
+        &[Axis::Outputs, Axis::Rows]
     }
 
     fn needs(&self, _: usize, _: &[ValueType], made: &Region) -> Region {

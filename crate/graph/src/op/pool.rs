@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::{windows, within};
-use super::{Axis, Operation, Parse, Part, one, product, wrong};
+use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -44,12 +44,14 @@ impl Operation for Pool {
         }
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        &[Axis::Outputs, Axis::Rows]
-    }
-
     fn is_per_channel(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for Pool {
+    fn axes(&self) -> &'static [Axis] {
+        &[Axis::Outputs, Axis::Rows]
     }
 
     fn needs(&self, _: usize, _: &[ValueType], made: &Region) -> Region {

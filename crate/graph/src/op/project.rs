@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::combine::nodes;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, same_rows};
+use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, same_rows, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -24,7 +24,9 @@ impl Operation for Project {
         let channels = inputs.first().map_or(0, |input| input.shape.channels);
         vec![("weight", vec![channels, self.channels]), ("bias", vec![self.channels])]
     }
+}
 
+impl Sharing for Project {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, knn, product};
+use super::{Axis, Operation, Parse, Part, knn, product, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -20,7 +20,9 @@ impl Operation for Random {
     fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
         knn::neighbours(inputs, self.k)
     }
+}
 
+impl Sharing for Random {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Rows]
     }

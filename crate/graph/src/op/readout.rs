@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Merge, Operation, Parse, Part, Reduced, Reducer, one, product, wrong};
+use super::{Axis, Merge, Operation, Parse, Part, Reduced, Reducer, one, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -33,7 +33,9 @@ impl Operation for Readout {
             _ => Err(wrong("nodes", *input)),
         }
     }
+}
 
+impl Sharing for Readout {
     fn axes(&self) -> &'static [Axis] {
         let is_min = |reducer| reducer == Reducer::Min;
         let is_mergeable = !is_min(self.first) && !self.second.is_some_and(is_min);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, product, wrong, Part};
+use super::{Axis, Operation, Parse, one, product, wrong, Part, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -20,12 +20,14 @@ impl Operation for Relu {
         }
     }
 
-    fn axes(&self) -> &'static [Axis] {
-        &[Axis::Outputs, Axis::Rows]
-    }
-
     fn is_per_channel(&self) -> bool {
         true
+    }
+}
+
+impl Sharing for Relu {
+    fn axes(&self) -> &'static [Axis] {
+        &[Axis::Outputs, Axis::Rows]
     }
 
     fn needs(&self, _: usize, _: &[ValueType], made: &Region) -> Region {

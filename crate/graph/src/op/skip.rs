@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, product, wrong};
+use super::{Axis, Operation, Parse, Part, product, wrong, Sharing};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -25,7 +25,9 @@ impl Operation for Skip {
             _ => Err("needs two inputs; write `skip with a`".into()),
         }
     }
+}
 
+impl Sharing for Skip {
     fn axes(&self) -> &'static [Axis] {
         &[Axis::Outputs, Axis::Rows]
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor, TensorData};
 use cleave_graph::{Graph, Op, ParamSpec, Region, ValueType};
 
-use super::params::Params;
+use super::params::Slices;
 use super::value::Value;
 use super::{maps, nodes};
 use crate::ModelError;
@@ -14,6 +14,11 @@ use crate::ModelError;
 pub(crate) trait Kernel: Send + Sync {
     /// The part of the result from the parts of the inputs; None stands for an input of which the part needs nothing.
     fn run(&self, inputs: Vec<Option<Value>>) -> Value;
+
+    /// The same by the textbook, where that is something else.
+    fn plain(&self, inputs: Vec<Option<Value>>) -> Value {
+        self.run(inputs)
+    }
 }
 
 /// Which part of an operation.
@@ -29,7 +34,7 @@ pub(super) struct Wanted<'a> {
 /// Reads slices of weights.
 pub(super) struct Loader<'a> {
     pub(super) graph: &'a Graph,
-    pub(super) params: &'a Params,
+    pub(super) params: &'a dyn Slices,
     pub(super) device: &'a Device,
 }
 

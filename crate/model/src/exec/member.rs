@@ -9,7 +9,7 @@ use cleave_graph::op::Merge;
 use cleave_graph::{Graph, Operator, Region, Schedule, ValueId, ValueType};
 
 use super::load::{Kernel, Loader, Wanted};
-use super::params::Params;
+use super::params::Slices;
 use super::value::{Piece, Value, assemble};
 use crate::ModelError;
 
@@ -70,7 +70,7 @@ impl Member {
         graph: Arc<Graph>,
         schedule: Arc<Schedule>,
         worker: usize,
-        params: &Params,
+        params: &dyn Slices,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let loader = Loader { graph: &graph, params, device };

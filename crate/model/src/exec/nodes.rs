@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Int, Tensor, TensorData};
 use cleave_graph::op::{Aggregate, Knn, Message, Random, Readout, Reducer};
 use cleave_graph::random_neighbour;
@@ -40,12 +41,26 @@ fn rows(x: Tensor<3>, rows: &Range<usize>) -> Tensor<3> {
     if rows.len() == x.dims()[1] { x } else { x.narrow(1, rows.start, rows.len()) }
 }
 
+fn rows_of(x: Tensor<3, Int>, rows: &Range<usize>) -> Tensor<3, Int> {
+    if rows.len() == x.dims()[1] { x } else { x.narrow(1, rows.start, rows.len()) }
+}
+
 pub(super) fn knn(op: Knn, _: &Node, wanted: &Wanted) -> Box<dyn Kernel> {
     struct Nearest(usize, Range<usize>);
     impl Kernel for Nearest {
         fn run(&self, inputs: Vec<Option<Value>>) -> Value {
             let [nodes] = present(inputs);
             Value::Neighbours(knn_rows(nodes.nodes(), self.0, self.1.clone()))
+        }
+
+        /// All distances, sorted. As a baseline of time it is too slow: published code takes the k least.
+        fn plain(&self, inputs: Vec<Option<Value>>) -> Value {
+            let [nodes] = present(inputs);
+            let x = nodes.nodes();
+            let square = (x.clone() * x.clone()).sum_dim(2);
+            let product = x.clone().matmul(x.swap_dims(1, 2));
+            let distance = square.clone() - product * 2.0 + square.swap_dims(1, 2);
+            Value::Neighbours(rows_of(distance.argsort(2).narrow(2, 0, self.0), &self.1))
         }
     }
     Box::new(Nearest(op.k, wanted.made.rows.clone()))
@@ -97,8 +112,10 @@ fn folded(node: &Node, inputs: usize, outputs: &Range<usize>) -> Result<Folded, 
     Ok(Folded { weight, bias })
 }
 
-/// Both tensors of a linear layer.
-fn layer(node: &Node, weight: Vec<f32>, bias: Vec<f32>) -> (Tensor<3>, Tensor<3>) {
+/// Both tensors of a linear layer. They are held: what was collected has room to spare.
+fn layer(node: &Node, mut weight: Vec<f32>, mut bias: Vec<f32>) -> (Tensor<3>, Tensor<3>) {
+    weight.shrink_to_fit();
+    bias.shrink_to_fit();
     let outputs = bias.len();
     let inputs = weight.len() / outputs.max(1);
     (node.tensor(weight, [1, inputs, outputs]), node.tensor(bias, [1, 1, outputs]))
@@ -125,12 +142,42 @@ pub(super) fn edge_conv(node: &Node, wanted: &Wanted) -> Loaded {
     centre.iter_mut().zip(&weight).for_each(|(second, first)| *second -= first);
     let (near, none) = layer(node, weight, vec![0.0; outputs.len()]);
     let (centre, bias) = layer(node, centre, bias);
-    let own = wanted.made.rows.clone();
-    Ok(Box::new(OfGraph(move |x: Tensor<3>, graph| {
-        let near = linear(x.clone(), near.clone(), none.clone(), 1.0);
-        let centre = linear(rows(x, &own), centre.clone(), bias.clone(), 1.0);
-        edge_max(near, centre, graph, SLOPE)
-    })))
+    Ok(Box::new(EdgeConv { near, none, centre, bias, own: wanted.made.rows.clone() }))
+}
+
+struct EdgeConv {
+    /// W₁ and no bias.
+    near: Tensor<3>,
+    none: Tensor<3>,
+    /// W₂ − W₁ and the bias.
+    centre: Tensor<3>,
+    bias: Tensor<3>,
+    /// The rows that it makes.
+    own: Range<usize>,
+}
+
+impl Kernel for EdgeConv {
+    fn run(&self, inputs: Vec<Option<Value>>) -> Value {
+        let [x, graph] = present(inputs);
+        let x = x.nodes();
+        let near = linear(x.clone(), self.near.clone(), self.none.clone(), 1.0);
+        let centre = linear(rows(x, &self.own), self.centre.clone(), self.bias.clone(), 1.0);
+        Value::Nodes(edge_max(near, centre, graph.neighbours(), SLOPE))
+    }
+
+    /// max over j of LeakyReLU([x_j − x_i ‖ x_i] W + b) with a feature tensor per edge, for one cloud.
+    fn plain(&self, inputs: Vec<Option<Value>>) -> Value {
+        let [x, graph] = present(inputs);
+        let (x, graph) = (x.nodes(), graph.neighbours());
+        let ([_, n, k], [_, all, c]) = (graph.dims(), x.dims());
+        let near = x.clone().reshape([all, c]).select(0, graph.reshape([n * k])).reshape([n, k, c]);
+        let own = rows(x, &self.own).reshape([n, 1, c]).repeat_dim(1, k);
+        let messages = Tensor::cat(vec![near - own.clone(), own], 2).reshape([1, n * k, 2 * c]);
+        let weight = Tensor::cat(vec![self.near.clone(), self.centre.clone() + self.near.clone()], 1);
+        let out = weight.dims()[2];
+        let z = messages.matmul(weight) + self.bias.clone();
+        Value::Nodes(leaky_relu(z, f64::from(SLOPE)).reshape([n, k, out]).max_dim(1).reshape([1, n, out]))
+    }
 }
 
 pub(super) fn skip() -> Box<dyn Kernel> {

@@ -24,29 +24,44 @@ impl Params {
         weights.check_against(&graph.parameters())?;
         Ok(Self::Stored(weights))
     }
+}
 
+/// Where a loader reads slices of weights.
+pub trait Slices {
     /// A block of a weight as a matrix: rows of its first extent, columns of all others together.
-    pub(super) fn block(
-        &self,
-        spec: &ParamSpec,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) -> Result<Vec<f32>, ModelError> {
-        let width: usize = spec.shape[1..].iter().product();
+    ///
+    /// # Errors
+    /// [`ModelError::Missing`] or [`ModelError::WrongShape`].
+    fn block(&self, spec: &ParamSpec, rows: Range<usize>, cols: Range<usize>) -> Result<Vec<f32>, ModelError>;
+}
+
+/// Where each row of a block begins and ends in a weight.
+fn ranges(spec: &ParamSpec, rows: Range<usize>, cols: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let width: usize = spec.shape[1..].iter().product();
+    rows.map(move |row| row * width + cols.start..row * width + cols.end)
+}
+
+impl Slices for Weights {
+    fn block(&self, spec: &ParamSpec, rows: Range<usize>, cols: Range<usize>) -> Result<Vec<f32>, ModelError> {
         // Exactly as many as there are: what is collected from a flat map takes up to twice its memory.
         let mut block = Vec::with_capacity(rows.len() * cols.len());
-        let ranges = rows.map(|row| row * width + cols.start..row * width + cols.end);
+        let values = &self.get(&spec.name, &spec.shape)?.values;
+        ranges(spec, rows, cols).for_each(|range| block.extend_from_slice(&values[range]));
+        Ok(block)
+    }
+}
+
+impl Slices for Params {
+    fn block(&self, spec: &ParamSpec, rows: Range<usize>, cols: Range<usize>) -> Result<Vec<f32>, ModelError> {
         match self {
-            Self::Stored(weights) => {
-                let values = &weights.get(&spec.name, &spec.shape)?.values;
-                ranges.for_each(|range| block.extend_from_slice(&values[range]));
-            }
+            Self::Stored(weights) => weights.block(spec, rows, cols),
             Self::Seeded(seed) => {
-                let draw = Draw::new(*seed, spec, width);
-                ranges.for_each(|range| block.extend(draw.values(range)));
+                let mut block = Vec::with_capacity(rows.len() * cols.len());
+                let draw = Draw::new(*seed, spec, spec.shape[1..].iter().product());
+                ranges(spec, rows, cols).for_each(|range| block.extend(draw.values(range)));
+                Ok(block)
             }
         }
-        Ok(block)
     }
 }
 

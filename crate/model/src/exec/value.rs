@@ -24,7 +24,7 @@ impl Value {
     /// # Panics
     /// If it is none: kernels are loaded for the types of a valid graph.
     #[expect(clippy::panic, reason = "a valid graph gives every kernel the values that it was loaded for")]
-    pub(super) fn map(self) -> Tensor<4> {
+    pub(crate) fn map(self) -> Tensor<4> {
         match self {
             Self::Map(map) => map,
             other => panic!("a map is read, and {other:?} was made"),
@@ -32,7 +32,7 @@ impl Value {
     }
 
     #[expect(clippy::panic, reason = "as above")]
-    pub(super) fn nodes(self) -> Tensor<3> {
+    pub(crate) fn nodes(self) -> Tensor<3> {
         match self {
             Self::Nodes(nodes) => nodes,
             other => panic!("nodes are read, and {other:?} was made"),
@@ -40,7 +40,7 @@ impl Value {
     }
 
     #[expect(clippy::panic, reason = "as above")]
-    pub(super) fn neighbours(self) -> Tensor<3, Int> {
+    pub(crate) fn neighbours(self) -> Tensor<3, Int> {
         match self {
             Self::Neighbours(neighbours) => neighbours,
             other => panic!("neighbours are read, and {other:?} was made"),

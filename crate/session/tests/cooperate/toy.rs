@@ -219,7 +219,7 @@ impl Engine {
 fn tail(operator: &Operator, complete: Numbers, output: &Region) -> Numbers {
     let mut made = vec![output.clone()];
     for tail in operator.tail.iter().rev().take(operator.tail.len().saturating_sub(1)) {
-        let needed = tail.op.operation().needs(0, &[tail.input], made.last().unwrap());
+        let needed = tail.op.sharing().needs(0, &[tail.input], made.last().unwrap());
         made.push(needed);
     }
     let mut types = operator.tail.iter().skip(1).map(|tail| tail.input).chain([operator.output]);

@@ -116,7 +116,7 @@ pub async fn memory(name: &str, plan: &str, plain: bool) -> Result<Value, JsErro
         counter.reset_peak_usage();
         let state = gnn.upload(&inputs, segment.ops.start)?;
         if plain {
-            let logits = gnn.forward_plain(state.features)?;
+            let logits = gnn.forward_plain(state.features())?;
             logits.into_data_async().await?;
         } else {
             let state = gnn.run(&segment, state)?;
