@@ -387,6 +387,7 @@ mod tests {
         assert_eq!((batch.features.as_slice(), batch.neighbours.len()), (&[8.0, 9.0, 10.0, 11.0][..], 12));
         assert_eq!(batch.neighbours[0], 24);
         let state = batch.state(&Device::flex());
-        assert_eq!((state.features.dims(), state.graph.map(|graph| graph.dims())), ([2, 2, 1], Some([2, 2, 3])));
+        let graph = state.graph().map(|graph| graph.dims());
+        assert_eq!((state.features().dims(), graph), ([2, 2, 1], Some([2, 2, 3])));
     }
 }

@@ -88,7 +88,9 @@ impl Lowering<'_> {
     fn live(&self, at: usize) -> Vec<ValueId> {
         let mut live = vec![self.latest()];
         live.extend(self.neighbours.filter(|_| self.of.graph_is_live(at)));
-        live.extend(self.of.skip_source(at).filter(|_| self.of.skip_source_is_live(at)).map(|source| self.features[source]));
+        live.extend(
+            self.of.skip_source(at).filter(|_| self.of.skip_source_is_live(at)).map(|source| self.features[source]),
+        );
         if self.of.joins_later(at) {
             live.extend(self.of.replaced_edge_convs(at).into_iter().map(|edge_conv| self.features[edge_conv + 1]));
         }

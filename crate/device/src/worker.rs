@@ -259,7 +259,7 @@ fn engine_of(choice: &Choice) -> Engine {
 /// Logits, flat `[n, classes]`.
 async fn classify(gnn: Option<Rc<Gnn>>, batch: Batch, device: &Device) -> Result<Vec<f32>, EngineError> {
     let gnn = gnn.ok_or_else(|| EngineError::new("nothing is being evaluated"))?;
-    let logits = gnn.forward(batch.state(device).features).map_err(EngineError::new)?;
+    let logits = gnn.forward(batch.state(device).features()).map_err(EngineError::new)?;
     let logits = gpu::read_back(logits.into_data_async()).await;
     logits.map_err(unreadable)?.try_into_vec::<f32>().map_err(unreadable)
 }

@@ -59,7 +59,12 @@ impl Executor {
     ///
     /// # Errors
     /// [`ModelError`]: a weight that is missing, of another shape, or not finite.
-    pub fn new(graph: Arc<Graph>, nodes: Range<usize>, params: &dyn Slices, device: &Device) -> Result<Self, ModelError> {
+    pub fn new(
+        graph: Arc<Graph>,
+        nodes: Range<usize>,
+        params: &dyn Slices,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         let live = nodes.clone().map(|node| graph.live_before(node + 1)).collect();
         let mut executor = Self { graph, nodes: nodes.clone(), kernels: Vec::new(), live, device: device.clone() };
         executor.kernels = nodes.map(|node| executor.kernel(node, params)).collect::<Result<_, _>>()?;

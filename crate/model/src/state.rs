@@ -28,6 +28,21 @@ impl State {
         Self { values: vec![(0, features.into()), (1, Value::Neighbours(graph))], is_answer: false }
     }
 
+    /// Current neighbour indexes `[b, n, k]`, where they are alive.
+    pub fn graph(&self) -> Option<Tensor<3, Int>> {
+        let graph = self.values.iter().find(|(_, value)| matches!(value, Value::Neighbours(_)));
+        graph.map(|(_, graph)| graph.clone().neighbours())
+    }
+
+    /// The same with other features.
+    #[must_use]
+    pub fn with_features(mut self, change: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Self {
+        if let Some((_, features)) = self.values.first_mut() {
+            *features = change(features.clone().nodes()).into();
+        }
+        self
+    }
+
     /// Current features `[b, n, c]`; after the classifier the logits `[b, 1, classes]`.
     ///
     /// # Panics

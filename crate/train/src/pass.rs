@@ -62,7 +62,8 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// [`ModelError::NoGraph`] if an operation reads a graph and the input brings none.
     pub(crate) fn run(&mut self, input: State) -> Result<Tensor<2>, ModelError> {
-        let mut flow = Flow { x: input.features, graph: input.graph, source: None, edge_convs: BTreeMap::new() };
+        let graph = input.graph();
+        let mut flow = Flow { x: input.features(), graph, source: None, edge_convs: BTreeMap::new() };
         for (at, op) in self.network.architecture().ops().iter().enumerate() {
             if op.makes_skip_source() {
                 flow.source = Some(flow.x.clone());

@@ -138,9 +138,9 @@ impl Trainer {
             }
         };
         if self.words.is_some() {
-            input.features = input.features.require_grad();
+            input = input.with_features(Tensor::require_grad);
         }
-        let inputs = input.features.clone();
+        let inputs = input.clone().features();
         let logits = pass.run(input)?;
         let correct = n_correct(&read(logits.clone().inner())?, &batch.labels);
         let targets = self.targets(batch);

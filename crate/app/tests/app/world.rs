@@ -300,7 +300,7 @@ impl World {
             }
             Effect::Classify(number, batch) => {
                 let gnn = self.evaluated.as_ref().expect("something is being evaluated");
-                let logits = gnn.forward(batch.state(&Device::flex()).features).unwrap().into_data();
+                let logits = gnn.forward(batch.state(&Device::flex()).features()).unwrap().into_data();
                 let result = logits.try_into_vec::<f32>().map_err(|why| EngineError::new(format!("{why:?}")));
                 let at = self.now + WORK;
                 self.later(at, Happening::Input(Input::Classified(number, result)));
