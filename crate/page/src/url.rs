@@ -430,7 +430,7 @@ mod tests {
             ("lenet5", [PartitionStrategy::Iop, PartitionStrategy::Mixed], 0)
         );
         assert_eq!((settings.partition.slower, settings.partition.shared), (vec![1.0, 2.5], true));
-        let wrong = "share.net=resnet&share.slower=1&share.slower=1,0&share.mbps=0&share.setup=-1&share.show=iop";
+        let wrong = "share.net=lenet&share.slower=1&share.slower=1,0&share.mbps=0&share.setup=-1&share.show=iop";
         let (settings, problems) = parse(wrong);
         assert_eq!((settings, problems.len()), (Settings::default(), 6), "{problems:?}");
     }

@@ -104,7 +104,7 @@ fn what_cannot_be_run_is_named_before_anything_is_begun() {
         (shaped(PartitionRequest { shared: true, ..partition.clone() }), "shared medium"),
         (shaped(PartitionRequest { slower: vec![1.0, 0.5, 1.0], ..partition.clone() }), "worker 2 is to be 0.5 times"),
         (shaped(PartitionRequest { slower: vec![1.0; 2], ..partition.clone() }), "2 workers beside this tab"),
-        (shaped(PartitionRequest { network: "resnet".into(), ..partition.clone() }), "lenet5"),
+        (shaped(PartitionRequest { network: "lenet".into(), ..partition.clone() }), "lenet5"),
         (shaped(PartitionRequest { setup_ms: 1e6, ..partition }), "cannot be imposed"),
         (CooperationRequest { runs: 0, ..good.clone() }, "choose 1 to 100"),
         (CooperationRequest { image: pixels, ..good.clone() }, "cat.png: "),

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn every_wrong_field_says_what_would_be_right() {
         let form = Form {
-            network: "resnet".into(),
+            network: "lenet".into(),
             slower: vec!["1".into(), "0".into(), "".into()],
             setup: "-1".into(),
             mbps: "0".into(),
