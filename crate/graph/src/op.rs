@@ -172,6 +172,7 @@ operations! {
     knn::Knn,
     random::Random,
     aggregate::Aggregate,
+    attend::Attend,
     edge_conv::EdgeConv,
     combine::Combine,
     project::Project,

@@ -246,13 +246,34 @@ fn lowered() -> Vec<(String, Graph, Params)> {
     let mut all = vec![(Architecture::dgcnn(), points)];
     all.extend((0..12).map(|_| (draw(&points, &mut rng), points)));
     all.extend((0..8).map(|_| (draw(&texts, &mut rng), texts)));
+    let attending = "40x3: knn 6, a = combine 8 'op.1', attend, skip with a, readout max mean, project 4 'op.4'";
+    let attending: Graph = attending.parse().unwrap();
     let lower = |(at, (architecture, task)): (usize, (Architecture, Task))| {
         let weights = Weights::random(&architecture, &task, at as u64);
         let graph = architecture.lower(&task).unwrap().graph;
         let params = Params::stored(&graph, weights).unwrap();
         (architecture.to_string(), graph, params)
     };
-    all.into_iter().enumerate().map(lower).collect()
+    let lowered = all.into_iter().enumerate().map(lower);
+    lowered.chain([("attention".to_owned(), attending, Params::Seeded(2))]).collect()
+}
+
+/// Σ_j softmax_j(x_i · x_j / √c) x_j, written out.
+#[test]
+fn attention_is_its_definition() {
+    let graph: Graph = "7x3 7n2: attend".parse().unwrap();
+    let given = inputs(&graph, 6);
+    let row = |node: usize| &given[0][3 * node..3 * node + 3];
+    let expected = (0..7).flat_map(|i| {
+        let near: Vec<usize> = given[1][2 * i..2 * i + 2].iter().map(|index| *index as usize).collect();
+        let dot = |j: &usize| (row(i).iter().zip(row(*j)).map(|(a, b)| a * b).sum::<f32>() / 3f32.sqrt()).exp();
+        let weights: Vec<f32> = near.iter().map(dot).collect();
+        let sum: f32 = weights.iter().sum();
+        let of = |c: usize| near.iter().zip(&weights).map(|(j, w)| w / sum * row(*j)[c]).sum::<f32>();
+        [of(0), of(1), of(2)]
+    });
+    let expected: Vec<f32> = expected.collect();
+    assert!(distance(&expected, &whole(&graph, &Params::Seeded(1), &given)) < 1e-6);
 }
 
 /// The same network by the architecture's own engine.

@@ -63,6 +63,7 @@ impl Loader<'_> {
             Op::Knn(op) => Ok(nodes::knn(op, &node, wanted)),
             Op::Random(op) => Ok(nodes::random(op, &node, wanted)),
             Op::Aggregate(op) => Ok(nodes::aggregate(op, &node, wanted)),
+            Op::Attend(_) => Ok(nodes::attend(wanted)),
             Op::EdgeConv(_) => nodes::edge_conv(&node, wanted),
             Op::Combine(_) => nodes::combine(&node, wanted),
             Op::Project(_) => nodes::project(&node, wanted),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::activation::leaky_relu;
+use burn::tensor::activation::{leaky_relu, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 use cleave_graph::op::{Aggregate, Knn, Message, Random, Readout, Reducer};
 use cleave_graph::random_neighbour;
@@ -91,6 +91,22 @@ pub(super) fn aggregate(op: Aggregate, _: &Node, wanted: &Wanted) -> Box<dyn Ker
     // Of x_i alone only the own rows are read.
     let own = if message == Message::Target { 0..own.len() } else { own };
     Box::new(OfGraph(move |x, graph| functional::aggregate_rows(x, graph, message, reducer, own.clone())))
+}
+
+/// Σ_j softmax_j(x_i · x_j / √c) x_j, cloud by cloud.
+pub(super) fn attend(wanted: &Wanted) -> Box<dyn Kernel> {
+    let own = wanted.made.rows.clone();
+    Box::new(OfGraph(move |x: Tensor<3>, graph: Tensor<3, Int>| {
+        let ([batch, nodes, c], [_, n, k]) = (x.dims(), graph.dims());
+        let cloud = |at: usize| {
+            let x = x.clone().narrow(0, at, 1).reshape([nodes, c]);
+            let near = x.clone().select(0, graph.clone().narrow(0, at, 1).reshape([n * k])).reshape([n, k, c]);
+            let own = x.narrow(0, own.start, n).reshape([n, 1, c]);
+            let scores = (near.clone() * own).sum_dim(2).div_scalar((c as f32).sqrt());
+            (near * softmax(scores, 1)).sum_dim(1).reshape([1, n, c])
+        };
+        Tensor::cat((0..batch).map(cloud).collect(), 0)
+    }))
 }
 
 /// A linear layer `[1, in, out]`, `[1, 1, out]` with the norm after it folded in: W·s and (b − μ)·s + β with s = γ/√(σ² + ε).
