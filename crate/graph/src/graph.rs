@@ -118,7 +118,7 @@ impl Builder {
         }
         let types = inputs.iter().map(|value| self.values.get(*value).copied()).collect::<Option<Vec<_>>>();
         let types = types.ok_or_else(|| wrong("reads a value that is not there before it".into()))?;
-        let output = op.operation().output(&types).map_err(wrong)?;
+        let output = op.operation().output(&types).map_err(|why| wrong(why.to_string()))?;
         let parameters = op.operation().parameters(&types);
         let largest = parameters.iter().map(|(_, shape)| Shape::product(shape)).max().unwrap_or(0);
         if largest.max(output.shape.values()) > MAX_VALUES {

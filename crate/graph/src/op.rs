@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use thiserror::Error;
+
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -40,6 +42,17 @@ pub enum Merge {
     MaxWithin(Range<usize>),
 }
 
+/// Why an operation cannot stand where it does, or a text is none; the end of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Misfit(pub String);
+
+impl From<&str> for Misfit {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
 /// A weight: the last part of its name, and its extents.
 pub type Parameter = (&'static str, Vec<usize>);
 
@@ -62,7 +75,7 @@ pub trait Operation: fmt::Display {
     ///
     /// # Errors
     /// Why it cannot, as the end of a sentence: "needs a map; before it are …".
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String>;
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit>;
 
     /// Its weights.
     fn parameters(&self, _inputs: &[ValueType]) -> Vec<Parameter> {
@@ -122,7 +135,7 @@ pub(crate) trait Parse: Sized {
     /// One for a message.
     const EXAMPLE: &'static str;
     /// From what follows the name.
-    fn parse(name: &str, words: &mut Words) -> Result<Self, String>;
+    fn parse(name: &str, words: &mut Words) -> Result<Self, Misfit>;
 }
 
 macro_rules! operations {
@@ -147,9 +160,9 @@ macro_rules! operations {
             }
 
             /// From a text like `conv 64 k3 p1`, without operands.
-            pub(crate) fn parse(name: &str, words: &mut Words) -> Result<Self, String> {
+            pub(crate) fn parse(name: &str, words: &mut Words) -> Result<Self, Misfit> {
                 $(if $Op::NAMES.contains(&name) { return $Op::parse(name, words).map(Self::$Op); })*
-                Err(format!("an operation is one of {}", [$($Op::EXAMPLE),*].map(|example| format!("`{example}`")).join(", ")))
+                Err(Misfit(format!("an operation is one of {}", [$($Op::EXAMPLE),*].map(|example| format!("`{example}`")).join(", "))))
             }
         }
 
@@ -191,16 +204,16 @@ impl fmt::Display for Op {
 }
 
 /// The one input of an operation.
-fn one(inputs: &[ValueType]) -> Result<&ValueType, String> {
+fn one(inputs: &[ValueType]) -> Result<&ValueType, Misfit> {
     match inputs {
         [one] => Ok(one),
-        _ => Err(format!("needs one input and has {}", inputs.len())),
+        _ => Err(Misfit(format!("needs one input and has {}", inputs.len()))),
     }
 }
 
 /// What an operation on another layout says.
-fn wrong(needs: &str, found: ValueType) -> String {
-    format!("needs {needs}; before it are {found}")
+fn wrong(needs: &str, found: ValueType) -> Misfit {
+    Misfit(format!("needs {needs}; before it are {found}"))
 }
 
 fn product(factors: &[usize]) -> u64 {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use crate::error::GraphError;
 use crate::graph::{Builder, Graph, ValueId};
-use crate::op::Op;
+use crate::op::{Misfit, Op};
 use crate::value::{Layout, Shape, ValueType};
 
 /// The words after the name of an operation.
@@ -25,14 +25,14 @@ pub(crate) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn parse(words: &[&'a str]) -> Result<Self, String> {
+    fn parse(words: &[&'a str]) -> Result<Self, Misfit> {
         let (mut plain, mut keys) = (Vec::new(), Vec::<(char, usize)>::new());
         for word in words {
             let mut rest = word.chars();
             let key = rest.next().filter(|key| matches!(key, 'k' | 's' | 'p'));
             match (key, rest.as_str().parse()) {
                 (Some(key), Ok(_)) if keys.iter().any(|(known, _)| *known == key) => {
-                    return Err(format!("`{key}` is given twice"));
+                    return Err(Misfit(format!("`{key}` is given twice")));
                 }
                 (Some(key), Ok(number)) => keys.push((key, number)),
                 _ => plain.push(*word),
@@ -47,9 +47,9 @@ impl<'a> Words<'a> {
     }
 
     /// The next word as a number.
-    pub(crate) fn number(&mut self) -> Result<usize, String> {
+    pub(crate) fn number(&mut self) -> Result<usize, Misfit> {
         let word = self.word().ok_or("a number is missing")?;
-        word.parse().map_err(|_| format!("`{word}` is no number"))
+        word.parse().map_err(|_| Misfit(format!("`{word}` is no number")))
     }
 
     /// A number like `k3`.
@@ -58,10 +58,10 @@ impl<'a> Words<'a> {
         Some(self.keys.swap_remove(at).1)
     }
 
-    fn done(mut self) -> Result<(), String> {
+    fn done(mut self) -> Result<(), Misfit> {
         match (self.plain.next(), self.keys.pop()) {
-            (Some(word), _) => Err(format!("`{word}` is too much")),
-            (None, Some((key, number))) => Err(format!("`{key}{number}` is too much")),
+            (Some(word), _) => Err(Misfit(format!("`{word}` is too much"))),
+            (None, Some((key, number))) => Err(Misfit(format!("`{key}{number}` is too much"))),
             (None, None) => Ok(()),
         }
     }
@@ -163,12 +163,12 @@ impl<'a> Written<'a> {
         if operands.names.is_empty() && at < words.len() {
             return Err(wrong(text, format!("a name belongs after `{}`", words[at])));
         }
-        let op = parse_op(&words[..at]).map_err(|why| wrong(text, why))?;
+        let op = parse_op(&words[..at]).map_err(|why| wrong(text, why.to_string()))?;
         Ok(Self { name, op, operands, weights })
     }
 }
 
-fn parse_op(words: &[&str]) -> Result<Op, String> {
+fn parse_op(words: &[&str]) -> Result<Op, Misfit> {
     let [name, rest @ ..] = words else { return Err("an operation is missing".into()) };
     let mut words = Words::parse(rest)?;
     let op = Op::parse(name, &mut words)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,12 +12,12 @@ use crate::value::{Layout, ValueType};
 pub struct Add;
 
 impl Operation for Add {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         match inputs {
             [] | [_] => Err("needs two inputs at least; write `add with a`".into()),
             [first, ..] if first.layout == Layout::Neighbours => Err(wrong("features", *first)),
             [first, rest @ ..] => match rest.iter().find(|other| *other != first) {
-                Some(other) => Err(format!("needs values of one type; it has {first} and {other}")),
+                Some(other) => Err(Misfit(format!("needs values of one type; it has {first} and {other}"))),
                 None => Ok(*first),
             },
         }
@@ -43,7 +43,7 @@ impl Parse for Add {
     const NAMES: &'static [&'static str] = &["add"];
     const EXAMPLE: &'static str = "add with a";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::edge_conv::features;
-use super::{Axis, Operation, Parse, Part, product, sum, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, product, sum};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Shape, ValueType};
@@ -134,14 +134,14 @@ impl Reducer {
         [(Self::Max, "max"), (Self::Mean, "mean"), (Self::Add, "add"), (Self::Min, "min")];
 
     /// As a text has it.
-    pub(super) fn parse(word: &str) -> Result<Self, String> {
+    pub(super) fn parse(word: &str) -> Result<Self, Misfit> {
         let named = Self::NAMES.iter().find(|(_, name)| *name == word);
-        named.map(|(reducer, _)| *reducer).ok_or_else(|| format!("`{word}` is none of max, mean, add and min"))
+        named.map(|(reducer, _)| *reducer).ok_or_else(|| Misfit(format!("`{word}` is none of max, mean, add and min")))
     }
 }
 
 impl Operation for Aggregate {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let x = features(inputs)?;
         Ok(x.with_channels(self.message.width(x.shape.channels)))
     }
@@ -197,12 +197,12 @@ impl Parse for Aggregate {
     const NAMES: &'static [&'static str] = &["aggregate"];
     const EXAMPLE: &'static str = "aggregate max source";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         let reducer = Reducer::parse(words.word().unwrap_or_default())?;
         let word = words.word().unwrap_or_default();
         let named = Message::NAMES.iter().find(|(_, name)| *name == word);
         let known = || Message::NAMES.map(|(_, name)| name).join(", ");
-        let (message, _) = named.ok_or_else(|| format!("`{word}` is none of {}", known()))?;
+        let (message, _) = named.ok_or_else(|| Misfit(format!("`{word}` is none of {}", known())))?;
         Ok(Self { message: *message, reducer })
     }
 }

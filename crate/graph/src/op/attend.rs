@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::edge_conv::features;
-use super::{Axis, Operation, Parse, Part, Sharing, product};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, product};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -14,7 +14,7 @@ use crate::value::ValueType;
 pub struct Attend;
 
 impl Operation for Attend {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         features(inputs).copied()
     }
 
@@ -51,7 +51,7 @@ impl Parse for Attend {
     const NAMES: &'static [&'static str] = &["attend"];
     const EXAMPLE: &'static str = "attend";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

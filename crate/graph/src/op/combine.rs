@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, one, product, same_rows, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Sharing, linear_bytes, one, product, same_rows, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -16,7 +16,7 @@ pub struct Combine {
 }
 
 /// Nodes of other channels.
-pub(super) fn nodes(inputs: &[ValueType], channels: usize) -> Result<ValueType, String> {
+pub(super) fn nodes(inputs: &[ValueType], channels: usize) -> Result<ValueType, Misfit> {
     let input = one(inputs)?;
     match input.layout {
         _ if !within(&[channels]) => Err("has impossible numbers: channels must be from 1 to 65536".into()),
@@ -32,7 +32,7 @@ pub(super) fn normed(inputs: usize, outputs: usize) -> Vec<Parameter> {
 }
 
 impl Operation for Combine {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         nodes(inputs, self.channels)
     }
 
@@ -63,7 +63,7 @@ impl Parse for Combine {
     const NAMES: &'static [&'static str] = &["combine"];
     const EXAMPLE: &'static str = "combine 64";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { channels: words.number()? })
     }
 }

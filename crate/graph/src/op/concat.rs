@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Sharing, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -20,13 +20,13 @@ impl Concat {
 }
 
 impl Operation for Concat {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let [first, rest @ ..] = inputs else { return Err("needs inputs; write `concat of a b`".into()) };
         if matches!(first.layout, Layout::Neighbours | Layout::Flat) {
             return Err(wrong("maps or nodes", *first));
         }
         match rest.iter().find(|other| other.with_channels(first.shape.channels) != *first) {
-            Some(other) => Err(format!("needs values that differ in channels alone; it has {first} and {other}")),
+            Some(other) => Err(Misfit(format!("needs values that differ in channels alone; it has {first} and {other}"))),
             None => Ok(first.with_channels(inputs.iter().fold(0, |sum, input| sum + input.shape.channels))),
         }
     }
@@ -51,7 +51,7 @@ impl Parse for Concat {
     const NAMES: &'static [&'static str] = &["concat"];
     const EXAMPLE: &'static str = "concat of a b";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Reduced, Sharing, one, product, wrong};
 use crate::kernel::{FILTER_TAPS, columns_at_once, is_filtered, tile_rows_at_once};
 use crate::region::Region;
 use crate::text::Words;
@@ -69,7 +69,7 @@ pub(super) fn within(numbers: &[usize]) -> bool {
 }
 
 impl Operation for Conv {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         let Self { channels, kernel, stride, padding } = *self;
         if !within(&[channels, kernel, stride]) {
@@ -84,7 +84,7 @@ impl Operation for Conv {
         let along = |extent| windows(extent, kernel, stride, padding);
         match (along(input.shape.height), along(input.shape.width)) {
             (Some(height), Some(width)) => Ok(ValueType::map(channels, height, width)),
-            _ => Err(format!("has a window that does not fit into {input}")),
+            _ => Err(Misfit(format!("has a window that does not fit into {input}"))),
         }
     }
 
@@ -143,7 +143,7 @@ impl Parse for Conv {
     const NAMES: &'static [&'static str] = &["conv"];
     const EXAMPLE: &'static str = "conv 64 k3 s1 p1";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self {
             channels: words.number()?,
             kernel: words.key('k').ok_or("a convolution needs its kernel, like k3")?,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Sharing, one, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,7 +12,7 @@ use crate::value::{Layout, ValueType};
 pub struct Dropout;
 
 impl Operation for Dropout {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         match input.layout {
             Layout::Neighbours => Err(wrong("features", *input)),
@@ -39,7 +39,7 @@ impl Parse for Dropout {
     const NAMES: &'static [&'static str] = &["dropout"];
     const EXAMPLE: &'static str = "dropout";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

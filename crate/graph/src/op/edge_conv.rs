@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::combine::normed;
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, sum, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Sharing, linear_bytes, product, sum, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -19,21 +19,21 @@ pub struct EdgeConv {
 }
 
 /// Features and neighbours of the same nodes.
-pub(super) fn features(inputs: &[ValueType]) -> Result<&ValueType, String> {
+pub(super) fn features(inputs: &[ValueType]) -> Result<&ValueType, Misfit> {
     match inputs {
         [x, graph] if x.layout != Layout::Nodes || graph.layout != Layout::Neighbours => {
             Err(wrong("nodes and their neighbours", if x.layout == Layout::Nodes { *graph } else { *x }))
         }
         [x, graph] if x.shape.height != graph.shape.height => {
-            Err(format!("needs nodes and their own neighbours; it has {x} and {graph}"))
+            Err(Misfit(format!("needs nodes and their own neighbours; it has {x} and {graph}")))
         }
         [x, _] => Ok(x),
-        _ => Err(format!("needs nodes and their neighbours and has {} inputs; put knn before it", inputs.len())),
+        _ => Err(Misfit(format!("needs nodes and their neighbours and has {} inputs; put knn before it", inputs.len()))),
     }
 }
 
 impl Operation for EdgeConv {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let x = features(inputs)?;
         match within(&[self.channels]) {
             true => Ok(x.with_channels(self.channels)),
@@ -84,7 +84,7 @@ impl Parse for EdgeConv {
     const NAMES: &'static [&'static str] = &["edgeconv"];
     const EXAMPLE: &'static str = "edgeconv 64";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { channels: words.number()? })
     }
 }

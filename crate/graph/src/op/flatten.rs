@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Sharing, one, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,7 +12,7 @@ use crate::value::{Layout, ValueType};
 pub struct Flatten;
 
 impl Operation for Flatten {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         match input.layout {
             Layout::Map => Ok(ValueType { layout: Layout::Flat, ..*input }),
@@ -39,7 +39,7 @@ impl Parse for Flatten {
     const NAMES: &'static [&'static str] = &["flatten"];
     const EXAMPLE: &'static str = "flatten";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

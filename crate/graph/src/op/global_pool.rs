@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,7 +12,7 @@ use crate::value::{Layout, ValueType};
 pub struct GlobalPool;
 
 impl Operation for GlobalPool {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         match input.layout {
             Layout::Map => Ok(ValueType::map(input.shape.channels, 1, 1)),
@@ -43,7 +43,7 @@ impl Parse for GlobalPool {
     const NAMES: &'static [&'static str] = &["globalpool"];
     const EXAMPLE: &'static str = "globalpool";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, one, product, sum, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, one, product, sum, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -18,11 +18,11 @@ pub struct Knn {
 }
 
 /// The neighbours of nodes, or why there cannot be so many.
-pub(super) fn neighbours(inputs: &[ValueType], k: usize) -> Result<ValueType, String> {
+pub(super) fn neighbours(inputs: &[ValueType], k: usize) -> Result<ValueType, Misfit> {
     let input = one(inputs)?;
     match input.layout {
         Layout::Nodes if !(1..=input.shape.height).contains(&k) => {
-            Err(format!("has an impossible number: it must be from 1 to the {} nodes there are", input.shape.height))
+            Err(Misfit(format!("has an impossible number: it must be from 1 to the {} nodes there are", input.shape.height)))
         }
         Layout::Nodes => Ok(ValueType::neighbours(input.shape.height, k)),
         _ => Err(wrong("nodes", *input)),
@@ -30,7 +30,7 @@ pub(super) fn neighbours(inputs: &[ValueType], k: usize) -> Result<ValueType, St
 }
 
 impl Operation for Knn {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         neighbours(inputs, self.k)
     }
 }
@@ -61,7 +61,7 @@ impl Parse for Knn {
     const NAMES: &'static [&'static str] = &["knn"];
     const EXAMPLE: &'static str = "knn 20";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { k: words.number()? })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parameter, Parse, Part, Reduced, one, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Reduced, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -16,7 +16,7 @@ pub struct Linear {
 }
 
 impl Operation for Linear {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         if !within(&[self.features]) {
             return Err("has impossible numbers: features must be from 1 to 65536".into());
@@ -25,7 +25,7 @@ impl Operation for Linear {
             Layout::Flat => {
                 Ok(ValueType { layout: Layout::Flat, shape: Shape { channels: self.features, height: 1, width: 1 } })
             }
-            _ => Err(format!("{}; put flatten before it", wrong("flattened features", *input))),
+            _ => Err(Misfit(format!("{}; put flatten before it", wrong("flattened features", *input)))),
         }
     }
 
@@ -66,7 +66,7 @@ impl Parse for Linear {
     const NAMES: &'static [&'static str] = &["linear"];
     const EXAMPLE: &'static str = "linear 10";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { features: words.number()? })
     }
 }

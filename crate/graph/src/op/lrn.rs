@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::within;
-use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -24,7 +24,7 @@ pub struct Lrn {
 }
 
 impl Operation for Lrn {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         if !within(&[self.size]) || self.size.is_multiple_of(2) {
             return Err("has an impossible number: the size must be odd".into());
@@ -60,7 +60,7 @@ impl Parse for Lrn {
     const NAMES: &'static [&'static str] = &["lrn"];
     const EXAMPLE: &'static str = "lrn 5";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { size: words.number()? })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, product, wrong, Parameter, Part, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,7 +12,7 @@ use crate::value::{Layout, ValueType};
 pub struct Norm;
 
 impl Operation for Norm {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         match input.layout {
             Layout::Map => Ok(*input),
@@ -54,7 +54,7 @@ impl Parse for Norm {
     const NAMES: &'static [&'static str] = &["norm"];
     const EXAMPLE: &'static str = "norm";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::conv::{windows, within};
-use super::{Axis, Operation, Parse, Part, one, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, Shape, ValueType};
@@ -29,7 +29,7 @@ pub struct Pool {
 }
 
 impl Operation for Pool {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let (input, Self { kernel, stride, .. }) = (one(inputs)?, *self);
         if !within(&[kernel, stride]) {
             return Err("has impossible numbers: window and stride must be from 1 to 65536".into());
@@ -40,7 +40,7 @@ impl Operation for Pool {
         let Shape { channels, height, width } = input.shape;
         match (windows(height, kernel, stride, 0), windows(width, kernel, stride, 0)) {
             (Some(height), Some(width)) => Ok(ValueType::map(channels, height, width)),
-            _ => Err(format!("has a window that does not fit into {input}")),
+            _ => Err(Misfit(format!("has a window that does not fit into {input}"))),
         }
     }
 
@@ -68,7 +68,7 @@ impl Parse for Pool {
     const NAMES: &'static [&'static str] = &["maxpool", "avgpool"];
     const EXAMPLE: &'static str = "maxpool 2 s2";
 
-    fn parse(name: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(name: &str, words: &mut Words) -> Result<Self, Misfit> {
         let kernel = words.number()?;
         let kind = if name == "maxpool" { PoolKind::Max } else { PoolKind::Mean };
         Ok(Self { kind, kernel, stride: words.key('s').unwrap_or(kernel) })

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::combine::nodes;
-use super::{Axis, Operation, Parameter, Parse, Part, linear_bytes, product, same_rows, Sharing};
+use super::{Axis, Misfit, Operation, Parameter, Parse, Part, Sharing, linear_bytes, product, same_rows};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -16,7 +16,7 @@ pub struct Project {
 }
 
 impl Operation for Project {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         nodes(inputs, self.channels)
     }
 
@@ -48,7 +48,7 @@ impl Parse for Project {
     const NAMES: &'static [&'static str] = &["project"];
     const EXAMPLE: &'static str = "project 10";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { channels: words.number()? })
     }
 }

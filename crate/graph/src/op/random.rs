@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, knn, product, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, knn, product};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::ValueType;
@@ -17,7 +17,7 @@ pub struct Random {
 }
 
 impl Operation for Random {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         knn::neighbours(inputs, self.k)
     }
 }
@@ -41,7 +41,7 @@ impl Parse for Random {
     const NAMES: &'static [&'static str] = &["random"];
     const EXAMPLE: &'static str = "random 20 s1";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         Ok(Self { k: words.number()?, seed: words.key('s').unwrap_or(0) })
     }
 }

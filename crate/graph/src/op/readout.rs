@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Merge, Operation, Parse, Part, Reduced, Reducer, one, product, wrong, Sharing};
+use super::{Axis, Merge, Misfit, Operation, Parse, Part, Reduced, Reducer, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -25,7 +25,7 @@ impl Readout {
 }
 
 impl Operation for Readout {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         let reducers = 1 + usize::from(self.second.is_some());
         match input.layout {
@@ -72,7 +72,7 @@ impl Parse for Readout {
     const NAMES: &'static [&'static str] = &["readout"];
     const EXAMPLE: &'static str = "readout max mean";
 
-    fn parse(_: &str, words: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, words: &mut Words) -> Result<Self, Misfit> {
         let first = Reducer::parse(words.word().unwrap_or_default())?;
         let second = words.word().map(Reducer::parse).transpose()?;
         Ok(Self { first, second })

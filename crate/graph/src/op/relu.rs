@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, one, product, wrong, Part, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, one, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -12,7 +12,7 @@ use crate::value::{Layout, ValueType};
 pub struct Relu;
 
 impl Operation for Relu {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         let input = one(inputs)?;
         match input.layout {
             Layout::Neighbours => Err(wrong("features", *input)),
@@ -43,7 +43,7 @@ impl Parse for Relu {
     const NAMES: &'static [&'static str] = &["relu"];
     const EXAMPLE: &'static str = "relu";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Axis, Operation, Parse, Part, product, wrong, Sharing};
+use super::{Axis, Misfit, Operation, Parse, Part, Sharing, product, wrong};
 use crate::region::Region;
 use crate::text::Words;
 use crate::value::{Layout, ValueType};
@@ -13,13 +13,13 @@ use crate::value::{Layout, ValueType};
 pub struct Skip;
 
 impl Operation for Skip {
-    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, String> {
+    fn output(&self, inputs: &[ValueType]) -> Result<ValueType, Misfit> {
         match inputs {
             [x, source] if x.layout != Layout::Nodes || source.layout != Layout::Nodes => {
                 Err(wrong("nodes", if x.layout == Layout::Nodes { *source } else { *x }))
             }
             [x, source] if x.shape.height != source.shape.height => {
-                Err(format!("needs two values of the same nodes; it has {x} and {source}"))
+                Err(Misfit(format!("needs two values of the same nodes; it has {x} and {source}")))
             }
             [x, _] => Ok(*x),
             _ => Err("needs two inputs; write `skip with a`".into()),
@@ -52,7 +52,7 @@ impl Parse for Skip {
     const NAMES: &'static [&'static str] = &["skip"];
     const EXAMPLE: &'static str = "skip with a";
 
-    fn parse(_: &str, _: &mut Words) -> Result<Self, String> {
+    fn parse(_: &str, _: &mut Words) -> Result<Self, Misfit> {
         Ok(Self)
     }
 }
