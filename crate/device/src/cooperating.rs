@@ -25,8 +25,9 @@ use std::collections::BTreeSet;
 /// Seed of weights that nobody trained.
 const RANDOM_SEED: u64 = 1;
 
-/// The one image network with trained weights, and its file below the page's address.
-const TRAINED: (&str, &str) = ("lenet5", "model/image/lenet5.safetensors");
+/// The image networks with trained weights, and their files below the page's address.
+const TRAINED: [(&str, &str); 2] =
+    [("lenet5", "model/image/lenet5.safetensors"), ("resnet", "model/image/resnet.safetensors")];
 
 /// A request with what this tab knows for it.
 pub struct Order {
@@ -273,12 +274,10 @@ impl Driver {
     }
 }
 
-/// The shipped file for the network that has one, a seed for all others.
+/// The shipped file for a network that has one, a seed for all others.
 async fn trained(order: &Order) -> Result<Trained, DeviceError> {
-    let (name, file) = TRAINED;
-    if zoo::network(name).as_ref() != Ok(&order.read.network) {
-        return Ok(Trained::seeded(RANDOM_SEED));
-    }
+    let is_own = |(name, _): &(&str, &str)| zoo::network(name).as_ref() == Ok(&order.read.network);
+    let Some((_, file)) = TRAINED.into_iter().find(is_own) else { return Ok(Trained::seeded(RANDOM_SEED)) };
     let bytes = fetch(&format!("{}{file}", order.base_url)).await?;
     Trained::from_file(&order.read.network, bytes).map_err(|why| DeviceError::File(file, why))
 }
