@@ -276,9 +276,9 @@ fn attention_is_its_definition() {
     assert!(distance(&expected, &whole(&graph, &Params::Seeded(1), &given)) < 1e-6);
 }
 
-/// The same network by the architecture's own engine.
+/// Segments and states of an architecture are nodes and values of its graph.
 #[test]
-fn a_lowered_architecture_answers_as_before() {
+fn an_architecture_answers_as_its_graph() {
     let mut rng = SplitMix64::new(23);
     let task = Task { n_points: 150, k: 5, ..Task::modelnet10() };
     let sampler = space::Sampler::new(space::Functions::All, GraphSource::Sampled);
