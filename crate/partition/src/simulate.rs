@@ -165,15 +165,21 @@ fn run<'a>(problem: &'a Problem<'a>, schedule: &'a Schedule, record: &mut dyn Fn
 
 /// What is sent after so many phases, with the phase that awaits it: of an input at the start, of partial results before the
 /// tail, of a result after it.
-fn posts<'a>(problem: &'a Problem, schedule: &'a Schedule) -> Vec<Vec<(usize, &'a Transfer)>> {
-    let graph = problem.network;
-    let of =
-        |value: usize| schedule.transfers_of(graph, value).map(|(stage, transfer)| (2 * stage, transfer)).collect();
-    let mut posts: Vec<Vec<_>> = vec![(0..graph.inputs().len()).flat_map(|value| -> Vec<_> { of(value) }).collect()];
-    for (operator, stage) in graph.operators().iter().zip(&schedule.stages) {
-        posts.push(stage.sums.iter().map(|sum| (2 * stage.operator + 1, sum)).collect());
-        posts.push(of(operator.result));
+fn posts<'a>(problem: &Problem, schedule: &'a Schedule) -> Vec<Vec<(usize, &'a Transfer)>> {
+    let (graph, end) = (problem.network, 2 * schedule.stages.len());
+    let mut posts = vec![Vec::new(); end + 1];
+    // After how many phases a value is there: inputs at once.
+    let mut made_after = vec![0; graph.answer() + 1];
+    for (at, operator) in graph.operators().iter().enumerate() {
+        made_after[operator.result] = 2 * at + 2;
     }
+    for (at, (operator, stage)) in graph.operators().iter().zip(&schedule.stages).enumerate() {
+        for part in &stage.gather {
+            posts[made_after[operator.inputs[part.input]]].push((2 * at, part));
+        }
+        posts[2 * at + 1].extend(stage.sums.iter().map(|sum| (2 * at + 1, sum)));
+    }
+    posts[made_after[graph.answer()]].extend(schedule.answer.iter().map(|part| (end, part)));
     posts
 }
 
