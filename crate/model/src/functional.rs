@@ -86,6 +86,11 @@ pub fn skip(x: Tensor<3>, source: Tensor<3>) -> Tensor<3> {
 
 /// Random neighbours of operation `op`, the same on every tier: `[1, n, k]` as plain data.
 pub fn random_indexes(op: usize, nodes: usize, k: usize) -> TensorData {
-    let indexes = (0..nodes * k).map(|at| random_neighbour(op, at / k, at % k, nodes) as i32).collect::<Vec<_>>();
-    TensorData::new(indexes, [1, nodes, k])
+    random_rows(op, nodes, k, 0..nodes)
+}
+
+/// As [`random_indexes`] for some of the nodes: `[1, rows, k]`.
+pub fn random_rows(op: usize, nodes: usize, k: usize, rows: Range<usize>) -> TensorData {
+    let of = |i: usize| (0..k).map(move |slot| random_neighbour(op, i, slot, nodes) as i32);
+    TensorData::new(rows.clone().flat_map(of).collect::<Vec<_>>(), [1, rows.len(), k])
 }

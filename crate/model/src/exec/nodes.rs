@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use burn::tensor::activation::{leaky_relu, softmax};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 use cleave_graph::op::{Aggregate, Knn, Message, Random, Readout, Reducer};
-use cleave_graph::random_neighbour;
 
 use super::load::{Kernel, Node, Wanted};
 use super::maps::present;
@@ -79,9 +78,7 @@ pub(super) fn random(op: Random, node: &Node, wanted: &Wanted) -> Box<dyn Kernel
         }
     }
     let nodes = node.types[0].shape.height;
-    let own = wanted.made.rows.clone();
-    let indexes = own.clone().flat_map(|i| (0..op.k).map(move |slot| random_neighbour(op.seed, i, slot, nodes) as i32));
-    let indexes = TensorData::new(indexes.collect::<Vec<_>>(), [1, own.len(), op.k]);
+    let indexes = functional::random_rows(op.seed, nodes, op.k, wanted.made.rows.clone());
     Box::new(Drawn(Tensor::from_data(indexes, node.device())))
 }
 
