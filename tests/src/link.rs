@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cleave_arch::{Array, Plan, Task};
+use cleave_arch::{Array, Mapping, Plan, Task};
 use cleave_cli::local::{DeviceChoice, Engine};
 use cleave_cli::loopback::LoopbackEdge;
 use cleave_cli::network::Network;
 use cleave_cli::remote::{OnLoss, Remote, Settings};
 use cleave_data::furniture;
-use cleave_session::{FrameReport, Work};
+use cleave_session::FrameReport;
 use cleave_wire::LinkShape;
 
 /// No wait in a test is longer.
@@ -32,7 +32,7 @@ impl Loaded {
     /// # Errors
     /// Weights that do not fit.
     pub fn new(network: Network) -> Result<Self> {
-        let engine = Arc::new(Engine::new(network.gnn(&DeviceChoice::Cpu.open()?)?));
+        let engine = Arc::new(Engine::new(network.load(&DeviceChoice::Cpu.open()?)?));
         Ok(Self { network, engine })
     }
 
@@ -42,11 +42,6 @@ impl Loaded {
     /// As [`Loaded::new`].
     pub fn random(plan: Plan, task: Task, seed: u64) -> Result<Self> {
         Self::new(Network::random(plan, task, seed)?)
-    }
-
-    /// This network placed by `plan`, as a session runs it.
-    pub fn work(&self, plan: Plan) -> Arc<Work> {
-        Arc::new(Work::new(plan, self.network.task, self.network.model()))
     }
 }
 
@@ -93,8 +88,8 @@ impl Link {
     ///
     /// # Errors
     /// What the edge refused, or that it took too long.
-    pub fn deploy(&mut self, loaded: &Loaded, plan: Plan) -> Result<()> {
-        self.remote.deploy(loaded.work(plan), loaded.engine.clone())?;
+    pub fn deploy(&mut self, loaded: &Loaded, mapping: Mapping) -> Result<()> {
+        self.remote.deploy(loaded.network.work(mapping)?, loaded.engine.clone())?;
         self.remote.wait_ready(PATIENCE)
     }
 

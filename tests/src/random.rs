@@ -1,7 +1,7 @@
 //! Seeded random networks that are small enough to run by the hundred.
 
 use cleave_arch::space::draw_architecture;
-use cleave_arch::{Architecture, Codec, Plan, SplitMix64, Task};
+use cleave_arch::{Architecture, Codec, Mapping, SplitMix64, Task};
 
 /// Message [full] triples the width each time it is used, so that a few draws in a hundred have tens of millions of
 /// weights; they would show nothing that narrower ones do not.
@@ -35,8 +35,7 @@ pub fn cuts(architecture: &Architecture, rng: &mut SplitMix64) -> [Vec<usize>; 2
     [vec![cut()], two]
 }
 
-/// Every placement with one cut.
-pub fn every_cut(plan: &Plan) -> Vec<Plan> {
-    let n_ops = plan.architecture().ops().len();
-    (0..=n_ops).filter_map(|cut| plan.with_cuts(vec![cut]).ok()).collect()
+/// Every mapping with one cut.
+pub fn every_cut(mapping: &Mapping) -> Vec<Mapping> {
+    (0..mapping.n_steps()).filter_map(|cut| mapping.with_cuts(vec![cut]).ok()).collect()
 }

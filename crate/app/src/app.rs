@@ -12,7 +12,7 @@ use crate::effect::{Effect, Engine, File, Input, SocketEvent, Ticket};
 use crate::input::{self, Source};
 use crate::offload::{Offload, OffloadEffect};
 use crate::pricing::{Conditions, EdgeSite, Pricing};
-use cleave_contract::{self as contract, Cloud, Event, Failure, Intent, LongWork, Preference};
+use cleave_contract::{self as contract, Cloud, Event, Failure, ImageRequest, Intent, LongWork, Preference};
 use cleave_session::{DeviceEffect, DeviceEvent, EngineError, LinkStatus, Micros, StopReason, Stopwatch};
 use frames::Frames;
 use measuring::Measuring;
@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// Seed of the gallery's shapes.
 const GALLERY_SEED: u64 = 1;
+/// Seed of the noise that image networks look at until somebody shows them something.
+const LOOK_SEED: u64 = 1;
 
 /// The application. What it asks for is collected while an input is handled.
 pub struct App {
@@ -32,6 +34,8 @@ pub struct App {
     preference: Preference,
     networks: Networks,
     input: Option<(Source, Cloud)>,
+    /// What image networks look at.
+    look: ImageRequest,
     offload: Offload,
     /// What the edge was last told to be doing: weights are on their way.
     is_uploading: bool,
@@ -58,6 +62,7 @@ impl App {
             preference: Preference::Auto,
             networks: Networks::default(),
             input: None,
+            look: ImageRequest::Noise(LOOK_SEED),
             offload: Offload::new(stopwatch),
             is_uploading: false,
             frames: Frames::default(),
@@ -155,6 +160,7 @@ impl App {
             Intent::Open { name, bytes } if name.ends_with(".safetensors") => self.open_network(&name, bytes),
             Intent::Open { name, bytes } => self.take(Source::File { name, bytes: bytes.into(), index: 0 }),
             Intent::Pick { index } => self.pick(index),
+            Intent::Look(image) => self.look = image,
             Intent::Network(name) => self.load(&name),
             Intent::Plan { plan, codec } => self.plan(&plan, &codec),
             Intent::RunOnce | Intent::RunStream { .. } | Intent::Power(_) if self.measuring.is_busy() => {
@@ -308,7 +314,8 @@ impl App {
     // ---- the input
 
     fn n_points(&self) -> usize {
-        self.networks.current.as_ref().map_or(1024, |network| network.card.task.n_points)
+        let plan = self.networks.current.as_ref().and_then(|network| network.mapping.plan());
+        plan.map_or(1024, |(_, _, task)| task.n_points)
     }
 
     fn take(&mut self, source: Source) {

@@ -1,6 +1,6 @@
 //! A calibration being measured: ten frames of the network at different cuts, each held against its prediction.
 
-use cleave_arch::Plan;
+use cleave_arch::Mapping;
 use cleave_cost::Stages;
 
 /// Frames that a calibration takes.
@@ -8,11 +8,11 @@ const FRAMES: usize = 10;
 /// Frames of one plan that may go otherwise, while it is being deployed, before the calibration gives up.
 const MOST_MISSES: usize = 200;
 
-/// The plans and what they gave.
+/// The mappings and what they gave.
 pub struct CalibrationRun {
-    plans: Vec<Plan>,
-    /// The plan to go back to.
-    pub restore: Plan,
+    mappings: Vec<Mapping>,
+    /// The one to go back to.
+    pub restore: Mapping,
     pairs: Vec<(Stages, Stages)>,
     /// The frame that is under way for it: every other concerns somebody else.
     pub frame: Option<u64>,
@@ -22,14 +22,14 @@ pub struct CalibrationRun {
 }
 
 impl CalibrationRun {
-    /// For the network of `plan`: everything on the device, and cuts from its beginning to its end.
-    pub fn new(plan: &Plan) -> Self {
-        let n_ops = plan.architecture().ops().len();
-        let cut = |i: usize| if i == 0 { vec![] } else { vec![(i - 1) * n_ops / (FRAMES - 2)] };
-        let plans = (0..FRAMES).filter_map(|i| plan.with_cuts(cut(i.min(FRAMES - 1))).ok());
+    /// For a network: everything on the device, and cuts from its beginning to its end.
+    pub fn new(mapping: &Mapping) -> Self {
+        let last = mapping.n_steps() - 1;
+        let cut = |i: usize| if i == 0 { vec![] } else { vec![(i - 1) * last / (FRAMES - 2)] };
+        let mappings = (0..FRAMES).filter_map(|i| mapping.with_cuts(cut(i.min(FRAMES - 1))).ok());
         Self {
-            plans: plans.collect(),
-            restore: plan.clone(),
+            mappings: mappings.collect(),
+            restore: mapping.clone(),
             pairs: Vec::new(),
             frame: None,
             is_warm: false,
@@ -37,14 +37,14 @@ impl CalibrationRun {
         }
     }
 
-    /// The plan of the next frame; `None`: done.
-    pub fn plan(&self) -> Option<&Plan> {
-        self.plans.get(self.pairs.len())
+    /// The mapping of the next frame; `None`: done.
+    pub fn mapping(&self) -> Option<&Mapping> {
+        self.mappings.get(self.pairs.len())
     }
 
     /// Done, and all.
     pub fn progress(&self) -> (usize, usize) {
-        (self.pairs.len(), self.plans.len())
+        (self.pairs.len(), self.mappings.len())
     }
 
     /// A frame of the plan went as planned; the first of a plan warms up. True if the plan changes.
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn run() -> CalibrationRun {
-        CalibrationRun::new(&"3 2 5 1 4,0 6 0 3 0".parse().unwrap())
+        CalibrationRun::new(&Mapping::parse("3 2 5 1 4,0 6 0 3 0", &cleave_arch::Task::modelnet10()).unwrap())
     }
 
     fn stages(device: f64) -> Stages {
@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn ten_plans_from_none_over_every_cut_each_after_a_frame_that_warms_up() {
         let (mut run, mut cuts) = (run(), Vec::new());
-        while let Some(plan) = run.plan().cloned() {
-            cuts.push(plan.cuts().to_vec());
+        while let Some(mapping) = run.mapping().cloned() {
+            cuts.push(mapping.cuts().to_vec());
             assert!(!run.measured(stages(99.0), stages(99.0)), "the first of a plan does not count");
             assert!(run.measured(stages(1.0), stages(cuts.len() as f64)), "the next one does, and ends it");
         }

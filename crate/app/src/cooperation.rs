@@ -33,6 +33,7 @@ pub use error::{CooperationError, RequestError};
 pub use event::{Config, Effect, Event, News};
 pub use machine::Cooperation;
 pub use report::{Formed, Report, Whole};
+pub(crate) use request::image;
 pub use request::{Read, Request, noise, read};
 pub use series::{Answer, EngineKind};
 pub use trained::Trained;

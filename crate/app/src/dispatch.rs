@@ -3,8 +3,8 @@
 
 use crate::network::Network;
 use crate::pricing::Prices;
-use cleave_arch::{LinkCodec, Plan};
-use cleave_contract as contract;
+use cleave_arch::{LinkCodec, Mapping};
+use cleave_contract::{self as contract, NetworkInput};
 use cleave_cost::{EnergyProfile, LinkFigures, Price, Stages};
 use cleave_session::device::MAX_PREPARED;
 use cleave_session::dispatch::{
@@ -25,11 +25,18 @@ const FIRST_ECHO: u32 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DispatchError {
     /// Nothing of the zoo can run alone on an input of this size.
-    #[error("no shipped network takes {n_points} points")]
+    #[error("no shipped network reads {}", input_words(input))]
     NoNetwork {
-        /// Points of the input.
-        n_points: usize,
+        /// What the input is.
+        input: NetworkInput,
     },
+}
+
+fn input_words(input: &NetworkInput) -> String {
+    match input {
+        NetworkInput::Cloud { n_points, .. } => format!("clouds of {n_points} points"),
+        NetworkInput::Image { channels, height, width } => format!("images of {channels} × {height} × {width}"),
+    }
 }
 
 /// A network with a placement, its price in parts that do not depend on the link.
@@ -42,14 +49,14 @@ struct Placed {
 }
 
 impl Placed {
-    fn new(network: &Arc<Network>, plan: Plan, price: Price) -> Self {
-        Self {
-            work: network.work(plan),
+    fn new(network: &Arc<Network>, mapping: Mapping, price: Price) -> Option<Self> {
+        Some(Self {
+            work: network.work(mapping).ok()?,
             network: Arc::clone(network),
             stages: price.stages,
             bytes: [price.bytes_up, price.bytes_down],
             is_ready: false,
-        }
+        })
     }
 }
 
@@ -62,17 +69,16 @@ struct Zoo {
 
 impl Zoo {
     /// Every network of the input's size on the device, on the edge, and cut anywhere.
-    fn new(networks: &[Arc<Network>], n_points: usize, prices: &Prices, codec: LinkCodec) -> Self {
+    fn new(networks: &[Arc<Network>], input: &NetworkInput, prices: &Prices, codec: LinkCodec) -> Self {
         let mut placed = Vec::new();
-        for network in networks.iter().filter(|network| network.card.task.n_points == n_points) {
-            let n = network.trace.steps.len();
-            let cuts = std::iter::once(vec![]).chain((0..=n).map(|at| vec![at]));
-            let plans = cuts.filter_map(|cuts| network.card.plan.with_cuts(cuts).ok());
-            let place = |plan: Plan| {
-                let price = prices.price(&plan, &network.trace, &network.card.task);
-                Placed::new(network, plan, price)
+        for network in networks.iter().filter(|network| network.reads(input)) {
+            let cuts = std::iter::once(vec![]).chain((0..network.mapping.n_steps()).map(|at| vec![at]));
+            let mappings = cuts.filter_map(|cuts| network.mapping.with_cuts(cuts).ok());
+            let place = |mapping: Mapping| {
+                let price = prices.price(&mapping);
+                Placed::new(network, mapping, price)
             };
-            placed.extend(plans.map(|plan| place(plan.with_codec(codec))));
+            placed.extend(mappings.filter_map(|mapping| place(mapping.with_codec(codec))));
         }
         let (link, energy) = (prices.machines().link, prices.machines().energy);
         Self { placed, link, energy }
@@ -85,7 +91,7 @@ impl Menu for Zoo {
     }
 
     fn accuracy(&self, choice: usize) -> f64 {
-        self.placed[choice].network.card.accuracy.unwrap_or(0.0)
+        self.placed[choice].network.accuracy.unwrap_or(0.0)
     }
 
     fn price(&self, choice: usize, at: &Conditions) -> Priced {
@@ -137,7 +143,7 @@ pub enum Wanted {
         answer_bytes: u32,
     },
     /// Run this from now on.
-    Run(Arc<Network>, Plan),
+    Run(Arc<Network>, Mapping),
 }
 
 impl Dispatching {
@@ -148,16 +154,16 @@ impl Dispatching {
     /// [`DispatchError::NoNetwork`].
     pub fn new(
         networks: &[Arc<Network>],
-        n_points: usize,
+        input: &NetworkInput,
         prices: &Prices,
         codec: LinkCodec,
         target: contract::Target,
     ) -> Result<Self, DispatchError> {
-        let zoo = Zoo::new(networks, n_points, prices, codec);
+        let zoo = Zoo::new(networks, input, prices, codec);
         let wanted = session_target(target);
         let choices = hull(&zoo, &wanted, MAX_PREPARED);
         let alone = choices.iter().copied().find(|choice| !zoo.is_offloaded(*choice));
-        let running = alone.ok_or(DispatchError::NoNetwork { n_points })?;
+        let running = alone.ok_or(DispatchError::NoNetwork { input: *input })?;
         let LinkFigures { rtt_ms, up_mbps, down_mbps, .. } = prices.machines().link;
         let initial = Conditions { up_mbps, down_mbps, rtt_ms, edge_load: 1.0 };
         let dispatcher = Dispatcher::new(wanted, choices.clone(), running, initial, DispatchConfig::default());
@@ -170,9 +176,9 @@ impl Dispatching {
     }
 
     /// What runs.
-    pub fn running(&self) -> (Arc<Network>, Plan) {
+    pub fn running(&self) -> (Arc<Network>, Mapping) {
         let placed = &self.zoo.placed[self.dispatcher.running()];
-        (Arc::clone(&placed.network), placed.work.plan().clone())
+        (Arc::clone(&placed.network), placed.work.mapping().clone())
     }
 
     /// Takes in which works the edge holds, in the order of [`Dispatching::works`].
@@ -192,7 +198,7 @@ impl Dispatching {
     pub fn frame(&mut self, report: &FrameReport) {
         let is_its = |choice: &&usize| {
             let work = &self.zoo.placed[**choice].work;
-            work.model().hash == report.work.model().hash && work.plan() == report.work.plan()
+            work.is_same(&report.work)
         };
         if let Some(choice) = self.choices.iter().find(is_its) {
             self.dispatcher.observe_frame(report, self.zoo.edge_ms(*choice));
@@ -229,7 +235,7 @@ impl Dispatching {
                 }
                 Action::Switch(decision) => {
                     let placed = &self.zoo.placed[decision.to];
-                    wanted.push(Wanted::Run(Arc::clone(&placed.network), placed.work.plan().clone()));
+                    wanted.push(Wanted::Run(Arc::clone(&placed.network), placed.work.mapping().clone()));
                     self.reported = 0.0;
                 }
             }
@@ -254,8 +260,8 @@ impl Dispatching {
         let choice = |choice: &usize| {
             let placed = &self.zoo.placed[*choice];
             contract::Choice {
-                name: placed.network.card.name.clone(),
-                plan: placed.work.plan().to_string(),
+                name: placed.network.name.clone(),
+                plan: placed.work.mapping().to_string(),
                 accuracy: self.zoo.accuracy(*choice),
             }
         };

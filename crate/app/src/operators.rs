@@ -134,8 +134,8 @@ impl Workbench {
     /// A part that the engine cannot hold.
     pub fn run(&mut self, work: Work) -> Result<Option<Tensor<1>>, ModelError> {
         Ok(match work {
-            Work::Layer(probe) => self.part(probe)?.layer().map(first),
-            Work::Tail(probe) => self.part(probe)?.tail().map(first),
+            Work::Layer(probe) => self.part(probe)?.layer().map(exec::Value::first),
+            Work::Tail(probe) => self.part(probe)?.tail().map(exec::Value::first),
             Work::Add => {
                 let ones = || Tensor::ones([ADDED], &self.device);
                 let [a, b] = self.addends.get_or_insert_with(|| [ones(), ones()]).clone();
@@ -155,15 +155,6 @@ impl Workbench {
             Some((_, part)) => Ok(part),
             None => Err(ModelError::Parts { found: "no part".into() }),
         }
-    }
-}
-
-/// One number of a result.
-fn first(result: exec::Value) -> Tensor<1> {
-    match result {
-        exec::Value::Map(map) => map.slice([0..1, 0..1, 0..1, 0..1]).reshape([1]),
-        exec::Value::Nodes(nodes) => nodes.slice([0..1, 0..1, 0..1]).reshape([1]),
-        exec::Value::Neighbours(neighbours) => neighbours.slice([0..1, 0..1, 0..1]).float().reshape([1]),
     }
 }
 

@@ -9,13 +9,13 @@ pub use cleave_contract::PriceBasis;
 pub use predictor::{Predictor, PredictorError};
 pub use view::price_view;
 
-use cleave_arch::{Plan, Task, Trace};
+use cleave_arch::{Mapping, Plan, Task};
 use cleave_contract as contract;
 use cleave_cost::graph::PlanGraph;
 use cleave_cost::{Calibration, EnergyProfile, LinkFigures, Machines, Price, Profile, Stages};
 use cleave_search::{Metrics, Pricer};
 use cleave_session::{FrameReport, Lane};
-use cleave_wire::{LinkShape, ModelHash};
+use cleave_wire::LinkShape;
 use std::rc::Rc;
 use thiserror::Error;
 
@@ -98,8 +98,8 @@ pub struct Pricing {
     slowdown: Slowdown,
     /// The prices that were asked for last: every frame of a stream asks for the same.
     now: Option<(Conditions, Rc<Prices>)>,
-    /// The price that was asked for last under them, of this plan of this network.
-    last: Option<(ModelHash, Plan, Price)>,
+    /// The price that was asked for last under them.
+    last: Option<(Mapping, Price)>,
 }
 
 /// How many times slower the device is made to be; the profile is of the device as it is.
@@ -206,20 +206,14 @@ impl Pricing {
         }
     }
 
-    /// The price of a frame of a network: streams ask for one plan again and again.
-    pub fn of_frame(
-        &mut self,
-        conditions: Conditions,
-        model: ModelHash,
-        plan: &Plan,
-        (trace, task): (&Trace, &Task),
-    ) -> Price {
+    /// The price of a frame: streams ask for one mapping again and again.
+    pub fn of_frame(&mut self, conditions: Conditions, mapping: &Mapping) -> Price {
         let prices = self.under(conditions);
         match &self.last {
-            Some((of, last, price)) if *of == model && last == plan => *price,
+            Some((last, price)) if last == mapping => *price,
             _ => {
-                let price = prices.price(plan, trace, task);
-                self.last = Some((model, plan.clone(), price));
+                let price = prices.price(mapping);
+                self.last = Some((mapping.clone(), price));
                 price
             }
         }
@@ -302,19 +296,30 @@ impl Prices {
         self.slowdown
     }
 
-    /// What one frame of a plan costs.
-    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Price {
-        let price = self.machines.price(plan, trace, task);
-        let graph = || PlanGraph::new(plan, trace, task, &self.machines);
-        let latencies = self.predictor.as_ref().and_then(|predictor| predictor.latencies(&[graph()]).ok());
-        let latency = latencies.and_then(|latencies| latencies.first().copied());
-        latency.map_or(price, |latency| self.machines.with_latency(price, latency))
+    /// What one frame costs.
+    pub fn price(&self, mapping: &Mapping) -> Price {
+        let price = self.machines.price(mapping);
+        let learned = self.predictor.as_ref().and_then(|predictor| {
+            let latencies = predictor.latencies(&[PlanGraph::new(mapping, &self.machines)?]).ok()?;
+            latencies.first().copied()
+        });
+        learned.map_or(price, |latency| self.machines.with_latency(price, latency))
     }
 
-    /// Prices of every single cut, before operation 0 to the end.
-    pub fn cuts(&self, plan: &Plan, trace: &Trace, task: &Task) -> Vec<Price> {
-        let cut = |at| plan.with_cuts(vec![at]).ok();
-        (0..=trace.steps.len()).filter_map(cut).map(|plan| self.price(&plan, trace, task)).collect()
+    /// What the prices of a network rest on: a graph's on its own rows, which a profile of other networks has not.
+    pub fn basis_of(&self, mapping: &Mapping) -> PriceBasis {
+        match (mapping.graph(), self.basis) {
+            (None, basis) => basis,
+            (Some(graph), _) if !self.machines.device.has_measured(graph) => PriceBasis::Roofline,
+            (Some(_), PriceBasis::Learned) => PriceBasis::Table,
+            (Some(_), basis) => basis,
+        }
+    }
+
+    /// Prices of every single cut, before each step.
+    pub fn cuts(&self, mapping: &Mapping) -> Vec<Price> {
+        let cut = |at| mapping.with_cuts(vec![at]).ok();
+        (0..mapping.n_steps()).filter_map(cut).map(|mapping| self.price(&mapping)).collect()
     }
 
     /// The same prices as a search for this task asks for them.
@@ -343,7 +348,7 @@ impl SearchPrices {
 
     /// What a known network costs with a mapping, by the best that there is.
     pub fn design(&self, plan: &Plan) -> Metrics {
-        metrics(&self.prices.price(plan, &plan.architecture().trace(&self.task), &self.task))
+        metrics(&self.prices.price(&Mapping::of_plan(plan.clone(), self.task)))
     }
 }
 
@@ -353,17 +358,17 @@ impl Pricer for SearchPrices {
     }
 
     fn metrics(&self, plan: &Plan) -> Metrics {
-        metrics(&self.prices.machines.price(plan, &plan.architecture().trace(&self.task), &self.task))
+        metrics(&self.prices.machines.price(&Mapping::of_plan(plan.clone(), self.task)))
     }
 
     fn refined(&self, plans: &[Plan]) -> Option<Vec<Metrics>> {
         let Prices { machines, predictor, .. } = &*self.prices;
         let predictor = predictor.as_ref()?;
         let traced = |plan: &Plan| {
-            let trace = plan.architecture().trace(&self.task);
-            (PlanGraph::new(plan, &trace, &self.task, machines), machines.price(plan, &trace, &self.task))
+            let mapping = Mapping::of_plan(plan.clone(), self.task);
+            Some((PlanGraph::new(&mapping, machines)?, machines.price(&mapping)))
         };
-        let (graphs, prices): (Vec<_>, Vec<_>) = plans.iter().map(traced).unzip();
+        let (graphs, prices): (Vec<_>, Vec<_>) = plans.iter().filter_map(traced).unzip();
         // A predictor that cannot be read leaves the table.
         let latencies = predictor.latencies(&graphs).ok()?;
         let refined = prices.into_iter().zip(latencies).map(|(price, ms)| metrics(&machines.with_latency(price, ms)));

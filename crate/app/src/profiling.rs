@@ -1,7 +1,7 @@
 //! A profile being measured: what the profiler asked for, and what of it has come.
 
-use cleave_arch::{Probe, Task, Tier};
-use cleave_cost::{Answer, Ask, Echo, Effort, Profile, Profiler, Table};
+use cleave_arch::{Probe, Tier};
+use cleave_cost::{Answer, Ask, Echo, Effort, Profile, Profiler, Subject, Table};
 use cleave_session::{DeviceEvent, Measured};
 
 /// What is to be measured next.
@@ -33,14 +33,14 @@ impl Profiling {
     /// Begins; `first` is a number above those of earlier profiles.
     pub fn new(
         quick: bool,
-        task: &Task,
+        subject: &Subject,
         before: Option<Profile>,
         device: Table,
         edge: Option<Table>,
         first: u32,
     ) -> Self {
         let effort = if quick { Effort::Quick } else { Effort::Full };
-        let profiler = Profiler::new(effort, task, before, device, edge);
+        let profiler = Profiler::new(effort, subject, before, device, edge);
         Self { profiler, first, next: first, echoes: Vec::new() }
     }
 
@@ -112,7 +112,11 @@ mod tests {
     use cleave_session::Micros;
 
     fn profiling(edge: Option<Table>, first: u32) -> Profiling {
-        Profiling::new(true, &Task::modelnet10(), None, Table::new("device", "wasm"), edge, first)
+        Profiling::new(true, &subject(), None, Table::new("device", "wasm"), edge, first)
+    }
+
+    fn subject() -> Subject {
+        Subject::Task(cleave_arch::Task::modelnet10())
     }
 
     fn measured(runs: usize) -> Option<Measured> {
@@ -181,7 +185,7 @@ mod tests {
         let (rows, before) = (first.profile().n_rows(), first.profile().clone());
         assert!(rows > 0 && rows < 10 && !before.complete, "{rows} rows");
         let device = Table::new("device", "wasm");
-        let second = Profiling::new(true, &Task::modelnet10(), Some(before), device, None, 9);
+        let second = Profiling::new(true, &subject(), Some(before), device, None, 9);
         assert_eq!(second.profile().n_rows(), rows);
     }
 }

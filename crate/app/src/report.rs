@@ -26,14 +26,14 @@ pub fn frame(report: &FrameReport, delta: Option<f32>, edge: Engines) -> contrac
         delta,
         bound: allowed(report, edge),
         predicted: None,
-        plan: report.work.plan().to_string(),
-        codec: report.work.plan().codec().to_string(),
+        plan: report.work.mapping().to_string(),
+        codec: report.work.mapping().codec().to_string(),
     }
 }
 
 fn allowed(report: &FrameReport, edge: Engines) -> Option<f32> {
     let engines = if report.outcome == Outcome::AsPlanned { edge } else { Engines::One };
-    match bound(report.work.plan(), report.work.trace(), engines) {
+    match bound(report.work.cut(), report.work.mapping().codec().codec, engines) {
         Bound::Distance(most) => Some(most),
         Bound::Agreement(_) => None,
     }
@@ -62,21 +62,20 @@ fn outcome(outcome: &Outcome) -> contract::Outcome {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use cleave_arch::array::Array;
-    use cleave_arch::{Plan, Task};
-    use cleave_session::{FrameError, Lane, LocalReason, Model, Span, Work};
-    use cleave_wire::ModelHash;
+    use cleave_arch::{Mapping, Task};
+    use cleave_session::{FrameError, Lane, LocalReason, Span, Weights, Work};
     use std::sync::Arc;
 
-    fn report(outcome: Outcome, total_ms: u64) -> FrameReport {
-        let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from(Vec::new()) };
-        let plan: Plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
+    /// A frame that took so long and ended like this.
+    pub(crate) fn report(outcome: Outcome, total_ms: u64) -> FrameReport {
+        let mapping = Mapping::parse("3 2 5 1 4,0 6 0 3 0", &Task::modelnet10()).unwrap();
         let has_answer = !matches!(outcome, Outcome::Failed(_));
         FrameReport {
             id: 1,
-            work: Arc::new(Work::new(plan, Task::modelnet10(), model)),
+            work: Arc::new(Work::new(mapping, Weights::Seeded(1)).unwrap()),
             submitted: Micros::from_millis(100),
             ended: Micros::from_millis(100 + total_ms),
             outcome,

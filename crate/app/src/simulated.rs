@@ -6,7 +6,7 @@ use cleave_arch::array::Array;
 use cleave_session::{
     EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Host, Micros, Stopwatch, TokenCheck,
 };
-use cleave_wire::ModelHash;
+use cleave_wire::WeightSource;
 use std::collections::{HashMap, VecDeque};
 
 /// Work that the simulated edge asks for.
@@ -15,7 +15,7 @@ pub struct EdgeJob {
     /// Connection of the edge that asks.
     pub connection: u32,
     /// Weights to run with.
-    pub model: ModelHash,
+    pub weights: WeightSource,
     /// Number to answer with.
     pub job: u64,
     /// What to run.
@@ -53,7 +53,7 @@ pub struct SimulatedEdge {
     session: EdgeSession,
     to_edge: Way,
     to_device: Way,
-    models: HashMap<u32, ModelHash>,
+    models: HashMap<u32, WeightSource>,
     closed: Option<String>,
 }
 
@@ -115,14 +115,16 @@ impl SimulatedEdge {
                 match effect {
                     EdgeEffect::Send { bytes, at } => self.to_device.0.push_back((at, bytes)),
                     // The network is here already: device and edge share it.
-                    EdgeEffect::NeedModel { deployment, model, .. } => {
-                        self.models.insert(deployment, model);
+                    EdgeEffect::NeedModel { deployment, weights, .. } => {
+                        self.models.insert(deployment, weights);
                         events.push(EdgeEvent::ModelReady { deployment });
                     }
                     EdgeEffect::StoreModel { model, .. } => events.push(EdgeEvent::ModelStored { model }),
                     EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
-                        let model = self.models.get(&deployment).copied().unwrap_or(ModelHash([0; 32]));
-                        jobs.push(EdgeJob { connection, model, job, segment, input: tensors });
+                        // Frames of what was not made ready do not come this far.
+                        if let Some(weights) = self.models.get(&deployment).copied() {
+                            jobs.push(EdgeJob { connection, weights, job, segment, input: tensors });
+                        }
                     }
                     EdgeEffect::DropDeployment { deployment } => {
                         self.models.remove(&deployment);
@@ -143,8 +145,12 @@ impl SimulatedEdge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_arch::{Live, Probe, Task};
-    use cleave_session::{DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Model, Work, unmeasured};
+    use cleave_arch::{Mapping, Probe, Task};
+    use cleave_model::exec::noise;
+    use cleave_session::{
+        DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, LinkStatus, Model, Weights, Work, unmeasured,
+    };
+    use cleave_wire::ModelHash;
     use std::sync::Arc;
 
     /// A device and the edge half in one thread, with the messages between them at their times.
@@ -161,8 +167,8 @@ mod tests {
     impl Pair {
         fn new() -> Self {
             let model = Model { hash: MODEL, bytes: Arc::from(vec![1; 100]) };
-            let plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
-            let work = Arc::new(Work::new(plan, Task::modelnet10(), model));
+            let mapping = Mapping::parse("3 2 5 1 4,0 6 0 3 0", &Task::modelnet10()).unwrap();
+            let work = Arc::new(Work::new(mapping, Weights::File(model)).unwrap());
             let (device, now) = (DeviceSession::new(DeviceConfig::default(), work), Micros(1_000));
             let edge = SimulatedEdge::open(unmeasured, now);
             let mut pair = Self { device, edge, now, jobs: Vec::new(), said: Vec::new() };
@@ -205,13 +211,14 @@ mod tests {
             _ => None,
         };
         let (job, segment, work) = pair.said.iter().find_map(computing).unwrap();
-        let behind = work.trace().live_before(segment.ops.end);
-        let features = |live: &Live| Array::f32([live.rows, live.cols], vec![0.5; live.rows * live.cols]).unwrap();
-        let values = behind.iter().map(features).collect();
+        let values = noise(work.cut().graph(), segment.nodes.end, 1);
         pair.tell(DeviceEvent::Computed { job, result: Ok(values) });
         pair.run();
         let [asked] = &pair.jobs[..] else { panic!("{:?}", pair.jobs) };
-        assert_eq!((asked.connection, asked.model, asked.segment.ops.start), (1, MODEL, segment.ops.end));
+        assert_eq!(
+            (asked.connection, asked.weights, asked.segment.nodes.start),
+            (1, WeightSource::File(MODEL), segment.nodes.end)
+        );
     }
 
     #[test]

@@ -87,10 +87,6 @@ impl SingleFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_arch::{Architecture, Plan, Task, Tier};
-    use cleave_session::{Model, Work};
-    use cleave_wire::ModelHash;
-    use std::sync::Arc;
 
     const READY: Result<(), LocalReason> = Ok(());
     const DEPLOYING: Result<(), LocalReason> = Err(LocalReason::Deploying);
@@ -104,21 +100,7 @@ mod tests {
     }
 
     fn report(id: u64, outcome: Outcome) -> FrameReport {
-        let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from(Vec::new()) };
-        let plan = Plan::whole(Architecture::dgcnn(), Tier::Edge);
-        FrameReport {
-            id,
-            work: Arc::new(Work::new(plan, Task::dgcnn40(), model)),
-            submitted: ms(0),
-            ended: ms(1),
-            outcome,
-            output: None,
-            spans: Vec::new(),
-            bytes_up: 0,
-            bytes_down: 0,
-            encode: ms(0),
-            decode: ms(0),
-        }
+        FrameReport { id, ..crate::report::tests::report(outcome, 1) }
     }
 
     #[test]

@@ -73,30 +73,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_arch::array::Array;
-    use cleave_arch::{Plan, Task};
-    use cleave_session::{FrameError, LocalReason, Model, Work};
-    use cleave_wire::ModelHash;
-    use std::sync::Arc;
-
-    fn report(outcome: Outcome, total_ms: u64) -> FrameReport {
-        let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from(Vec::new()) };
-        let plan: Plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
-        let has_answer = !matches!(outcome, Outcome::Failed(_));
-        FrameReport {
-            id: 1,
-            work: Arc::new(Work::new(plan, Task::modelnet10(), model)),
-            submitted: Micros::from_millis(100),
-            ended: Micros::from_millis(100 + total_ms),
-            outcome,
-            output: has_answer.then(|| Array::f32([4], vec![0.0, 1.0, 2.0, 1.0]).unwrap()),
-            spans: Vec::new(),
-            bytes_up: 12,
-            bytes_down: 3,
-            encode: Micros(0),
-            decode: Micros(0),
-        }
-    }
+    use crate::report::tests::report;
+    use cleave_session::{FrameError, LocalReason};
 
     fn failed() -> Outcome {
         Outcome::Failed(FrameError::QueueFull { limit: 1 })

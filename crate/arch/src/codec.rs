@@ -13,7 +13,7 @@ pub enum Codec {
     F32,
     /// 2 bytes per value.
     F16,
-    /// 1 byte per value and one f32 scale per column.
+    /// 1 byte per value and one f32 scale per column, per map of several, or for 16 values of a single row.
     I8,
 }
 
@@ -45,6 +45,34 @@ impl LinkCodec {
         }
         [pair(F32, None), pair(F32, Lz4), pair(F16, None), pair(F16, Lz4), pair(I8, None), pair(I8, Lz4)]
     };
+}
+
+/// Values of a single row that share a scale.
+const ROW_BLOCK: usize = 16;
+
+impl Codec {
+    /// How the values of an array share scales as i8: how many scales there are, and after how many values the next one
+    /// counts, in turn. A column of `[rows, columns]` has one, a map of `[maps, rows, columns]` has one, and of a single row every
+    /// 16 values: its parts may be of quite different size, as those of a pooling by maximum and by sum.
+    pub fn scales(extents: &[usize]) -> (usize, usize) {
+        let product =
+            |extents: &[usize]| extents.iter().fold(1usize, |product, extent| product.saturating_mul(*extent));
+        match *extents {
+            [rows, columns] if rows > 1 => (columns, 1),
+            [maps, ref map @ ..] if map.len() > 1 => (maps, product(map)),
+            _ => (product(extents).div_ceil(ROW_BLOCK), ROW_BLOCK),
+        }
+    }
+
+    /// Raw payload of features of these extents, bytes, before compression. An answer, which has one extent, is always f32.
+    pub fn bytes(self, extents: &[usize]) -> usize {
+        let values = extents.iter().fold(1usize, |product, extent| product.saturating_mul(*extent));
+        match self {
+            Self::F16 if extents.len() > 1 => values.saturating_mul(2),
+            Self::I8 if extents.len() > 1 => values.saturating_add(Self::scales(extents).0.saturating_mul(4)),
+            _ => values.saturating_mul(4),
+        }
+    }
 }
 
 impl fmt::Display for Codec {

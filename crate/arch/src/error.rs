@@ -5,12 +5,33 @@
 
 use thiserror::Error;
 
-use crate::op::{MAX_CHANNELS, MAX_CUTS, MAX_OPS, MIN_CHANNELS, Op};
+use cleave_graph::{GraphError, MAX_CUTS};
+
+use crate::op::{MAX_CHANNELS, MAX_OPS, MIN_CHANNELS, Op};
 use crate::task::GraphSource;
 
 /// Why a list of operations, a placement or a text is refused: what was wrong, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArchError {
+    /// A graph that is none.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A cut behind a graph's last step.
+    #[error("a cut before step {cut} does not exist; there are the steps 0 to {last}")]
+    NoStep {
+        /// The cut given.
+        cut: usize,
+        /// The last step.
+        last: usize,
+    },
+    /// Something behind a graph's `@` that is no place of a cut.
+    #[error(
+        "`{text}` is no place of a cut; write the number of the step before which the network is cut, as in `lenet5@2`"
+    )]
+    NoCut {
+        /// What was written.
+        text: String,
+    },
     /// No operation at all.
     #[error("no operation is given; an architecture has 1 to {MAX_OPS} operations, one of them a pool")]
     Empty,

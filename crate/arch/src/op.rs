@@ -13,8 +13,6 @@ pub const MIN_CHANNELS: usize = 8;
 pub const MAX_CHANNELS: usize = 1024;
 /// Longest architecture, operations (communicates not counted).
 pub const MAX_OPS: usize = 64;
-/// Most cuts of a plan: device → edge → device.
-pub const MAX_CUTS: usize = 2;
 
 /// One operation on node features `[n, c]`. Moving to the other tier is no operation: see [`crate::Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,40 +1,12 @@
 //! Who runs what: an architecture, the places where the running tier changes, and how values cross them.
 
-use std::fmt;
 use std::ops::Range;
+
+use cleave_graph::{MAX_CUTS, Tier};
 
 use crate::architecture::Architecture;
 use crate::codec::LinkCodec;
 use crate::error::ArchError;
-use crate::op::MAX_CUTS;
-
-/// Where a part of the network runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tier {
-    /// The device that has the input: the browser tab.
-    Device,
-    /// The server near it.
-    Edge,
-}
-
-impl Tier {
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Self::Device => Self::Edge,
-            Self::Edge => Self::Device,
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Device => "device",
-            Self::Edge => "edge",
-        })
-    }
-}
 
 /// An architecture placed on two tiers. Execution starts on the device and changes tier before operation `cut`, for
 /// every cut; the cut `n_ops` stands before the classifier.
@@ -49,7 +21,7 @@ pub struct Plan {
 
 /// Operations that run on one tier without a transfer between them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Segment {
+pub struct Stretch {
     /// Who runs it.
     pub tier: Tier,
     /// Which operations; empty if only the classifier is left.
@@ -133,16 +105,16 @@ impl Plan {
 
     /// The segments in order, tiers alternating. A segment without anything to run is left out: a plan that starts
     /// with a cut begins on the edge, and two equal cuts leave their neighbours as one segment.
-    pub fn segments(&self) -> Vec<Segment> {
+    pub fn segments(&self) -> Vec<Stretch> {
         let n_ops = self.architecture.ops().len();
-        let mut segments: Vec<Segment> = Vec::new();
+        let mut segments: Vec<Stretch> = Vec::new();
         // The classifier counts as one more operation, `n_ops`, so that a cut before it is like any other.
         for op in 0..=n_ops {
             let tier = self.tier_of(op);
             let end = (op + 1).min(n_ops);
             match segments.last_mut() {
                 Some(last) if last.tier == tier => last.ops.end = end,
-                _ => segments.push(Segment { tier, ops: op..end, classifier: false }),
+                _ => segments.push(Stretch { tier, ops: op..end, classifier: false }),
             }
         }
         if let Some(last) = segments.last_mut() {

@@ -1,25 +1,32 @@
 //! The pieces of work whose time is measured: a latency table has one row for each.
 //!
 //! Text form, used on the wire and in profiles: `op ID FUNCTION ROWS CHANNELS K`, `classifier CHANNELS CLASSES`,
-//! `move VALUES`, `encode CODEC VALUES`, `decode CODEC VALUES`.
+//! `graph TEXT`, `move VALUES`, `encode CODEC VALUES`, `decode CODEC VALUES`.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use cleave_graph::Graph;
 
 use crate::codec::LinkCodec;
 use crate::error::{ArchError, shortened};
 use crate::op::{Op, Sampler};
 use crate::params::CLASSIFIER_HIDDEN;
 
+/// What stands before a graph's text.
+const GRAPH: &str = "graph ";
 /// Most rows of a probe: a neighbour index has 16 bits.
 const MAX_ROWS: usize = 1 << 16;
 /// Widest features of a probe: the space's widest, 512, tripled twice and joined.
 const MAX_WIDTH: usize = 1 << 14;
 /// Most values of a probe: 64 MiB of f32.
 const MAX_VALUES: usize = 1 << 24;
+/// Most numbers in the weights of a graph: VGG's first linear layer has 103 million.
+const MAX_WEIGHTS: usize = 1 << 27;
 
 /// One piece of work of one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// One operation on features `[rows, channels]`; a skip adds features of the same width, a join puts two halves
     /// side by side.
@@ -40,6 +47,8 @@ pub enum Probe {
         /// Classes of the answer.
         n_classes: usize,
     },
+    /// A graph, usually one operator with its tail.
+    Graph(Arc<Graph>),
     /// f32 values from the host to the engine and back.
     Move {
         /// How many.
@@ -69,6 +78,16 @@ impl Probe {
     pub fn checked(self) -> Result<Self, ArchError> {
         let refuse = |what, value, most| Err(ArchError::Probe { what, value, most });
         let sizes: [(&'static str, usize, usize); 3] = match self {
+            Self::Graph(ref graph) => {
+                let values = |all: u64| usize::try_from(all).unwrap_or(usize::MAX);
+                let held = (0..=graph.answer()).map(|value| graph.value(value).shape.values());
+                let weights = graph.parameters().iter().fold(0u64, |sum, weight| sum.saturating_add(weight.len()));
+                [
+                    ("weights", values(weights).max(1), MAX_WEIGHTS),
+                    ("values", values(held.sum()), 2 * MAX_VALUES),
+                    ("values", 1, 1),
+                ]
+            }
             Self::Op { rows, channels, k, .. } => {
                 [("rows", rows, MAX_ROWS), ("channels", channels, MAX_WIDTH), ("k", k, rows.max(1))]
             }
@@ -84,7 +103,7 @@ impl Probe {
         if let Some((what, value, most)) = sizes.into_iter().find(|(_, value, most)| *value == 0 || value > most) {
             return refuse(what, value, most);
         }
-        if let Self::Op { rows, channels, .. } = self
+        if let Self::Op { rows, channels, .. } = &self
             && rows * channels > MAX_VALUES
         {
             return refuse("rows × channels", rows * channels, MAX_VALUES);
@@ -96,6 +115,7 @@ impl Probe {
     pub fn work(&self) -> u64 {
         let product = |factors: &[usize]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor as u64));
         match *self {
+            Self::Graph(ref graph) => graph.flops(),
             Self::Op { op: Op::Sample(Sampler::Knn), rows, channels, .. } => product(&[2, rows, rows, channels]),
             Self::Op { op: Op::Combine { channels: out }, rows, channels, .. } => product(&[2, rows, channels, out]),
             Self::Op { op: Op::EdgeConv { channels: out }, rows, channels, k } => {
@@ -147,6 +167,7 @@ impl fmt::Display for Probe {
                 write!(f, "op {id} {function} {rows} {channels} {k}")
             }
             Self::Classifier { channels, n_classes } => write!(f, "classifier {channels} {n_classes}"),
+            Self::Graph(graph) => write!(f, "{GRAPH}{graph}"),
             Self::Move { values } => write!(f, "move {values}"),
             Self::Encode { codec, values } => write!(f, "encode {codec} {values}"),
             Self::Decode { codec, values } => write!(f, "decode {codec} {values}"),
@@ -159,6 +180,9 @@ impl FromStr for Probe {
 
     fn from_str(text: &str) -> Result<Self, ArchError> {
         let unknown = || ArchError::UnknownProbe { text: shortened(text) };
+        if let Some(graph) = text.strip_prefix(GRAPH) {
+            return Self::Graph(Arc::new(graph.parse()?)).checked();
+        }
         let words: Vec<&str> = text.split(' ').collect();
         let number = |at: usize| words.get(at).and_then(|word| word.parse::<usize>().ok()).ok_or_else(unknown);
         let (probe, n_words) = match words[0] {
@@ -193,12 +217,13 @@ mod tests {
             op(Op::EdgeConv { channels: 64 }),
             op(Op::Join),
             Probe::Classifier { channels: 256, n_classes: 10 },
+            Probe::Graph(Arc::new("256x6x6: flatten, linear 64, relu".parse().unwrap())),
             Probe::Move { values: 65_536 },
             Probe::Encode { codec: "f16+lz4".parse().unwrap(), values: 3 },
             Probe::Decode { codec: LinkCodec::default(), values: 3 },
         ];
-        for probe in probes {
-            assert_eq!(probe.to_string().parse(), Ok(probe), "{probe}");
+        for probe in &probes {
+            assert_eq!(probe.to_string().parse().as_ref(), Ok(probe), "{probe}");
         }
         assert_eq!(probes[0].to_string(), "op 3 0 1024 64 20");
     }
@@ -231,6 +256,7 @@ mod tests {
             ("op 1 0 65536 16384 1", "rows × channels"),
             ("move 0", "0 values"),
             ("classifier 16385 10", "16385 channels"),
+            ("graph 64x512x512: relu, relu, relu", "values"),
         ] {
             let message = text.parse::<Probe>().unwrap_err().to_string();
             assert!(message.contains(says), "{message}");

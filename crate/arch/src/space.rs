@@ -6,10 +6,10 @@
 
 use crate::architecture::Architecture;
 use crate::codec::LinkCodec;
-use crate::op::MAX_CUTS;
 use crate::op::Op;
 use crate::plan::Plan;
 use crate::task::GraphSource;
+use cleave_graph::MAX_CUTS;
 use cleave_graph::SplitMix64;
 
 /// Positions of the published space.

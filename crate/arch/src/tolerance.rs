@@ -17,10 +17,10 @@
 //! | split against whole, two engines, f32, no kNN behind the cut; a whole network on two engines | [`ENGINES_F32`] | a dozen layers, each of which sums in another order; 1.2e-6 seen between tab and edge |
 //! | engine against the double-precision definition | [`DEFINITION`] | single precision over a dozen layers, and differences of near values (x_j − x_i) |
 //! | split against whole, f16, no kNN behind the cut | [`SPLIT_F16`] | 11 bits of mantissa: 4.9e-4 of each value; layers behind the cut amplify it by their gain, and differences of near values (x_j − x_i) by cancellation |
-//! | split against whole, i8, no kNN behind the cut | [`SPLIT_I8`] | half a step of 1/127 of each column's largest value, amplified in the same way |
+//! | split against whole, i8, no kNN behind the cut | [`SPLIT_I8`] | half a step of 1/127 of the largest value that shares its scale, amplified in the same way |
 //! | split against whole, f16 or i8, or two engines, and a kNN behind the cut | [`AGREEMENT_F32`], [`AGREEMENT_F16`], [`AGREEMENT_I8`] | a rounded feature can change who is a neighbour, which is a jump: no bound on a logit holds, so the share of equal top-1 classes over a whole set is bounded instead |
 
-use crate::{Codec, Op, Plan, Sampler, Trace};
+use crate::{Codec, CutGraph};
 
 /// Split against whole, f32 codec, one engine.
 pub const SPLIT_F32: f32 = 1e-4;
@@ -75,9 +75,9 @@ pub enum Engines {
     Two,
 }
 
-/// The row of the table that this plan belongs to.
-pub fn bound(plan: &Plan, trace: &Trace, engines: Engines) -> Bound {
-    match (plan.codec().codec, engines, rebuilds_graph(plan, trace)) {
+/// The row of the table that a cut belongs to.
+pub fn bound(cut: &CutGraph, codec: Codec, engines: Engines) -> Bound {
+    match (codec, engines, cut.seeks_neighbours_behind()) {
         (Codec::F32, Engines::One, _) => Bound::Distance(SPLIT_F32),
         (Codec::F32, Engines::Two, false) => Bound::Distance(ENGINES_F32),
         (Codec::F32, Engines::Two, true) => Bound::Agreement(AGREEMENT_F32),
@@ -88,12 +88,6 @@ pub fn bound(plan: &Plan, trace: &Trace, engines: Engines) -> Bound {
     }
 }
 
-/// Whether a kNN that somebody reads is computed from features that have crossed the link.
-fn rebuilds_graph(plan: &Plan, trace: &Trace) -> bool {
-    let Some(first) = plan.crossings().first().copied() else { return false };
-    trace.steps[first..].iter().any(|step| step.op == Op::Sample(Sampler::Knn) && !step.dead)
-}
-
 /// The class with the largest logit.
 pub fn top_1(logits: &[f32]) -> Option<usize> {
     (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]))
@@ -102,7 +96,7 @@ pub fn top_1(logits: &[f32]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Compression, LinkCodec, Task};
+    use crate::{Mapping, Task};
 
     #[test]
     fn distance_is_absolute_below_one_and_relative_above() {
@@ -115,9 +109,8 @@ mod tests {
     #[test]
     fn only_a_live_knn_behind_the_first_cut_counts() {
         let bound_of = |text: &str| {
-            let plan: Plan = text.parse().unwrap();
-            let plan = plan.with_codec(LinkCodec { codec: Codec::F16, compression: Compression::None });
-            bound(&plan, &plan.architecture().trace(&Task::modelnet10()), Engines::One)
+            let cut = Mapping::parse(text, &Task::modelnet10()).and_then(|mapping| mapping.cut_graph()).unwrap();
+            bound(&cut, Codec::F16, Engines::One)
         };
         assert_eq!(bound_of("3 2 5 4,0 6 0 0"), Bound::Distance(SPLIT_F16));
         assert_eq!(bound_of("3 5 2 4,0 0 6 0"), Bound::Distance(SPLIT_F16));

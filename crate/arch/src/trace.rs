@@ -21,8 +21,9 @@ use crate::architecture::Architecture;
 use crate::codec::Codec;
 use crate::op::{Connect, Message, Op, Reducer, Sampler};
 use crate::params::{CLASSIFIER_HIDDEN, Norm, n_params, weight_shape};
-use crate::plan::{Segment, Tier};
+use crate::plan::Stretch;
 use crate::task::Task;
+use cleave_graph::Tier;
 
 /// Bytes of a feature value in memory.
 const VALUE_BYTES: usize = 4;
@@ -57,14 +58,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Raw payload on the link, bytes, before compression: 4, 2 or 1 per value, for i8 also an f32 scale per column;
-    /// a graph always has 2 per index.
+    /// Raw payload on the link, bytes, before compression; a graph always has 2 per index.
     pub fn bytes(&self, codec: Codec) -> usize {
-        let n_values = self.rows.saturating_mul(self.cols);
-        match (self.slot, codec) {
-            (Slot::Graph, _) | (_, Codec::F16) => n_values.saturating_mul(2),
-            (_, Codec::F32) => n_values.saturating_mul(4),
-            (_, Codec::I8) => n_values.saturating_add(self.cols.saturating_mul(4)),
+        match self.slot {
+            Slot::Graph => self.rows.saturating_mul(self.cols).saturating_mul(2),
+            _ => codec.bytes(&[self.rows, self.cols]),
         }
     }
 
@@ -145,14 +143,14 @@ impl Trace {
     /// Most memory at any moment of a run on one tier, bytes, all weights included.
     pub fn peak_bytes(&self) -> u64 {
         let n_ops = self.steps.len();
-        let whole = Segment { tier: Tier::Device, ops: 0..n_ops, classifier: true };
+        let whole = Stretch { tier: Tier::Device, ops: 0..n_ops, classifier: true };
         self.segment_peak_bytes(&whole).saturating_add(self.weight_bytes())
     }
 
     /// Most memory while a segment runs, bytes, weights not counted: everything live, what an operation makes and its
     /// working buffers at the worst of its operations, or its results on their way out. A random sample's graph is held
     /// with the weights, and so costs nothing while it is live; a value that is live twice counts once.
-    pub fn segment_peak_bytes(&self, segment: &Segment) -> u64 {
+    pub fn segment_peak_bytes(&self, segment: &Stretch) -> u64 {
         let graph = |at: usize| self.live_before(at).iter().find(|live| live.slot == Slot::Graph);
         let is_random = |at: usize| {
             let sampler = self.steps[segment.ops.start..at]

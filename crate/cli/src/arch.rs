@@ -1,7 +1,7 @@
 //! `cleave arch`: what a network takes, operation by operation, and what every cut sends.
 
 use anyhow::{Context, Result};
-use cleave_arch::{Architecture, Codec, LinkCodec, Live, Plan, Slot, Step, Task, Tier, Trace};
+use cleave_arch::{Architecture, Codec, LinkCodec, Live, Mapping, Plan, Slot, Step, Task, Tier, Trace};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
@@ -63,9 +63,9 @@ impl Account {
     /// Traces the plan and prices it and every single cut.
     fn new(plan: Plan, task: Task, pricer: &Pricer) -> Self {
         let trace = plan.architecture().trace(&task);
-        let op_times = pricer.prices.machines().op_times(&plan, &trace, &task);
-        let prediction = pricer.price(&plan, &trace, &task);
-        let cuts = pricer.cuts(&plan, &trace, &task);
+        let mapping = Mapping::of_plan(plan.clone(), task);
+        let op_times = pricer.prices.machines().step_times(&mapping);
+        let (prediction, cuts) = (pricer.price(&mapping), pricer.cuts(&mapping));
         Self { plan, task, trace, op_times, prediction, cuts }
     }
 
@@ -239,7 +239,7 @@ fn live_json(live: &Live) -> Value {
     json!({ "slot": slot_name(live.slot), "rows": live.rows, "cols": live.cols })
 }
 
-fn segment_json(segment: &cleave_arch::Segment) -> Value {
+fn segment_json(segment: &cleave_arch::Stretch) -> Value {
     json!({
         "tier": segment.tier.to_string(), "first": segment.ops.start, "end": segment.ops.end,
         "classifier": segment.classifier,
@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(json["classifier"]["tier"], "edge");
         let cuts = json["cuts"].as_array().unwrap();
         assert_eq!(cuts.len(), 5);
-        // One pooled row of 64 ‖ 64 channels: i8 has a scale per column.
-        assert_eq!(cuts[4]["bytes"], json!({ "f32": 512, "f16": 256, "i8": 640 }));
+        // One pooled row of 64 ‖ 64 channels: i8 has a scale for 16 of them.
+        assert_eq!(cuts[4]["bytes"], json!({ "f32": 512, "f16": 256, "i8": 160 }));
         assert_eq!((&cuts[4]["used"], &cuts[3]["used"]), (&json!(true), &json!(false)));
         assert_eq!((&json["totals"]["uplink_bytes"], &json["totals"]["downlink_bytes"]), (&json!(512), &json!(40)));
     }

@@ -3,16 +3,19 @@
 mod images;
 mod loopback;
 mod native;
+mod offload;
 mod partition;
 mod predict;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Result;
-use cleave_arch::{Array, Segment, SplitMix64, Task, Tier};
+use anyhow::{Context, Result};
+use cleave_arch::{Array, Mapping, Segment, Tier};
+use cleave_model::exec;
 
 use crate::local::{Engine, median, millis_since};
+use crate::network::Network;
 use crate::output::Format;
 
 /// Arguments of `cleave bench`.
@@ -25,6 +28,8 @@ pub(crate) struct BenchArgs {
     images: images::ImagesArgs,
     #[command(flatten)]
     loopback: LoopbackArgs,
+    #[command(flatten)]
+    offload: offload::OffloadArgs,
     #[command(flatten)]
     predict: predict::PredictArgs,
     /// One line of JSON
@@ -53,6 +58,8 @@ enum What {
     Images,
     /// The shipped network split between this process and an edge in it, over TCP
     Loopback,
+    /// An image network on the device, on the edge and cut between them, predicted and measured
+    Offload,
     /// Predictions against measured pairs
     Predict,
     /// Strategies that share a network, over set-up times and rates
@@ -66,27 +73,27 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         What::Native => native::run(format),
         What::Images => images::run(format, &args.images),
         What::Loopback => loopback::run(format, &args.loopback),
+        What::Offload => offload::run(format, &args.offload),
         What::Partition => partition::run(format),
         What::Predict => predict::run(format, &args.predict),
     }
 }
 
-/// Points in a cube: the time does not depend on where they are.
-fn random_cloud(task: &Task) -> Result<Array> {
-    let mut rng = SplitMix64::new(7);
-    let values = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
-    Ok(Array::f32([task.n_points, task.in_channels], values)?)
+/// Numbers anywhere: the time does not depend on where points are.
+fn random_input(network: &Network) -> Result<Array> {
+    let cut = network.mapping.cut_graph()?;
+    exec::noise(cut.graph(), 0, 7).pop().context("a network reads something")
 }
 
-/// Every operation alone. Reading its result back is part of its time, as it would be at a cut.
-fn stages(engine: &Engine, cloud: &Array, runs: usize) -> Result<Vec<(String, f64)>> {
-    let ops = engine.gnn().architecture().ops();
-    let name = |at: usize| ops.get(at).map_or("classifier".into(), ToString::to_string);
-    let mut values = vec![cloud.clone()];
+/// Every step alone. Reading its result back is part of its time, as it would be at a cut.
+fn stages(engine: &Engine, mapping: &Mapping, input: &Array, runs: usize) -> Result<Vec<(String, f64)>> {
+    let start = |step: usize| Ok(mapping.with_cuts(vec![step])?.cut_graph()?.cuts().first().copied().unwrap_or(0));
+    let mut starts = (0..mapping.n_steps()).map(start).collect::<Result<Vec<usize>>>()?;
+    starts.push(mapping.cut_graph()?.graph().nodes().len());
+    let mut values = vec![input.clone()];
     let mut stages = Vec::new();
-    for at in 0..=ops.len() {
-        let classifier = at == ops.len();
-        let segment = Segment { tier: Tier::Device, ops: at..(at + 1).min(ops.len()), classifier };
+    for (at, nodes) in starts.windows(2).enumerate() {
+        let segment = Segment { tier: Tier::Device, nodes: nodes[0]..nodes[1] };
         let mut times = Vec::new();
         let mut after = Vec::new();
         for _ in 0..runs {
@@ -95,7 +102,7 @@ fn stages(engine: &Engine, cloud: &Array, runs: usize) -> Result<Vec<(String, f6
             times.push(millis_since(start));
         }
         values = after;
-        stages.push((name(at), median(times)));
+        stages.push((mapping.step_name(at), median(times)));
     }
     Ok(stages)
 }

@@ -57,12 +57,12 @@ pub(crate) struct InferArgs {
 /// Runs the subcommand.
 pub(crate) fn run(args: &InferArgs) -> Result<()> {
     let network = args.network.load()?;
-    let input = args.input.load(&network.task, args.network.seed)?;
-    let engine = Arc::new(Engine::new(network.gnn(&args.device.open()?)?));
-    let unsplit = engine.whole(&input.cloud)?;
+    let input = args.input.load(&network.input(), args.network.seed)?;
+    let engine = Arc::new(Engine::new(network.load(&args.device.open()?)?));
+    let unsplit = engine.whole(&input.values)?;
     let started = Instant::now();
     let shape = args.edge.shape()?;
-    let prediction = args.predict.pricer(&shape)?.price(&network.plan, engine.gnn().trace(), &network.task);
+    let prediction = args.predict.pricer(&shape)?.price(&network.mapping);
     let deadline = Duration::from_millis(args.deadline_ms.into());
     let (edge, frames, seconds) = match args.edge.settings(deadline)? {
         None => (here(&network), in_process(args, &network, &engine, &input)?, started.elapsed().as_secs_f64()),
@@ -77,12 +77,11 @@ pub(crate) fn run(args: &InferArgs) -> Result<()> {
 }
 
 fn here(network: &Network) -> String {
-    let has_edge = network.plan.segments().iter().any(|segment| segment.tier == cleave_arch::Tier::Edge);
-    if has_edge { "in this process" } else { "none" }.into()
+    if network.mapping.crossings().is_empty() { "none" } else { "in this process" }.into()
 }
 
 fn in_process(args: &InferArgs, network: &Network, engine: &Engine, input: &Input) -> Result<Vec<Frame>> {
-    let run = |id| Ok(Frame::in_process(id, engine.split(&network.plan, &input.cloud)?));
+    let run = |id| Ok(Frame::in_process(id, engine.split(&network.mapping, &input.values)?));
     (0..u64::from(args.repeat)).map(run).collect()
 }
 
@@ -94,9 +93,9 @@ fn with_edge(
     engine: Arc<Engine>,
     input: &Input,
 ) -> Result<(Vec<Frame>, f64)> {
-    let remote = Remote::ready(settings, network.work(network.plan.clone()), engine, READY)?;
+    let remote = Remote::ready(settings, network.work(network.mapping.clone())?, engine, READY)?;
     let started = Instant::now();
-    let reports = remote.frames(args.repeat as usize, args.in_flight as usize, &input.cloud)?;
+    let reports = remote.frames(args.repeat as usize, args.in_flight as usize, &input.values)?;
     Ok((reports.iter().map(Frame::reported).collect(), started.elapsed().as_secs_f64()))
 }
 

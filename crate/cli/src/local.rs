@@ -1,7 +1,7 @@
 //! Running a network on this machine alone, whole or segment by segment.
 //!
 //! A split run here takes the same way as one over a network: between two tiers the live values are packed with the
-//! plan's codec and unpacked again, so that its answer is that of the real split.
+//! mapping's codec and unpacked again, so that its answer is that of the real split.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,17 +11,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use cleave_arch::{Array, Plan, Segment, Tier};
+use cleave_arch::{Array, LinkCodec, Mapping, Segment, Tier};
 use cleave_cost::Stages;
-use cleave_model::Gnn;
+use cleave_model::exec::Executor;
 use cleave_wire::{Limits, Packed};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A loaded network and the threads that it runs on.
 pub struct Engine {
-    gnn: Gnn,
+    network: Executor,
     /// Its own threads, if it is not to share those of the process.
     pool: Option<ThreadPool>,
+    /// How many times as long a segment takes; 1: as long as it does.
+    slowdown: f64,
 }
 
 /// A run in this process.
@@ -37,8 +39,8 @@ pub struct Run {
 
 impl Engine {
     /// Takes a loaded network; it computes on the process's threads.
-    pub fn new(gnn: Gnn) -> Self {
-        Self { gnn, pool: None }
+    pub fn new(network: Executor) -> Self {
+        Self { network, pool: None, slowdown: 1.0 }
     }
 
     /// Computes on `n` threads of its own instead of the process's; 0 is one per core.
@@ -50,49 +52,55 @@ impl Engine {
         Ok(Self { pool: Some(pool), ..self })
     }
 
+    /// Emulates a device that is so many times slower: a segment's result is handed on as much later.
+    #[must_use]
+    pub fn slowed(self, slowdown: f64) -> Self {
+        Self { slowdown, ..self }
+    }
+
     /// How many threads compute.
     pub fn threads(&self) -> usize {
         self.pool.as_ref().map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads)
     }
 
-    /// The network.
-    pub fn gnn(&self) -> &Gnn {
-        &self.gnn
-    }
-
-    /// Runs one segment on the live values before it; logits have the shape `[n_classes]`.
+    /// Runs one segment on the live values before it; an answer has the shape `[n_classes]`.
     ///
     /// # Errors
     /// Values that are not the segment's, or a device that fails.
     pub fn segment(&self, segment: &Segment, input: &[Array]) -> Result<Vec<Array>> {
-        match &self.pool {
+        let started = Instant::now();
+        let result = match &self.pool {
             Some(pool) => pool.install(|| self.run(segment, input)),
             None => self.run(segment, input),
+        };
+        if self.slowdown > 1.0 {
+            std::thread::sleep(started.elapsed().mul_f64(self.slowdown - 1.0));
         }
+        result
     }
 
     fn run(&self, segment: &Segment, input: &[Array]) -> Result<Vec<Array>> {
-        let state = self.gnn.upload(input, segment.ops.start)?;
-        Ok(wait(self.gnn.run(segment, state)?.download())?)
+        Ok(wait(self.network.compute(segment.nodes.clone(), input))?)
     }
 
     /// The unsplit run.
     ///
     /// # Errors
     /// As [`Engine::segment`].
-    pub fn whole(&self, cloud: &Array) -> Result<Vec<f32>> {
-        logits(self.segment(&self.gnn.whole(), std::slice::from_ref(cloud))?)
+    pub fn whole(&self, input: &Array) -> Result<Vec<f32>> {
+        let whole = Segment { tier: Tier::Device, nodes: 0..self.network.graph().nodes().len() };
+        logits(self.segment(&whole, std::slice::from_ref(input))?)
     }
 
     /// The split run, both tiers here.
     ///
     /// # Errors
     /// As [`Engine::segment`], or values that the codec cannot carry.
-    pub fn split(&self, plan: &Plan, cloud: &Array) -> Result<Run> {
-        let (mut values, mut tier) = (vec![cloud.clone()], Tier::Device);
+    pub fn split(&self, mapping: &Mapping, input: &Array) -> Result<Run> {
+        let (mut values, mut tier) = (vec![input.clone()], Tier::Device);
         let (mut stages, mut bytes) = (Stages::default(), [0, 0]);
-        for segment in plan.segments() {
-            let crossed = if segment.tier == tier { 0 } else { cross(&mut values, plan)? };
+        for segment in mapping.cut_graph()?.segments() {
+            let crossed = if segment.tier == tier { 0 } else { cross(&mut values, mapping.codec())? };
             let start = Instant::now();
             values = self.segment(&segment, &values)?;
             tier = segment.tier;
@@ -108,8 +116,8 @@ impl Engine {
 }
 
 /// Packs and unpacks the values; their packed size in bytes.
-fn cross(values: &mut Vec<Array>, plan: &Plan) -> Result<usize> {
-    let packed = Packed::pack(values, plan.codec())?;
+fn cross(values: &mut Vec<Array>, codec: LinkCodec) -> Result<usize> {
+    let packed = Packed::pack(values, codec)?;
     *values = packed.unpack(&Limits::DEFAULT)?;
     Ok(packed.len())
 }

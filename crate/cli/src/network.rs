@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use cleave_app::network::{self as app, class_names};
-use cleave_arch::{LinkCodec, Plan, Task};
-use cleave_model::{Card, Gnn, Weights};
-use cleave_session::{Model, Work};
+use cleave_app::network::{self as app, NetworkInput, class_names};
+use cleave_arch::{LinkCodec, Mapping, Plan, Task};
+use cleave_graph::zoo;
+use cleave_model::exec::Executor;
+use cleave_model::{Card, ImageCard, Weights};
+use cleave_session::Work;
+use cleave_wire::WeightSource;
 use serde_json::{Value, json};
 
 use crate::arch::parse_plan;
@@ -44,6 +47,9 @@ struct Source {
     /// The text form, or `dgcnn`; with seeded random weights unless --weights is given
     #[arg(long, value_name = "OPS,FUNCTIONS")]
     arch: Option<String>,
+    /// An image network by name or text form; with the shipped weights if there are any, else with seeded random ones
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["arch", "model", "weights"])]
+    network: Option<String>,
     /// A shipped model by name
     #[arg(long, value_name = "NAME", conflicts_with_all = ["arch", "weights"])]
     model: Option<String>,
@@ -55,10 +61,8 @@ struct Source {
 /// A network that can run here and be deployed elsewhere.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Architecture, cuts and codec.
-    pub plan: Plan,
-    /// Input and output sizes.
-    pub task: Task,
+    /// Network, cuts and codec.
+    pub mapping: Mapping,
     held: app::Network,
     origin: Origin,
 }
@@ -74,18 +78,28 @@ enum Origin {
 impl NetworkArgs {
     /// Reads or makes the network.
     pub(crate) fn load(&self) -> Result<Network> {
-        let network = match self.source.file(&self.models)? {
-            Some(path) => Network::from_file(path, self.source.arch.as_deref(), &self.task)?,
-            None => {
-                let text =
-                    self.source.arch.as_deref().context("no network is named; give --arch, --model or --weights")?;
+        let network = match (&self.source.network, self.source.file(&self.models)?) {
+            (Some(name), _) => Network::image(&self.models, name, self.seed)?,
+            (None, Some(path)) => Network::from_file(path, self.source.arch.as_deref(), &self.task)?,
+            (None, None) => {
+                let text = self
+                    .source
+                    .arch
+                    .as_deref()
+                    .context("no network is named; give --arch, --network, --model or --weights")?;
                 Network::random(parse_plan(text)?, self.task.over(Task::modelnet10())?, self.seed)?
             }
         };
-        let plan =
-            if self.cuts.is_empty() { network.plan.clone() } else { network.plan.with_cuts(self.cuts.clone())? };
-        Ok(Network { plan: plan.with_codec(self.codec), ..network })
+        let mapping = match self.cuts.is_empty() {
+            true => network.mapping.clone(),
+            false => network.mapping.with_cuts(self.cuts.clone())?,
+        };
+        Ok(Network { mapping: mapping.with_codec(self.codec), ..network })
     }
+}
+
+fn names_of_zoo() -> String {
+    zoo::NETWORKS.map(|(name, _)| name).join(", ")
 }
 
 impl Source {
@@ -120,7 +134,7 @@ fn list(names: &[String]) -> String {
 
 impl Network {
     fn new(held: app::Network, origin: Origin) -> Self {
-        Self { plan: held.card.plan.clone(), task: held.card.task, held, origin }
+        Self { mapping: held.mapping.clone(), held, origin }
     }
 
     /// A shipped model by name, as it is.
@@ -131,11 +145,34 @@ impl Network {
         Self::from_file(model_path(models, name)?, None, &TaskArgs::default())
     }
 
+    /// An image network by name or text form: with the shipped weights if there are any, else with random ones.
+    ///
+    /// # Errors
+    /// The networks that there are, or what is wrong with the text or the file.
+    pub fn image(models: &Path, text: &str, seed: u64) -> Result<Self> {
+        if !Mapping::is_graph_text(text) {
+            bail!("\"{text}\" is no image network; there are {}, or a text form", names_of_zoo());
+        }
+        let mapping = Mapping::parse(text, &Task::modelnet10())?;
+        match app::Named::parse(&mapping.network())? {
+            // Below the folder of models as below the page's address.
+            app::Named::File(file) => {
+                let path = models.join(file.strip_prefix("model/").unwrap_or(&file));
+                let network = Self::from_file(path, None, &TaskArgs::default())?;
+                Ok(Self { mapping, ..network })
+            }
+            app::Named::Made(_) => Ok(Self::new(app::Network::seeded(mapping, seed)?, Origin::Random(seed))),
+        }
+    }
+
     /// A weights file; `arch` and `sizes` come before what the file says of itself.
     fn from_file(path: PathBuf, arch: Option<&str>, sizes: &TaskArgs) -> Result<Self> {
         let bytes = file::read("the weights", &path)?;
         let within = || format!("the weights {}", path.display());
         let weights = Weights::from_safetensors(&bytes).with_context(within)?;
+        if arch.is_none() && ImageCard::from_safetensors(&bytes).is_ok_and(|card| card.is_some()) {
+            return Ok(Self::new(app::Network::parse(bytes).with_context(within)?, Origin::File(path)));
+        }
         let (plan, card) = match (arch, Card::from_safetensors(&bytes)) {
             (Some(text), card) => (parse_plan(text)?, card.ok()),
             (None, Ok(card)) => (card.plan.clone(), Some(card)),
@@ -145,7 +182,7 @@ impl Network {
         let (name, classes) = card.map_or_else(|| (file::stem(&path), Vec::new()), |card| (card.name, card.classes));
         let classes = if classes.len() == task.n_classes { classes } else { class_names(task.n_classes) };
         let card = Card { name, plan, task, classes, accuracy: None };
-        let held = app::Network::new(card, weights, bytes.into()).with_context(within)?;
+        let held = app::Network::of_card(card, weights, bytes.into()).with_context(within)?;
         Ok(Self::new(held, Origin::File(path)))
     }
 
@@ -160,30 +197,38 @@ impl Network {
 
     /// Name for people.
     pub(crate) fn name(&self) -> &str {
-        &self.held.card.name
+        &self.held.name
     }
 
     /// Names of the classes in the order of the logits.
     pub(crate) fn classes(&self) -> &[String] {
-        &self.held.card.classes
+        &self.held.classes
     }
 
     /// The network loaded onto a device.
     ///
     /// # Errors
     /// Weights that do not fit.
-    pub fn gnn(&self, device: &Device) -> Result<Gnn> {
-        Ok(Gnn::new(self.plan.architecture(), &self.task, &self.held.weights, device)?)
+    pub fn load(&self, device: &Device) -> Result<Executor> {
+        Ok(Executor::whole(&self.held.graph, &self.held.params, device)?)
     }
 
-    /// The file as a session wants it.
-    pub fn model(&self) -> Model {
-        Model { hash: self.held.hash, bytes: self.held.bytes.clone() }
+    /// What names its weights.
+    pub fn source(&self) -> WeightSource {
+        self.held.source()
     }
 
-    /// This network with a placement, as a session runs it.
-    pub(crate) fn work(&self, plan: Plan) -> Arc<Work> {
-        self.held.work(plan)
+    /// This network with a mapping, as a session runs it.
+    ///
+    /// # Errors
+    /// None for a mapping of this network.
+    pub fn work(&self, mapping: Mapping) -> Result<Arc<Work>> {
+        Ok(self.held.work(mapping)?)
+    }
+
+    /// What it reads.
+    pub(crate) fn input(&self) -> NetworkInput {
+        self.held.input()
     }
 
     /// What it is, for programs.
@@ -193,8 +238,9 @@ impl Network {
             Origin::File(path) => (path.display().to_string(), Value::Null),
         };
         json!({
-            "name": self.name(), "weights": origin, "weights_seed": seed, "plan": self.plan.to_string(),
-            "codec": self.plan.codec().to_string(), "task": crate::task::to_json(&self.task),
+            "name": self.name(), "weights": origin, "weights_seed": seed, "plan": self.mapping.to_string(),
+            "codec": self.mapping.codec().to_string(), "task": self.mapping.plan().map(|(_, _, task)| crate::task::to_json(task)),
+            "input": self.input(),
         })
     }
 
@@ -202,9 +248,9 @@ impl Network {
     pub(crate) fn to_text(&self) -> String {
         match &self.origin {
             Origin::Random(seed) => {
-                format!("{} with random weights (seed {seed}): the classes below mean nothing", self.plan)
+                format!("{} with random weights (seed {seed}): the classes below mean nothing", self.mapping)
             }
-            Origin::File(path) => format!("{} ({}), {}", self.name(), path.display(), self.plan),
+            Origin::File(path) => format!("{} ({}), {}", self.name(), path.display(), self.mapping),
         }
     }
 }
@@ -216,7 +262,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_file() {
         let make = |seed| Network::random("3 2 4,0 6 0".parse().unwrap(), Task::modelnet10(), seed).unwrap();
-        assert_eq!(make(1).model().hash, make(1).model().hash);
-        assert_ne!(make(1).model().hash, make(2).model().hash);
+        assert_eq!(make(1).source(), make(1).source());
+        assert_ne!(make(1).source(), make(2).source());
     }
 }

@@ -1,7 +1,7 @@
 //! `cleave partition`: how several workers share a network, and what that takes, by each strategy.
 
 pub mod cooperate;
-mod look;
+pub(crate) mod look;
 pub(crate) mod measure;
 mod run;
 

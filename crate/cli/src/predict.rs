@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use cleave_app::pricing::{Conditions, Predictor, Prices, Pricing, Unused};
-use cleave_arch::{Plan, Task, Trace};
+use cleave_arch::Mapping;
 use cleave_cost::pairs::Pairs;
 use cleave_cost::{Price, Profile};
 use cleave_wire::LinkShape;
@@ -36,14 +36,14 @@ pub struct Pricer {
 }
 
 impl Pricer {
-    /// What one frame of a plan is predicted to cost.
-    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Prediction {
-        self.told(self.prices.price(plan, trace, task))
+    /// What one frame is predicted to cost.
+    pub fn price(&self, mapping: &Mapping) -> Prediction {
+        self.told(self.prices.price(mapping))
     }
 
-    /// The same of every single cut, before operation 0 to the end.
-    pub fn cuts(&self, plan: &Plan, trace: &Trace, task: &Task) -> Vec<Prediction> {
-        self.prices.cuts(plan, trace, task).into_iter().map(|price| self.told(price)).collect()
+    /// The same of every single cut, before each step.
+    pub fn cuts(&self, mapping: &Mapping) -> Vec<Prediction> {
+        self.prices.cuts(mapping).into_iter().map(|price| self.told(price)).collect()
     }
 
     fn told(&self, price: Price) -> Prediction {

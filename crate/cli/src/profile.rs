@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use cleave_app::profiling::{Asked, Profiling};
 use cleave_arch::{Architecture, Plan, Task, Tier};
-use cleave_cost::{Profile, Table};
+use cleave_cost::{Profile, Subject, Table};
 use cleave_session::{DeviceEffect, DeviceEvent, LinkStatus, MeasureError};
 use serde_json::{Value, json};
 
@@ -44,6 +44,9 @@ pub(crate) struct ProfileArgs {
     edge: EdgeArgs,
     #[command(flatten)]
     task: TaskArgs,
+    /// For this image network, by name or text form, instead of graph networks; rows of earlier profiles are kept
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     /// One line of JSON with the figures of the link and the size of the tables
     #[arg(long)]
     json: bool,
@@ -51,12 +54,15 @@ pub(crate) struct ProfileArgs {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &ProfileArgs) -> Result<()> {
-    let task = args.task.over(Task::modelnet10())?;
+    let subject = match &args.network {
+        Some(text) => Subject::Graph(Arc::new(cleave_arch::graph_named(text)?)),
+        None => Subject::Task(args.task.over(Task::modelnet10())?),
+    };
     let before = if args.out.exists() { Some(predict::read(&args.out)?) } else { None };
     let device = args.device.open()?;
     let remote = args.edge.settings(PATIENCE)?.map(|settings| connect(settings, &device)).transpose()?;
     let edge = remote.as_ref().map(edge_table).transpose()?;
-    let mut profiling = Profiling::new(args.quick, &task, before, device_table(args.device), edge, 0);
+    let mut profiling = Profiling::new(args.quick, &subject, before, device_table(args.device), edge, 0);
     let started = Instant::now();
     measure(&mut profiling, &device, remote.as_ref(), &args.out)?;
     let took = started.elapsed();
@@ -64,8 +70,25 @@ pub(crate) fn run(args: &ProfileArgs) -> Result<()> {
 }
 
 fn measure(profiling: &mut Profiling, device: &Device, remote: Option<&Remote>, out: &Path) -> Result<()> {
-    let bar = bar(0, "{bar:30} {pos} of {len}, {msg}, {eta} left");
     let mut saved = Instant::now();
+    drive(profiling, device, remote, |profile| {
+        if saved.elapsed() >= SAVE {
+            save(profile, out)?;
+            saved = Instant::now();
+        }
+        Ok(())
+    })?;
+    save(profiling.profile(), out)
+}
+
+/// Runs all that a profile asks for; `keep` sees what there is after each row.
+pub(crate) fn drive(
+    profiling: &mut Profiling,
+    device: &Device,
+    remote: Option<&Remote>,
+    mut keep: impl FnMut(&Profile) -> Result<()>,
+) -> Result<()> {
+    let bar = bar(0, "{bar:30} {pos} of {len}, {msg}, {eta} left");
     while let Some(asked) = profiling.ask() {
         let (done, total) = profiling.progress();
         bar.set_length(total as u64);
@@ -78,13 +101,10 @@ fn measure(profiling: &mut Profiling, device: &Device, remote: Option<&Remote>, 
             Asked::Edge(events) => on_edge(profiling, remote.context("there is no edge")?, events)
                 .context("the edge was lost; what was measured is in the file, run the command again")?,
         }
-        if saved.elapsed() >= SAVE {
-            save(profiling.profile(), out)?;
-            saved = Instant::now();
-        }
+        keep(profiling.profile())?;
     }
     bar.finish_and_clear();
-    save(profiling.profile(), out)
+    Ok(())
 }
 
 fn describe(asked: &Asked) -> String {
@@ -121,8 +141,9 @@ fn on_edge(profiling: &mut Profiling, remote: &Remote, events: Vec<DeviceEvent>)
 /// A session needs a network to begin with; this one stays on the device.
 fn connect(settings: Settings, device: &Device) -> Result<Remote> {
     let plan = Plan::whole(Architecture::dgcnn(), Tier::Device);
-    let network = Network::random(plan.clone(), Task { n_points: 32, ..Task::modelnet10() }, 1)?;
-    Remote::ready(settings, network.work(plan), Arc::new(Engine::new(network.gnn(device)?)), PATIENCE)
+    let network = Network::random(plan, Task { n_points: 32, ..Task::modelnet10() }, 1)?;
+    let work = network.work(network.mapping.clone())?;
+    Remote::ready(settings, work, Arc::new(Engine::new(network.load(device)?)), PATIENCE)
 }
 
 fn device_table(device: DeviceChoice) -> Table {

@@ -217,7 +217,7 @@ impl Remote {
         let reports = self.frames(n, in_flight, cloud)?;
         match reports.iter().find(|report| report.outcome != Outcome::AsPlanned) {
             Some(FrameReport { id, work, outcome, .. }) => {
-                bail!("frame {id} of {} did not go as planned: {outcome:?}", work.plan())
+                bail!("frame {id} of {} did not go as planned: {outcome:?}", work.mapping())
             }
             None => Ok(reports),
         }

@@ -100,9 +100,12 @@ pub enum Intent {
     },
     /// Another cloud of the file that was opened last, counted from 0.
     Pick { index: usize },
-    /// Load a network: `dgcnn`, a name from `model/index.json`, or a text form (seeded random weights).
+    /// What image networks look at from now on.
+    Look(ImageRequest),
+    /// Load a network: `dgcnn`, a name from `model/index.json`, an image network's name, or a text form (seeded random
+    /// weights).
     Network(String),
-    /// Who runs what, as the text form with communicates, and the codec (`f32`, `f16+lz4`, …).
+    /// Who runs what, as a mapping's text form, and the codec (`f32`, `f16+lz4`, …).
     Plan { plan: String, codec: String },
     /// One frame now; the unsplit answer is computed too and compared.
     RunOnce,
@@ -168,7 +171,7 @@ pub enum Event {
     Cloud(Cloud),
     /// Small previews of generated shapes, one per class.
     Gallery(Vec<Cloud>),
-    /// The network now held. The page derives shapes, cuts and bytes from `plan` and `task` itself.
+    /// The network now held. The page derives shapes, cuts and bytes from `plan` and `input` itself.
     Network(Network),
     /// A frame has ended.
     Frame(Frame),
@@ -254,15 +257,22 @@ pub struct Place {
     pub of: usize,
 }
 
+/// What a network reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetworkInput {
+    /// Features of so many points, with so many neighbours each.
+    Cloud { n_points: usize, in_channels: usize, k: usize },
+    /// An image.
+    Image { channels: usize, height: usize, width: usize },
+}
+
 /// The network held by the worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Network {
     pub name: String,
-    /// Text form, with communicates if the file carries a mapping.
+    /// Text form of network and mapping.
     pub plan: String,
-    pub n_points: usize,
-    pub in_channels: usize,
-    pub k: usize,
+    pub input: NetworkInput,
     pub classes: Vec<String>,
     /// Test accuracy from the model card in 0..=1; absent for random weights, whose answers mean nothing.
     pub accuracy: Option<f64>,

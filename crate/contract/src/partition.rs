@@ -18,11 +18,14 @@ pub enum PartitionStrategy {
     IopExact,
     /// Ours.
     Mixed,
+    /// Shared with the fewest bytes on the links.
+    FewestBytes,
 }
 
 impl PartitionStrategy {
     /// All of them, in the order of tables and legends.
-    pub const ALL: [Self; 5] = [Self::OutputChannel, Self::CoEdge, Self::Iop, Self::IopExact, Self::Mixed];
+    pub const ALL: [Self; 6] =
+        [Self::OutputChannel, Self::CoEdge, Self::Iop, Self::IopExact, Self::Mixed, Self::FewestBytes];
 
     /// As links have it.
     pub fn name(self) -> String {

@@ -67,8 +67,8 @@ impl Price {
 /// Prices of a network's placements under the conditions of now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prices {
-    /// The architecture that they are of.
-    pub architecture: String,
+    /// The network that they are of, without cuts.
+    pub network: String,
     /// What they rest on.
     pub basis: PriceBasis,
     /// How many times slower the device is emulated; 1: it is as it is.
@@ -77,10 +77,11 @@ pub struct Prices {
     pub plan: Price,
     /// Everything on the device.
     pub whole: Price,
-    /// Cut before operation i, for 0..=n_ops.
+    /// Cut before step i, for each of its steps.
     pub cuts: Vec<Price>,
-    /// Every operation on the tier that runs it, then the classifier.
+    /// Every step on the tier that runs it.
     pub op_ms: Vec<f64>,
-    /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message.
-    pub hgnas_peak_bytes: u64,
+    /// Peak memory of the whole network on one tier by HGNAS's formula, whose engine builds every message; of a graph
+    /// network.
+    pub hgnas_peak_bytes: Option<u64>,
 }

@@ -4,7 +4,7 @@
 
 use crate::lut::Size;
 use crate::price::{Machines, Raw};
-use cleave_arch::{Op, Plan, Slot, Task, Tier};
+use cleave_arch::{Mapping, Op, Plan, Slot, Task, Tier};
 
 /// Most operations that the pass keeps widths of; longer networks take the slow way.
 const MOST: usize = 64;
@@ -14,7 +14,7 @@ impl Machines {
     pub fn latency_ms(&self, plan: &Plan, task: &Task) -> f64 {
         let ops = plan.architecture().ops();
         if ops.len() >= MOST || ops.contains(&Op::Join) {
-            let stages = self.uncalibrated(plan, &plan.architecture().trace(task), task);
+            let stages = self.uncalibrated(&Mapping::of_plan(plan.clone(), *task));
             return self.calibration.apply(stages).total();
         }
         let dead = dead(ops);
@@ -124,12 +124,12 @@ mod tests {
         for machines in machines() {
             for i in 0..3_000 {
                 let plan = space::draw(&mut rng).with_codec(LinkCodec::ALL[i % 6]);
-                let slow = machines.price(&plan, &plan.architecture().trace(&task), &task).latency_ms();
+                let slow = machines.price(&Mapping::of_plan(plan.clone(), task)).latency_ms();
                 let fast = machines.latency_ms(&plan, &task);
                 assert!((fast - slow).abs() <= 1e-9 * slow, "{plan}: {fast} for {slow}");
             }
             let dgcnn = Plan::whole(Architecture::dgcnn(), Tier::Edge).with_codec("i8".parse().unwrap());
-            let slow = machines.price(&dgcnn, &dgcnn.architecture().trace(&task), &task).latency_ms();
+            let slow = machines.price(&Mapping::of_plan(dgcnn.clone(), task)).latency_ms();
             assert!((machines.latency_ms(&dgcnn, &task) - slow).abs() <= 1e-9 * slow);
         }
     }

@@ -8,7 +8,7 @@
 //! whether the node is on the edge. An edge convolution counts as aggregate and combine, a join as connect.
 
 use crate::price::{FRAME_BYTES, Machines};
-use cleave_arch::{CLASSIFIER_HIDDEN, Op, Plan, Task, Tier, Trace};
+use cleave_arch::{CLASSIFIER_HIDDEN, Mapping, Op, Tier};
 
 /// Features of a node.
 pub const FEATURES: usize = 12;
@@ -34,15 +34,16 @@ pub struct PlanGraph {
 }
 
 impl PlanGraph {
-    /// The graph of a plan on these machines.
-    pub fn new(plan: &Plan, trace: &Trace, task: &Task, machines: &Machines) -> Self {
+    /// The graph of an architecture's mapping on these machines; none of another network's.
+    pub fn new(mapping: &Mapping, machines: &Machines) -> Option<Self> {
+        let (plan, trace, task) = mapping.plan()?;
         let mut rows: Vec<[f32; FEATURES]> = vec![node(GLOBAL, 0.0, Tier::Device), node(INPUT, 0.0, Tier::Device)];
         let mut tier = Tier::Device;
         for at in 0..=trace.steps.len() {
             for _ in plan.cuts().iter().filter(|cut| **cut == at) {
                 tier = tier.other();
                 let is_crossing = plan.crossings().contains(&at);
-                let cost = if is_crossing { machines.crossing_ms(plan, trace, at, tier) } else { 0.0 };
+                let cost = if is_crossing { machines.crossing_ms(mapping, at, tier) } else { 0.0 };
                 rows.push(node(COMMUNICATE, cost, tier));
             }
             let Some(step) = trace.steps.get(at) else { break };
@@ -57,8 +58,8 @@ impl PlanGraph {
         rows.extend(shares.map(|share| node(1, classifier * share, tier)));
         let back = if tier == Tier::Edge { machines.link.down_ms(4 * task.n_classes + FRAME_BYTES) } else { 0.0 };
         rows.push(node(OUTPUT, back, Tier::Device));
-        let table_ms = machines.uncalibrated(plan, trace, task).total();
-        Self { nodes: rows.len(), features: rows.into_flattened(), table_ms }
+        let table_ms = machines.uncalibrated(mapping).total();
+        Some(Self { nodes: rows.len(), features: rows.into_flattened(), table_ms })
     }
 }
 
@@ -170,8 +171,8 @@ mod tests {
     use crate::profile::Profile;
 
     fn graph(text: &str) -> PlanGraph {
-        let (plan, task): (Plan, _) = (text.parse().unwrap(), Task::modelnet10());
-        PlanGraph::new(&plan, &plan.architecture().trace(&task), &task, &Machines::new(&Profile::default()))
+        let mapping = Mapping::parse(text, &cleave_arch::Task::modelnet10()).unwrap();
+        PlanGraph::new(&mapping, &Machines::new(&Profile::default())).unwrap()
     }
 
     #[test]

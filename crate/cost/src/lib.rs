@@ -27,6 +27,6 @@ pub use lut::{Lut, Size};
 pub use memory::{hgnas_bytes, peak_bytes};
 pub use price::{Machines, Price};
 pub use profile::{FORMAT, Profile, ProfileError, VERSION};
-pub use profiler::{Answer, Ask, Effort, Profiler, probes};
+pub use profiler::{Answer, Ask, Effort, Profiler, Subject};
 pub use roofline::Roofline;
 pub use table::{Row, Table};

@@ -10,6 +10,8 @@ use crate::roofline::Roofline;
 use crate::stats::median;
 use crate::table::Table;
 use cleave_arch::{Compression, Connect, LinkCodec, Message, Op, Probe, Sampler};
+use cleave_graph::Graph;
+use std::collections::BTreeMap;
 
 /// Functions of aggregate, and of pool, that have a curve.
 const AGGREGATES: usize = 28;
@@ -138,6 +140,8 @@ pub struct Lut {
     combine_row: Option<Surface>,
     edge_conv: Option<Surface>,
     classifier: Option<Curve>,
+    /// Of graphs, by their text.
+    graphs: BTreeMap<String, f64>,
     moves: Option<Line>,
     codecs: Vec<Option<CodecLines>>,
 }
@@ -175,13 +179,17 @@ impl Lut {
         let combines = |op| if let Op::Combine { channels } = op { Some(channels) } else { None };
         let convolves = |op| if let Op::EdgeConv { channels } = op { Some(channels) } else { None };
         let of = |id: usize, n: usize| (0..n).map(|f| curve(&|op| op.ids() == (id, f), on_nodes)).collect::<Vec<_>>();
-        let values = |wanted: &dyn Fn(Probe) -> Option<usize>| {
-            let point = |row: &crate::table::Row| Some([wanted(row.probe)? as f64, row.ms]);
+        let values = |wanted: &dyn Fn(&Probe) -> Option<usize>| {
+            let point = |row: &crate::table::Row| Some([wanted(&row.probe)? as f64, row.ms]);
             table.rows.iter().filter_map(point).collect::<Vec<_>>()
         };
         let classifier =
-            values(&|probe| if let Probe::Classifier { channels, .. } = probe { Some(channels) } else { None });
-        let moves = values(&|probe| if let Probe::Move { values } = probe { Some(values) } else { None });
+            values(&|probe| if let Probe::Classifier { channels, .. } = probe { Some(*channels) } else { None });
+        let moves = values(&|probe| if let Probe::Move { values } = probe { Some(*values) } else { None });
+        let graphs = table.rows.iter().filter_map(|row| match &row.probe {
+            Probe::Graph(graph) => Some((graph.to_string(), row.ms)),
+            _ => None,
+        });
         let mut lut = Self {
             roofline,
             correction: 1.0,
@@ -198,6 +206,7 @@ impl Lut {
             combine_row: surface(&combines, 1),
             edge_conv: surface(&convolves, on_nodes),
             classifier: Curve::new(classifier),
+            graphs: graphs.collect(),
             moves: Line::new(&moves),
             codecs: LinkCodec::ALL.into_iter().map(|codec| codec_lines(table, codec)).collect(),
         };
@@ -214,6 +223,7 @@ impl Lut {
     fn off_by(&self, table: &Table) -> f64 {
         let part = |row: &crate::table::Row| match row.probe {
             Probe::Op { op, rows, channels, k } => Some(row.ms / self.roofline.op_ms(op, Size { rows, channels, k })),
+            Probe::Graph(ref graph) => Some(row.ms / self.roofline.graph_ms(graph)),
             _ => None,
         };
         let parts: Vec<f64> = table.rows.iter().filter_map(part).filter(|part| part.is_finite()).collect();
@@ -257,6 +267,21 @@ impl Lut {
             }
         };
         self.slowdown * measured.unwrap_or_else(|| self.correction * self.roofline.op_ms(op, size))
+    }
+
+    /// Time of an operator of a graph with its tail, milliseconds: its own row, or by the roofline.
+    pub fn operator_ms(&self, graph: &Graph, operator: usize) -> f64 {
+        let alone = graph.operator_alone(operator).ok();
+        let measured = alone.as_ref().and_then(|alone| self.graphs.get(&alone.to_string()).copied());
+        let by_roofline = || alone.as_ref().map_or(0.0, |alone| self.roofline.graph_ms(alone));
+        self.slowdown * measured.unwrap_or_else(|| self.correction * by_roofline())
+    }
+
+    /// Whether every operator of a graph has a row of its own.
+    pub fn has_measured(&self, graph: &Graph) -> bool {
+        let alone = |operator| graph.operator_alone(operator).ok();
+        let is_there = |operator| alone(operator).is_some_and(|alone| self.graphs.contains_key(&alone.to_string()));
+        (0..graph.operators().len()).all(is_there)
     }
 
     /// Time of the classifier on a row of so many channels, milliseconds.

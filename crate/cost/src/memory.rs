@@ -1,18 +1,35 @@
 //! Peak memory of the engine on one tier, and beside it the formula of HGNAS, whose engine builds every message.
 
-use cleave_arch::{Op, Plan, Task, Tier, Trace};
+use cleave_arch::{Mapping, Op, Task, Tier, Trace};
+use cleave_graph::{Graph, Partition, Schedule, Split, Step};
 
 /// Most bytes that the engine of a tier holds while a frame passes: the weights of the whole network (each tier keeps
-/// all of them, so that the device can finish alone and a new cut needs no new weights) and, at the worst operation
-/// that it runs, everything live, what is made and the working buffers. 0 for a tier without a part.
-pub fn peak_bytes(plan: &Plan, trace: &Trace, tier: Tier) -> u64 {
-    let segments = plan.segments();
-    let mine = || segments.iter().filter(|segment| segment.tier == tier);
-    if tier == Tier::Edge && mine().next().is_none() {
+/// all of them, so that the device can finish alone and a new cut needs no new weights) and, at the worst step that it
+/// runs, everything live, what is made and the working buffers. 0 for an edge without a part.
+pub fn peak_bytes(mapping: &Mapping, tier: Tier) -> u64 {
+    if tier == Tier::Edge && mapping.crossings().is_empty() {
         return 0;
     }
-    let values = mine().map(|segment| trace.segment_peak_bytes(segment)).max().unwrap_or(0);
-    values.saturating_add(trace.weight_bytes())
+    match (mapping.plan(), mapping.graph()) {
+        (Some((plan, trace, _)), _) => {
+            let mine = plan.segments().into_iter().filter(|segment| segment.tier == tier);
+            let values = mine.map(|segment| trace.segment_peak_bytes(&segment)).max().unwrap_or(0);
+            values.saturating_add(trace.weight_bytes())
+        }
+        (None, Some(graph)) => shared_bytes(graph, mapping, tier),
+        (None, None) => 0,
+    }
+}
+
+/// Two workers, each of which computes its steps alone.
+fn shared_bytes(graph: &Graph, mapping: &Mapping, tier: Tier) -> u64 {
+    let worker = |tier| usize::from(tier == Tier::Edge);
+    let steps = (0..mapping.n_steps()).map(|step| Step::new(Split::Alone(worker(mapping.tier_of(step))))).collect();
+    let memory = |partition: &Partition| Some(Schedule::new(graph, partition).ok()?.memory(graph));
+    let values = memory(&Partition { workers: 2, steps });
+    let whole = memory(&Partition::whole(1, graph.operators().len(), 0));
+    let [values, weights] = [values.map(|of| of[worker(tier)].activations), whole.map(|of| of[0].weights)];
+    values.unwrap_or(0).saturating_add(weights.unwrap_or(0))
 }
 
 /// HGNAS's estimate of the whole network on one tier, bytes: walk the operations, hold the input, all parameters, the
@@ -51,13 +68,14 @@ mod tests {
 
     #[test]
     fn messages_are_what_costs_hgnas() {
-        let (plan, task): (Plan, _) = ("3 2 1 4,0 6 3 0".parse().unwrap(), Task::modelnet10());
-        let trace = plan.architecture().trace(&task);
+        let task = Task::modelnet10();
+        let mapping = Mapping::parse("3 2 1 4,0 6 3 0", &task).unwrap();
+        let (_, trace, _) = mapping.plan().unwrap();
         // Edges, two ends, six channels, four bytes, and the features and the graph beside them.
         let expected = 20_480 * 2 * 6 * 4 + 1024 * 6 * 4 + 1024 * 3 * 4 + 20_480 * 2 * 8;
         let held = 4 * (1024 * 3 + trace.params());
-        assert_eq!(hgnas_bytes(&trace, &task), held + expected);
-        assert!(peak_bytes(&plan, &trace, Tier::Device) < hgnas_bytes(&trace, &task));
-        assert_eq!(peak_bytes(&plan, &trace, Tier::Edge), 0);
+        assert_eq!(hgnas_bytes(trace, &task), held + expected);
+        assert!(peak_bytes(&mapping, Tier::Device) < hgnas_bytes(trace, &task));
+        assert_eq!(peak_bytes(&mapping, Tier::Edge), 0);
     }
 }

@@ -8,7 +8,7 @@ use crate::lut::{Lut, Size};
 use crate::memory::peak_bytes;
 use crate::profile::Profile;
 use crate::roofline::Roofline;
-use cleave_arch::{LinkCodec, Op, Plan, Task, Tier, Trace};
+use cleave_arch::{LinkCodec, Mapping, Op, Task, Tier, Trace};
 
 /// Bytes of a frame's message beside its payload: header, numbers, shapes.
 pub(crate) const FRAME_BYTES: usize = 64;
@@ -92,18 +92,17 @@ impl Machines {
         }
     }
 
-    /// The cost of a plan, calibrated.
-    pub fn price(&self, plan: &Plan, trace: &Trace, task: &Task) -> Price {
-        let mut raw = Raw::default();
-        self.walk(plan, trace, task, &mut raw);
+    /// The cost of a mapping, calibrated.
+    pub fn price(&self, mapping: &Mapping) -> Price {
+        let raw = self.walk(mapping);
         let stages = self.calibration.apply(raw.stages);
         let price = Price {
             stages,
             busy_ms: self.busy_ms(stages, &raw),
             bytes_up: raw.bytes_up,
             bytes_down: raw.bytes_down,
-            device_peak_bytes: peak_bytes(plan, trace, Tier::Device),
-            edge_peak_bytes: peak_bytes(plan, trace, Tier::Edge),
+            device_peak_bytes: peak_bytes(mapping, Tier::Device),
+            edge_peak_bytes: peak_bytes(mapping, Tier::Edge),
             uncertainty_ms: 0.0,
             frames_per_second: 0.0,
             energy_mj: 0.0,
@@ -135,25 +134,30 @@ impl Machines {
     }
 
     /// Stages without calibration: what a calibration is made from.
-    pub fn uncalibrated(&self, plan: &Plan, trace: &Trace, task: &Task) -> Stages {
-        let mut raw = Raw::default();
-        self.walk(plan, trace, task, &mut raw);
-        raw.stages
+    pub fn uncalibrated(&self, mapping: &Mapping) -> Stages {
+        self.walk(mapping).stages
     }
 
-    /// Milliseconds of every operation on the tier that runs it, then of the classifier, calibrated; 0 for what is skipped.
-    pub fn op_times(&self, plan: &Plan, trace: &Trace, task: &Task) -> Vec<f64> {
+    /// Milliseconds of every step on the tier that runs it, calibrated; 0 for what is skipped.
+    pub fn step_times(&self, mapping: &Mapping) -> Vec<f64> {
         let factor = |tier| match tier {
             Tier::Device => self.calibration.device,
             Tier::Edge => self.calibration.edge,
         };
-        let op = |at| factor(plan.tier_of(at)) * self.op_ms(plan.tier_of(at), trace, at, task);
-        let tier = plan.tier_of_classifier();
-        let classifier = factor(tier) * self.lut(tier).classifier_ms(trace.classifier.input);
-        (0..trace.steps.len()).map(op).chain([classifier]).collect()
+        let step = |at| factor(mapping.tier_of(at)) * self.step_ms(mapping.tier_of(at), mapping, at);
+        (0..mapping.n_steps()).map(step).collect()
     }
 
-    /// Milliseconds of one operation on a tier; 0 if it is skipped.
+    fn step_ms(&self, tier: Tier, mapping: &Mapping, at: usize) -> f64 {
+        match (mapping.plan(), mapping.graph()) {
+            (Some((_, trace, task)), _) if at < trace.steps.len() => self.op_ms(tier, trace, at, task),
+            (Some((_, trace, _)), _) => self.lut(tier).classifier_ms(trace.classifier.input),
+            (None, Some(graph)) => self.lut(tier).operator_ms(graph, at),
+            (None, None) => 0.0,
+        }
+    }
+
+    /// Milliseconds of one operation of an architecture on a tier; 0 if it is skipped.
     pub(crate) fn op_ms(&self, tier: Tier, trace: &Trace, at: usize, task: &Task) -> f64 {
         let step = &trace.steps[at];
         if step.dead {
@@ -163,35 +167,31 @@ impl Machines {
         self.lut(tier).op_ms(step.op, Size { rows: step.input[0], channels, k: task.k })
     }
 
-    fn walk(&self, plan: &Plan, trace: &Trace, task: &Task, raw: &mut Raw) {
-        let mut at_tier = Tier::Device;
-        for segment in plan.segments() {
-            if segment.tier != at_tier {
-                let live = trace.live_before(segment.ops.start);
-                let values = live.iter().map(|live| live.rows * live.cols).sum();
-                let bytes = trace.cut_bytes(segment.ops.start, plan.codec().codec);
-                self.cross(segment.tier, plan.codec(), values, bytes, raw);
-                at_tier = segment.tier;
+    fn walk(&self, mapping: &Mapping) -> Raw {
+        let (mut raw, mut at_tier) = (Raw::default(), Tier::Device);
+        let codec = mapping.codec();
+        for (tier, steps) in mapping.segments() {
+            if tier != at_tier {
+                let bytes = mapping.cut_bytes(steps.start, codec.codec);
+                self.cross(tier, codec, mapping.cut_values(steps.start), bytes, &mut raw);
+                at_tier = tier;
             }
-            let ops: f64 = segment.ops.clone().map(|at| self.op_ms(segment.tier, trace, at, task)).sum();
-            let lut = self.lut(segment.tier);
-            let classifier = if segment.classifier { lut.classifier_ms(trace.classifier.input) } else { 0.0 };
-            let values = |at| trace.live_before(at).iter().map(|live| live.rows * live.cols).sum::<usize>();
-            let after = if segment.classifier { task.n_classes } else { values(segment.ops.end) };
             // A move is both ways; the values before come in, those after go out.
-            let moved = lut.move_ms((values(segment.ops.start) + after) / 2);
-            *raw.compute(segment.tier) += ops + classifier + moved;
+            let moved = (mapping.cut_values(steps.start) + mapping.cut_values(steps.end)) / 2;
+            let computed: f64 = steps.map(|at| self.step_ms(tier, mapping, at)).sum();
+            *raw.compute(tier) += computed + self.lut(tier).move_ms(moved);
         }
         if at_tier == Tier::Edge {
-            self.cross(Tier::Device, LinkCodec::default(), task.n_classes, 4 * task.n_classes, raw);
+            let classes = mapping.n_classes();
+            self.cross(Tier::Device, LinkCodec::default(), classes, 4 * classes, &mut raw);
         }
+        raw
     }
 
-    /// Milliseconds that a crossing before operation `at` takes, codecs included.
-    pub(crate) fn crossing_ms(&self, plan: &Plan, trace: &Trace, at: usize, towards: Tier) -> f64 {
-        let values = trace.live_before(at).iter().map(|live| live.rows * live.cols).sum();
-        let mut raw = Raw::default();
-        self.cross(towards, plan.codec(), values, trace.cut_bytes(at, plan.codec().codec), &mut raw);
+    /// Milliseconds that a crossing before a step takes, codecs included.
+    pub(crate) fn crossing_ms(&self, mapping: &Mapping, at: usize, towards: Tier) -> f64 {
+        let (mut raw, codec) = (Raw::default(), mapping.codec());
+        self.cross(towards, codec, mapping.cut_values(at), mapping.cut_bytes(at, codec.codec), &mut raw);
         raw.stages.total()
     }
 
@@ -250,10 +250,27 @@ mod tests {
         Machines::new(&Profile::default())
     }
 
+    fn mapping(text: &str) -> Mapping {
+        Mapping::parse(text, &Task::modelnet10()).unwrap()
+    }
+
     fn price(machines: &Machines, text: &str) -> Price {
-        let plan: Plan = text.parse().unwrap();
-        let task = Task::modelnet10();
-        machines.price(&plan, &plan.architecture().trace(&task), &task)
+        machines.price(&mapping(text))
+    }
+
+    #[test]
+    fn either_family_pays_for_the_same_things() {
+        let whole = price(&machines(), "resnet");
+        assert_eq!((whole.bytes_up, whole.edge_peak_bytes, whole.stages.rest), (0, 0, 0.0));
+        // Within a block its input crosses beside what its layers have made; behind it both of its readers get it once.
+        let within = price(&machines(), "resnet@3").bytes_up;
+        let split = price(&machines(), "resnet@4");
+        let maps = 4 * 32 * 14 * 14;
+        assert_eq!((within, split.bytes_up, split.bytes_down), (2 * maps + 64, maps + 64, 40 + 64));
+        assert!(split.stages.device < whole.stages.device && split.stages.edge > 0.0);
+        assert!(split.device_peak_bytes <= whole.device_peak_bytes && split.edge_peak_bytes > 0);
+        let steps: f64 = machines().step_times(&mapping("resnet")).iter().sum();
+        assert!(steps < whole.stages.device && steps > 0.9 * whole.stages.device);
     }
 
     #[test]
@@ -269,12 +286,7 @@ mod tests {
         // Features [1024, 6] as f32 and 10 logits at 40 Mbps, half a round trip of 1 ms each way.
         assert_eq!((split.bytes_up, split.bytes_down), (1024 * 6 * 4 + 64, 40 + 64));
         assert!((split.stages.up - (0.5 + (24_576.0 + 64.0) * 8.0 / 40e3)).abs() < 1e-9, "{:?}", split.stages);
-        let squeezed = {
-            let plan: Plan = "3 2 5 1 4,0 6 0 3 0".parse().unwrap();
-            let plan = plan.with_codec("f16".parse().unwrap());
-            let task = Task::modelnet10();
-            machines().price(&plan, &plan.architecture().trace(&task), &task)
-        };
+        let squeezed = { machines().price(&mapping("3 2 5 1 4,0 6 0 3 0").with_codec("f16".parse().unwrap())) };
         assert!(squeezed.bytes_up < split.bytes_up / 2 + 64);
     }
 
@@ -306,13 +318,12 @@ mod tests {
     #[test]
     fn calibration_and_operations_add_up() {
         let mut machines = machines();
-        let (plan, task): (Plan, _) = ("3 2 1 4,0 6 3 0".parse().unwrap(), Task::modelnet10());
-        let trace = plan.architecture().trace(&task);
-        let ops: f64 = machines.op_times(&plan, &trace, &task).iter().sum();
-        let device = machines.price(&plan, &trace, &task).stages.device;
+        let whole = mapping("3 2 1 4,0 6 3 0");
+        let ops: f64 = machines.step_times(&whole).iter().sum();
+        let device = machines.price(&whole).stages.device;
         assert!(ops < device && ops > 0.9 * device, "{ops} of {device}");
         machines.calibration.device = 2.0;
-        assert!((machines.price(&plan, &trace, &task).stages.device - 2.0 * device).abs() < 1e-9);
-        assert!((machines.op_times(&plan, &trace, &task).iter().sum::<f64>() - 2.0 * ops).abs() < 1e-9);
+        assert!((machines.price(&whole).stages.device - 2.0 * device).abs() < 1e-9);
+        assert!((machines.step_times(&whole).iter().sum::<f64>() - 2.0 * ops).abs() < 1e-9);
     }
 }

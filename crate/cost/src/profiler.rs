@@ -9,7 +9,9 @@ use crate::link::{Direction, Echo, LinkFigures, dispersion, wire_ms};
 use crate::profile::Profile;
 use crate::stats::{Estimate, estimate};
 use crate::table::Table;
-use cleave_arch::{LinkCodec, Op, Probe, Task, Tier};
+use cleave_arch::{LinkCodec, Mapping, Op, Probe, Task, Tier};
+use cleave_graph::Graph;
+use std::sync::Arc;
 
 /// How thoroughly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Effort {
 }
 
 /// What is to be run next.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// A probe so many times on a tier.
     Probe {
@@ -92,7 +94,7 @@ const LONGEST_TRAIN: usize = 129;
 const LUMP_BYTES: usize = 1 << 20;
 const LUMP_MS: f64 = 500.0;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Job {
     Probe(Tier, Probe),
     RoundTrip,
@@ -113,25 +115,29 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    /// A profiler for networks of this task's size. `device` and `edge` name machine and engine; without an edge the
-    /// device alone is measured. Rows of `before` that belong to the same machines are kept.
-    pub fn new(effort: Effort, task: &Task, before: Option<Profile>, device: Table, edge: Option<Table>) -> Self {
-        let with_edge = edge.is_some();
-        let before = before.filter(|profile| !profile.complete).unwrap_or_default();
+    /// A profiler of what is to be priced. `device` and `edge` name machine and engine; without an edge the device alone is
+    /// measured. Rows of `before` that belong to the same machines are kept; of a complete profile those of other subjects,
+    /// for this one is measured anew.
+    pub fn new(effort: Effort, subject: &Subject, before: Option<Profile>, device: Table, edge: Option<Table>) -> Self {
+        let (with_edge, probes) = (edge.is_some(), subject.probes(effort));
+        let before = before.unwrap_or_default();
         let continued = |old: Option<Table>, new: Table| match old {
-            Some(old) if (&old.name, &old.engine) == (&new.name, &new.engine) => old,
+            Some(mut old) if (&old.name, &old.engine) == (&new.name, &new.engine) => {
+                old.rows.retain(|row| !before.complete || !probes.contains(&row.probe));
+                old
+            }
             _ => new,
         };
         let mut profile = Profile::default();
-        profile.device = Some(continued(before.device, device));
-        profile.edge = edge.map(|edge| continued(before.edge, edge));
+        profile.device = Some(continued(before.device.clone(), device));
+        profile.edge = edge.map(|edge| continued(before.edge.clone(), edge));
         let mut jobs = Vec::new();
         if with_edge {
             jobs.extend([Job::RoundTrip, Job::Rate(Direction::Up), Job::Rate(Direction::Down)]);
             jobs.extend([Job::Lump(Direction::Up), Job::Lump(Direction::Down)]);
         }
-        for probe in probes(effort, task) {
-            jobs.push(Job::Probe(Tier::Device, probe));
+        for probe in probes {
+            jobs.push(Job::Probe(Tier::Device, probe.clone()));
             if with_edge {
                 jobs.push(Job::Probe(Tier::Edge, probe));
             }
@@ -144,7 +150,7 @@ impl Profiler {
 
     /// What to run next; `None`: the profile is complete.
     pub fn next(&self) -> Option<Ask> {
-        Some(match *self.jobs.get(self.at)? {
+        Some(match self.jobs.get(self.at)?.clone() {
             Job::Probe(tier, probe) => Ask::Probe { tier, probe, runs: self.runs_wanted() },
             Job::RoundTrip => Ask::Train { up: 0, down: 0, count: 1 },
             Job::Rate(Direction::Up) => Ask::Train { up: TRAIN_BYTES, down: 0, count: self.train },
@@ -156,7 +162,7 @@ impl Profiler {
 
     /// Takes the answer to what [`Profiler::next`] said.
     pub fn answer(&mut self, answer: Answer) {
-        let Some(job) = self.jobs.get(self.at).copied() else { return };
+        let Some(job) = self.jobs.get(self.at).cloned() else { return };
         let is_done = match (job, answer) {
             (Job::Probe(tier, probe), Answer::Times { ms, bytes }) => self.timed(tier, probe, &ms, bytes),
             (Job::RoundTrip, Answer::Train(echoes)) => self.round_trip(&echoes),
@@ -191,7 +197,7 @@ impl Profiler {
     fn skip_known(&mut self) {
         while let Some(Job::Probe(tier, probe)) = self.jobs.get(self.at) {
             let table = if *tier == Tier::Device { &self.profile.device } else { &self.profile.edge };
-            if table.as_ref().and_then(|table| table.row(*probe)).is_none() {
+            if table.as_ref().and_then(|table| table.row(probe)).is_none() {
                 break;
             }
             self.at += 1;
@@ -280,8 +286,54 @@ fn widths(effort: Effort) -> &'static [usize] {
     }
 }
 
-/// Every probe of a task's size.
-pub fn probes(effort: Effort, task: &Task) -> Vec<Probe> {
+/// What is to be priced.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// Architectures of this task's size.
+    Task(Task),
+    /// This graph.
+    Graph(Arc<Graph>),
+}
+
+impl Subject {
+    /// What a mapping needs.
+    pub fn of(mapping: &Mapping) -> Self {
+        match (mapping.plan(), mapping.graph()) {
+            (None, Some(graph)) => Self::Graph(graph.clone()),
+            (Some((_, _, task)), _) => Self::Task(*task),
+            (None, None) => Self::Task(Task::modelnet10()),
+        }
+    }
+
+    /// Every probe.
+    pub fn probes(&self, effort: Effort) -> Vec<Probe> {
+        let mut probes = match self {
+            Self::Task(task) => operations(effort, task),
+            Self::Graph(graph) => {
+                let alone = |operator| graph.operator_alone(operator).ok();
+                let mut probes: Vec<Probe> = Vec::new();
+                for operator in (0..graph.operators().len()).filter_map(alone) {
+                    let probe = Probe::Graph(Arc::new(operator));
+                    if !probes.contains(&probe) {
+                        probes.push(probe);
+                    }
+                }
+                probes
+            }
+        };
+        for values in [1 << 10, 1 << 16, 1 << 18] {
+            probes.push(Probe::Move { values });
+            for codec in LinkCodec::ALL {
+                probes.push(Probe::Encode { codec, values });
+                probes.push(Probe::Decode { codec, values });
+            }
+        }
+        probes
+    }
+}
+
+/// Operations of a task's size.
+fn operations(effort: Effort, task: &Task) -> Vec<Probe> {
     let (rows, k) = (task.n_points, task.k);
     let op = |op, channels| Probe::Op { op, rows, channels, k };
     let on_row = |op, channels| Probe::Op { op, rows: 1, channels, k: 1 };
@@ -313,13 +365,6 @@ pub fn probes(effort: Effort, task: &Task) -> Vec<Probe> {
     for c in [64, 512, 4096] {
         probes.extend(outputs.iter().filter_map(|function| of(1, *function)).map(|combine| on_row(combine, c)));
         probes.push(Probe::Classifier { channels: c, n_classes: task.n_classes });
-    }
-    for values in [1 << 10, 1 << 16, 1 << 18] {
-        probes.push(Probe::Move { values });
-        for codec in LinkCodec::ALL {
-            probes.push(Probe::Encode { codec, values });
-            probes.push(Probe::Decode { codec, values });
-        }
     }
     probes
 }
@@ -377,7 +422,28 @@ mod tests {
     }
 
     fn profiler(effort: Effort, before: Option<Profile>) -> Profiler {
-        Profiler::new(effort, &Task::modelnet10(), before, Table::new("d", "e"), Some(Table::new("s", "f")))
+        Profiler::new(
+            effort,
+            &Subject::Task(Task::modelnet10()),
+            before,
+            Table::new("d", "e"),
+            Some(Table::new("s", "f")),
+        )
+    }
+
+    #[test]
+    fn a_profile_of_another_subject_keeps_the_rows_of_the_first() {
+        let mut first = profiler(Effort::Quick, None);
+        world(0.02).finish(&mut first);
+        let graph = Arc::new(cleave_graph::zoo::network("lenet5").unwrap());
+        let subject = Subject::Graph(graph.clone());
+        let tables = || (Table::new("d", "e"), Some(Table::new("s", "f")));
+        let (device, edge) = tables();
+        let mut second = Profiler::new(Effort::Quick, &subject, Some(first.profile().clone()), device, edge);
+        world(0.02).finish(&mut second);
+        assert_eq!(second.profile().n_rows(), first.profile().n_rows() + 2 * graph.operators().len());
+        let lut = crate::Lut::new(second.profile().device.as_ref().unwrap(), crate::Roofline::default());
+        assert!(lut.has_measured(&graph) && (lut.operator_ms(&graph, 0) - 1.0).abs() < 0.1);
     }
 
     #[test]
@@ -386,7 +452,7 @@ mod tests {
         world(0.02).finish(&mut profiler);
         let profile = profiler.profile();
         assert!(profile.complete);
-        assert_eq!(profile.n_rows(), 2 * probes(Effort::Full, &Task::modelnet10()).len());
+        assert_eq!(profile.n_rows(), 2 * Subject::Task(Task::modelnet10()).probes(Effort::Full).len());
         let link = profile.link.unwrap();
         assert!((link.rtt_ms - 6.0).abs() < 1e-9, "{link:?}");
         assert!((link.up_mbps / 40.0 - 1.0).abs() < 1e-3 && (link.down_mbps / 10.0 - 1.0).abs() < 1e-3, "{link:?}");
@@ -406,14 +472,17 @@ mod tests {
     #[test]
     fn every_probe_is_one_that_may_be_asked_for_and_none_comes_twice() {
         for effort in [Effort::Quick, Effort::Full] {
-            let mut all = probes(effort, &Task::modelnet10());
-            assert!(all.iter().all(|probe| probe.checked().is_ok()));
+            let mut all = Subject::Task(Task::modelnet10()).probes(effort);
+            assert!(all.iter().all(|probe| probe.clone().checked().is_ok()));
             let n = all.len();
             all.sort_by_key(ToString::to_string);
             all.dedup();
             assert_eq!(all.len(), n);
         }
-        assert!(2 * probes(Effort::Quick, &Task::modelnet10()).len() < probes(Effort::Full, &Task::modelnet10()).len());
+        assert!(
+            2 * Subject::Task(Task::modelnet10()).probes(Effort::Quick).len()
+                < Subject::Task(Task::modelnet10()).probes(Effort::Full).len()
+        );
     }
 
     #[test]
@@ -428,9 +497,15 @@ mod tests {
         let mut second = profiler(Effort::Quick, Some(interrupted.clone()));
         world.finish(&mut second);
         assert!(second.profile().complete);
-        let kept = interrupted.device.as_ref().unwrap().rows[0];
-        assert_eq!(second.profile().device.as_ref().unwrap().row(kept.probe), Some(&kept));
-        let other = Profiler::new(Effort::Quick, &Task::modelnet10(), Some(interrupted), Table::new("x", "e"), None);
+        let kept = interrupted.device.as_ref().unwrap().rows[0].clone();
+        assert_eq!(second.profile().device.as_ref().unwrap().row(&kept.probe), Some(&kept));
+        let other = Profiler::new(
+            Effort::Quick,
+            &Subject::Task(Task::modelnet10()),
+            Some(interrupted),
+            Table::new("x", "e"),
+            None,
+        );
         assert_eq!(other.profile().n_rows(), 0, "another machine's rows are not kept");
     }
 

@@ -3,6 +3,7 @@
 
 use crate::lut::Size;
 use cleave_arch::{Op, Probe};
+use cleave_graph::Graph;
 use serde::{Deserialize, Serialize};
 
 /// Two ceilings and a cost per call.
@@ -41,6 +42,13 @@ impl Roofline {
     pub fn classifier_ms(&self, channels: usize) -> f64 {
         let work = Probe::Classifier { channels, n_classes: 1 }.work();
         self.longest(work, 2 * work)
+    }
+
+    /// Time of a graph, milliseconds: every value is written and read once, every weight read.
+    pub fn graph_ms(&self, graph: &Graph) -> f64 {
+        let values = (0..=graph.answer()).map(|value| graph.value(value).bytes());
+        let weights = graph.parameters().iter().map(|weight| 4 * weight.len()).sum::<u64>();
+        self.longest(graph.flops(), values.sum::<u64>() + weights)
     }
 
     /// Time to copy so many f32 values, milliseconds.

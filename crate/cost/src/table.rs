@@ -16,7 +16,7 @@ pub struct Table {
 }
 
 /// One measured time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// What was run.
     #[serde(serialize_with = "write_probe", deserialize_with = "read_probe")]
@@ -39,8 +39,8 @@ impl Table {
     }
 
     /// The row of a probe.
-    pub fn row(&self, probe: Probe) -> Option<&Row> {
-        self.rows.iter().find(|row| row.probe == probe)
+    pub fn row(&self, probe: &Probe) -> Option<&Row> {
+        self.rows.iter().find(|row| row.probe == *probe)
     }
 
     /// Adds a row, in place of an earlier one of the same probe.
@@ -48,7 +48,7 @@ impl Table {
         // JSON has no infinity: an interval that is not known is as wide as the value.
         let half_width = if estimate.half_width.is_finite() { estimate.half_width } else { estimate.ms };
         let row = Row { probe, ms: estimate.ms, half_width, runs: estimate.kept, bytes };
-        match self.rows.iter_mut().find(|row| row.probe == probe) {
+        match self.rows.iter_mut().find(|old| old.probe == row.probe) {
             Some(old) => *old = row,
             None => self.rows.push(row),
         }

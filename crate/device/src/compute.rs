@@ -12,7 +12,7 @@ use crate::mailbox::Mailbox;
 use cleave_app::effect::{self, Job, Owner};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
-use cleave_model::Gnn;
+use cleave_model::exec::Executor;
 use cleave_session::{EngineError, Micros};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -52,13 +52,13 @@ impl Jobs {
     pub fn start_next(&mut self, engines: &Engines) {
         let Some(Job { owner, network, segment, input }) = self.queue.pop_front() else { return };
         self.is_running.set(true);
-        let gnn = engines.get(&network);
+        let loaded = engines.get(&network);
         let (mailbox, is_running) = (self.mailbox.clone(), Rc::clone(&self.is_running));
         let slowdown = if matches!(owner, Owner::Device { .. }) { self.slowdown } else { 1.0 };
         wasm_bindgen_futures::spawn_local(async move {
             let started = now_micros();
-            let result = match gnn {
-                Some(gnn) => compute(&gnn, segment, &input).await,
+            let result = match loaded {
+                Some(loaded) => compute(&loaded, segment, &input).await,
                 None => Err(EngineError::new("the network was replaced")),
             };
             let ended = now_micros();
@@ -74,9 +74,7 @@ impl Jobs {
     }
 }
 
-async fn compute(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
-    let segment = segment.unwrap_or_else(|| gnn.whole());
-    let state = gnn.upload(input, segment.ops.start).map_err(EngineError::new)?;
-    let state = gnn.run(&segment, state).map_err(EngineError::new)?;
-    gpu::read_back(state.download()).await.map_err(EngineError::new)
+async fn compute(network: &Executor, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
+    let nodes = segment.map_or(0..network.graph().nodes().len(), |segment| segment.nodes);
+    gpu::read_back(network.compute(nodes, input)).await.map_err(EngineError::new)
 }

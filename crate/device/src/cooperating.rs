@@ -13,21 +13,14 @@ use crate::mailbox::Mailbox;
 use crate::port::Page;
 use crate::probing::{Cancelled, measure};
 use cleave_app::cooperation::{CooperationError, Effect, Event, News, Read, Report, Request, Trained, view};
+use cleave_app::network::{RANDOM_SEED, TRAINED};
 use cleave_app::operators::OperatorTimes;
 use cleave_app::partition::OnShow;
 use cleave_contract::{Backend, CooperationRequest, Event as Told, Failure, LongWork};
 use cleave_graph::zoo;
-use cleave_session::Micros;
-use cleave_session::cooperate::Weights;
+use cleave_session::{Micros, Weights};
 use machines::{Happening, Machines};
 use std::collections::BTreeSet;
-
-/// Seed of weights that nobody trained.
-const RANDOM_SEED: u64 = 1;
-
-/// The image networks with trained weights, and their files below the page's address.
-const TRAINED: [(&str, &str); 2] =
-    [("lenet5", "model/image/lenet5.safetensors"), ("resnet", "model/image/resnet.safetensors")];
 
 /// A request with what this tab knows for it.
 pub struct Order {

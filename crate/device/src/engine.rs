@@ -4,10 +4,10 @@
 use crate::browser::now_ms;
 use crate::error::DeviceError;
 use crate::gpu;
-use burn::tensor::{Device, Tensor, TensorData};
-use cleave_arch::{GraphSource, Plan, SplitMix64, Task};
+use burn::tensor::Device;
+use cleave_arch::{GraphSource, Mapping, Plan, Task};
 use cleave_contract::{Backend, EngineTime, Preference};
-use cleave_model::{Gnn, ModelError, Weights};
+use cleave_model::exec::{self, Executor, Params};
 use js_sys::{Function, Promise, Reflect};
 use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -130,32 +130,12 @@ fn is_software(adapter: &str) -> bool {
 /// Median milliseconds of a small edge-convolution network, after one run to warm up.
 async fn probe(device: &Device) -> Result<f64, DeviceError> {
     let plan: Plan = "3 6 3 6 7 1 4,0 3 0 3 0 4 3".parse()?;
-    let architecture = plan.architecture();
     let task = Task { n_points: 256, in_channels: 3, k: 10, n_classes: 10, graph: GraphSource::Sampled };
-    let weights = Weights::random(architecture, &task, 1);
-    let gnn = Gnn::new(architecture, &task, &weights, device)?;
-    let times = measure_forward(&gnn, 1, 3, Gnn::forward).await?;
+    let cut = Mapping::of_plan(plan, task).cut_graph()?;
+    let graph = cut.graph();
+    let (loaded, input) = (Executor::whole(graph, &Params::Seeded(1), device)?, exec::noise(graph, 0, 7));
+    let times = timed(1, 3, || loaded.compute(0..graph.nodes().len(), &input)).await?;
     Ok(times[times.len() / 2])
-}
-
-/// Milliseconds of `runs` forward passes on a seeded cloud, ascending, after `warm` unmeasured ones.
-/// Each waits for its logits.
-pub async fn measure_forward(
-    gnn: &Gnn,
-    warm: usize,
-    runs: usize,
-    forward: impl Fn(&Gnn, Tensor<3>) -> Result<Tensor<2>, ModelError>,
-) -> Result<Vec<f64>, ModelError> {
-    let task = gnn.task();
-    let mut rng = SplitMix64::new(7);
-    let points: Vec<f32> = (0..task.n_points * task.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
-    let points = TensorData::new(points, [1, task.n_points, task.in_channels]);
-    let points = Tensor::<3>::from_data(points, gnn.device());
-    let answer = || {
-        let logits = forward(gnn, points.clone());
-        async move { logits?.into_data_async().await.map_err(|why| ModelError::ReadBack { why: why.to_string() }) }
-    };
-    timed(warm, runs, answer).await
 }
 
 /// Milliseconds of `runs` answers, ascending, after `warm` unmeasured ones.

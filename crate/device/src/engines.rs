@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use cleave_app::network::Network;
-use cleave_model::Gnn;
+use cleave_model::exec::Executor;
 use cleave_session::EngineError;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 /// An engine with its networks.
 pub struct Engines {
     device: Device,
-    ready: Vec<(Weak<Network>, Rc<Gnn>)>,
+    ready: Vec<(Weak<Network>, Rc<Executor>)>,
 }
 
 impl Engines {
@@ -27,15 +27,15 @@ impl Engines {
     /// Gets a network ready; those that nobody holds any more are forgotten.
     pub fn prepare(&mut self, network: &Arc<Network>) -> Result<(), EngineError> {
         self.ready.retain(|(held, _)| held.strong_count() > 0);
-        let gnn = load(network, &self.device)?;
-        self.ready.push((Arc::downgrade(network), Rc::new(gnn)));
+        let loaded = load(network, &self.device)?;
+        self.ready.push((Arc::downgrade(network), Rc::new(loaded)));
         Ok(())
     }
 
     /// The network, ready to run.
-    pub fn get(&self, network: &Arc<Network>) -> Option<Rc<Gnn>> {
-        let own = |(held, _): &&(Weak<Network>, Rc<Gnn>)| std::ptr::eq(held.as_ptr(), Arc::as_ptr(network));
-        self.ready.iter().find(own).map(|(_, gnn)| Rc::clone(gnn))
+    pub fn get(&self, network: &Arc<Network>) -> Option<Rc<Executor>> {
+        let own = |(held, _): &&(Weak<Network>, Rc<Executor>)| std::ptr::eq(held.as_ptr(), Arc::as_ptr(network));
+        self.ready.iter().find(own).map(|(_, loaded)| Rc::clone(loaded))
     }
 
     /// The same networks on another engine; this one stays if any of them does not go there.
@@ -50,7 +50,6 @@ impl Engines {
 }
 
 /// A network on an engine.
-pub fn load(network: &Network, device: &Device) -> Result<Gnn, EngineError> {
-    let card = &network.card;
-    Gnn::new(card.plan.architecture(), &card.task, &network.weights, device).map_err(EngineError::new)
+pub fn load(network: &Network, device: &Device) -> Result<Executor, EngineError> {
+    Executor::whole(&network.graph, &network.params, device).map_err(EngineError::new)
 }

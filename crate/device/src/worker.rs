@@ -270,9 +270,9 @@ fn unreadable(why: impl std::fmt::Debug) -> EngineError {
 
 /// Times a probe on an engine of this tab; `None`: nobody runs it here.
 pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Option<Measured> {
-    if let Some(measured) = measure_codec(probe, runs, now_ms).await {
+    if let Some(measured) = measure_codec(&probe, runs, now_ms).await {
         return measured.ok();
     }
-    let ms = cleave_model::measure(probe, device, runs, now_ms).await?.ok()?;
+    let ms = cleave_model::measure(&probe, device, runs, now_ms).await?.ok()?;
     Some(Measured { ms, bytes: 0 })
 }

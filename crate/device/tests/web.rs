@@ -4,18 +4,20 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics
 
 use burn::tensor::Device;
+use cleave_app::network::Network;
 use cleave_arch::array::Array;
 use cleave_arch::tolerance::{SPLIT_F16, SPLIT_F32, SPLIT_I8, distance};
-use cleave_arch::{Codec, LinkCodec, Plan, SplitMix64, space};
+use cleave_arch::{Codec, LinkCodec, Mapping, Plan, SplitMix64, Task, space};
 use cleave_contract::{Backend, Crash, Event, Frame, Intent, Link, Outcome, Place, Preference, PriceBasis};
 use cleave_cost::Profile;
 use cleave_device::browser::turn;
 use cleave_device::cooperating::Site;
+use cleave_device::engines::load;
 use cleave_device::input::Input;
 use cleave_device::mailbox::Mailbox;
 use cleave_device::port::Page;
 use cleave_device::worker::serve;
-use cleave_model::{Card, Gnn, Storage, Weights};
+use cleave_model::{Card, Storage, Weights};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -77,8 +79,12 @@ impl Visitor {
     }
 
     async fn run(&self, plan: &Plan, codec: Codec) -> Frame {
+        self.run_text(&plan.to_string(), codec).await
+    }
+
+    async fn run_text(&self, plan: &str, codec: Codec) -> Frame {
         let codec = LinkCodec { codec, ..LinkCodec::default() };
-        self.say(Intent::Plan { plan: plan.to_string(), codec: codec.to_string() });
+        self.say(Intent::Plan { plan: plan.into(), codec: codec.to_string() });
         self.say(Intent::RunOnce);
         let ended = |event: &Event| match event {
             Event::Frame(frame) => Some(Ok(frame.clone())),
@@ -139,20 +145,44 @@ async fn split_equals_whole_on_wasm_simd() {
     }
 }
 
+/// A sum and maps side by side, so that several values cross at most cuts.
+const BRANCHED: &str = "3x12x12: conv 4 k3 p1, a = relu, conv 4 k3 p1, relu, add with a, b = relu, conv 6 k1, \
+                        concat with b, globalpool, flatten, linear 5";
+
+/// Every cut of an image network with every codec, and two cuts.
+async fn every_cut_of_an_image_network(visitor: &Visitor) {
+    visitor.say(Intent::Network(BRANCHED.into()));
+    visitor.until(|event| matches!(event, Event::Network(_)).then_some(())).await;
+    let whole = Mapping::parse(BRANCHED, &Task::modelnet10()).unwrap();
+    let cuts = (0..whole.n_steps()).map(|cut| vec![cut]).chain([vec![1, 4]]);
+    for cuts in cuts {
+        let plan = whole.with_cuts(cuts).unwrap().to_string();
+        for (codec, bound) in [(Codec::F32, SPLIT_F32), (Codec::F16, SPLIT_F16), (Codec::I8, SPLIT_I8)] {
+            assert_equal(&visitor.run_text(&plan, codec).await, bound);
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn image_networks_are_cut_on_wasm_simd() {
+    let visitor = Visitor::start(Preference::Only(Backend::Wasm)).await;
+    visitor.engine().await;
+    every_cut_of_an_image_network(&visitor).await;
+}
+
 #[wasm_bindgen_test]
 async fn every_cut_of_the_shipped_network_on_wasm_simd() {
     let bytes = SHIPPED;
-    let (card, weights) = (Card::from_safetensors(bytes).unwrap(), Weights::from_safetensors(bytes).unwrap());
-    let gnn = Gnn::new(card.plan.architecture(), &card.task, &weights, &Device::flex()).unwrap();
-    let points = cleave_data::furniture::generate(2, card.task.n_points, 5).unwrap();
-    let input = Array::f32([card.task.n_points, 3], points).unwrap();
+    let network = Network::parse(bytes.to_vec()).unwrap();
+    let loaded = load(&network, &Device::flex()).unwrap();
+    let points = cleave_data::furniture::generate(2, 1024, 5).unwrap();
+    let input = Array::f32([1024, 3], points).unwrap();
     let mut answers = Vec::new();
-    let cuts = (0..=card.plan.architecture().ops().len()).map(|cut| vec![cut]);
+    let cuts = (0..network.mapping.n_steps()).map(|cut| vec![cut]);
     for cuts in [vec![]].into_iter().chain(cuts) {
         let mut arrays = vec![input.clone()];
-        for segment in card.plan.with_cuts(cuts).unwrap().segments() {
-            let state = gnn.upload(&arrays, segment.ops.start).unwrap();
-            arrays = gnn.run(&segment, state).unwrap().download().await.unwrap();
+        for segment in network.mapping.with_cuts(cuts).unwrap().cut_graph().unwrap().segments() {
+            arrays = loaded.compute(segment.nodes, &arrays).await.unwrap();
         }
         answers.push(arrays[0].as_f32().unwrap().to_vec());
     }
@@ -176,6 +206,7 @@ async fn split_equals_whole_on_webgpu() {
     for cuts in [vec![1], vec![4], vec![3, 6]] {
         assert_equal(&visitor.run(&plan.with_cuts(cuts).unwrap(), Codec::F32).await, SPLIT_F32);
     }
+    every_cut_of_an_image_network(&visitor).await;
     // The shipped network in the middle, DGCNN behind its pool: one cut each, for a software adapter takes seconds.
     for (bytes, cut) in [(Some(SHIPPED), 4), (None, 11)] {
         let plan = match bytes {
@@ -324,8 +355,8 @@ async fn a_profile_is_measured_and_every_cut_has_its_price() {
     let whole = visitor.until(profile).await;
     assert!(whole.complete && whole.rows > interrupted.rows && whole.edge.is_none());
     let read = |json: &str| Profile::from_json(json).unwrap().device.unwrap();
-    let kept = read(&interrupted.json).rows[0];
-    assert_eq!(read(&whole.json).row(kept.probe), Some(&kept));
+    let kept = read(&interrupted.json).rows[0].clone();
+    assert_eq!(read(&whole.json).row(&kept.probe), Some(&kept));
     let priced = visitor.until(prices).await;
     assert_eq!(priced.basis, PriceBasis::Table);
     assert!(priced.cuts.iter().all(|price| price.total_ms() > 0.0 && price.device_peak_bytes > 0));

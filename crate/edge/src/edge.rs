@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::Device;
 use cleave_arch::{Array, Segment};
-use cleave_model::Gnn;
+use cleave_model::exec;
 use cleave_session::cooperate::{Member, MemberConfig};
 use cleave_session::{EdgeConfig, EdgeSession, EngineError, Host, Micros, TokenCheck};
 use cleave_wire::LinkShape;
@@ -94,12 +94,10 @@ fn session_config(config: &Config) -> EdgeConfig {
 
 /// Runs one segment on an executor thread; `runtime` only drives the read-back.
 pub(crate) fn compute(
-    gnn: &Gnn,
+    network: &exec::Executor,
     segment: &Segment,
     inputs: &[Array],
     runtime: &Handle,
 ) -> Result<Vec<Array>, EngineError> {
-    let state = gnn.upload(inputs, segment.ops.start).map_err(EngineError::new)?;
-    let state = gnn.run(segment, state).map_err(EngineError::new)?;
-    runtime.block_on(state.download()).map_err(EngineError::new)
+    runtime.block_on(network.compute(segment.nodes.clone(), inputs)).map_err(EngineError::new)
 }

@@ -13,10 +13,10 @@ use cleave_session::{EngineError, Measured, measure_codec};
 pub async fn measure(probe: Probe, runs: usize, device: &Device) -> Result<Measured, EngineError> {
     let start = Instant::now();
     let clock = || start.elapsed().as_secs_f64() * 1e3;
-    if let Some(measured) = measure_codec(probe, runs, clock).await {
+    if let Some(measured) = measure_codec(&probe, runs, clock).await {
         return measured.map_err(EngineError::new);
     }
-    match cleave_model::measure(probe, device, runs, clock).await {
+    match cleave_model::measure(&probe, device, runs, clock).await {
         Some(measured) => measured.map(|ms| Measured { ms, bytes: 0 }).map_err(EngineError::new),
         None => Err(EngineError::new(format!("nobody runs `{probe}` here"))),
     }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
-use cleave_arch::{Architecture, Task};
-use cleave_model::{Gnn, Weights};
-use cleave_wire::ModelHash;
+use cleave_graph::Graph;
+use cleave_model::Weights;
+use cleave_model::exec::{Executor, Params};
+use cleave_wire::{ModelHash, WeightSource};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -20,7 +21,7 @@ pub(crate) struct Models {
 /// What became of asking for a network.
 pub(crate) enum Lookup {
     /// It is loaded.
-    Ready(Arc<Gnn>),
+    Ready(Arc<Executor>),
     /// Its file is not held.
     Missing,
     /// Its file is not one of this network.
@@ -42,14 +43,14 @@ const BYTES_PER_PARAM: u64 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     File(ModelHash),
-    /// A file does not say all of its network: the same weights fit several tasks and architectures.
-    Network(ModelHash, Architecture, Task),
+    /// The same weights fit several graphs.
+    Network(WeightSource, Arc<Graph>),
 }
 
 #[derive(Clone)]
 enum Held {
     File(Arc<[u8]>),
-    Network(Arc<Gnn>),
+    Network(Arc<Executor>),
 }
 
 struct Cache {
@@ -91,20 +92,25 @@ impl Models {
         Ok(())
     }
 
-    /// The network of this file, loaded once. Takes tens of milliseconds the first time.
-    pub(crate) fn network(&self, model: ModelHash, architecture: &Architecture, task: &Task) -> Lookup {
-        let key = Key::Network(model, architecture.clone(), *task);
-        if let Some(Held::Network(gnn)) = self.lock().get(&key) {
-            return Lookup::Ready(gnn);
+    /// The network of these weights, loaded once. Takes tens of milliseconds and more the first time.
+    pub(crate) fn network(&self, weights: WeightSource, graph: &Arc<Graph>) -> Lookup {
+        let key = Key::Network(weights, graph.clone());
+        if let Some(Held::Network(network)) = self.lock().get(&key) {
+            return Lookup::Ready(network);
         }
-        let Some(bytes) = self.file(model) else { return Lookup::Missing };
-        let loaded =
-            Weights::from_safetensors(&bytes).and_then(|weights| Gnn::new(architecture, task, &weights, &self.device));
-        match loaded {
-            Ok(gnn) => {
-                let (gnn, size) = (Arc::new(gnn), BYTES_PER_PARAM * architecture.trace(task).params());
-                self.lock().put(key, Held::Network(gnn.clone()), size);
-                Lookup::Ready(gnn)
+        let params = match weights {
+            WeightSource::Seeded(seed) => Ok(Params::Seeded(seed)),
+            WeightSource::File(model) => {
+                let Some(bytes) = self.file(model) else { return Lookup::Missing };
+                Weights::from_safetensors(&bytes).and_then(|weights| Params::stored(graph, weights))
+            }
+        };
+        match params.and_then(|params| Executor::whole(graph, &params, &self.device)) {
+            Ok(network) => {
+                let n_params: u64 = graph.parameters().iter().map(|weight| weight.len()).sum();
+                let network = Arc::new(network);
+                self.lock().put(key, Held::Network(network.clone()), BYTES_PER_PARAM * n_params);
+                Lookup::Ready(network)
             }
             Err(why) => Lookup::Invalid(why.to_string()),
         }
@@ -144,32 +150,41 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cleave_arch::Plan;
+    use cleave_arch::{Plan, Task};
     use cleave_model::{Card, Storage};
 
-    fn file(seed: u64) -> (ModelHash, Vec<u8>, Plan, Task) {
+    fn graph(text: &str) -> Arc<Graph> {
+        let plan: Plan = text.parse().unwrap();
+        Arc::new(plan.architecture().lower(&task()).unwrap().graph)
+    }
+
+    fn task() -> Task {
+        Task { n_points: 16, in_channels: 3, k: 4, n_classes: 5, ..Task::modelnet10() }
+    }
+
+    fn file(seed: u64) -> (ModelHash, Vec<u8>) {
         let plan: Plan = "3 2 1 4,0 6 2 0".parse().unwrap();
-        let task = Task { n_points: 16, in_channels: 3, k: 4, n_classes: 5, ..Task::modelnet10() };
+        let task = task();
         let weights = Weights::random(plan.architecture(), &task, seed);
         let card = Card { name: "tiny".into(), plan: plan.clone(), task, classes: vec!["a".into(); 5], accuracy: None };
         let bytes = weights.to_safetensors(&card, Storage::F32).unwrap();
-        (ModelHash(Sha256::digest(&bytes).into()), bytes, plan, task)
+        (ModelHash(Sha256::digest(&bytes).into()), bytes)
     }
 
     #[test]
     fn a_network_is_loaded_once_and_wrong_files_are_named() {
         let models = Models::new(1 << 30, Device::flex());
-        let (hash, bytes, plan, task) = file(1);
-        let network = |plan: &Plan| models.network(hash, plan.architecture(), &task);
-        assert!(matches!(network(&plan), Lookup::Missing));
+        let (hash, bytes) = file(1);
+        let network = |text: &str| models.network(WeightSource::File(hash), &graph(text));
+        let own = "3 2 1 4,0 6 2 0";
+        assert!(matches!(network(own), Lookup::Missing));
         assert!(models.store(ModelHash([0; 32]), bytes.clone()).unwrap_err().to_string().contains(&hash.to_string()));
         models.store(hash, bytes).unwrap();
-        let (Lookup::Ready(first), Lookup::Ready(second)) = (network(&plan), network(&plan)) else {
-            panic!("not loaded")
-        };
+        let (Lookup::Ready(first), Lookup::Ready(second)) = (network(own), network(own)) else { panic!("not loaded") };
         assert!(Arc::ptr_eq(&first, &second));
-        let other: Plan = "3 2 1 4,0 6 3 0".parse().unwrap();
-        assert!(matches!(network(&other), Lookup::Invalid(why) if why.contains("op.2.weight")));
+        assert!(matches!(network("3 2 1 4,0 6 3 0"), Lookup::Invalid(why) if why.contains("op.2.weight")));
+        let seeded = |seed| models.network(WeightSource::Seeded(seed), &graph(own));
+        assert!(matches!(seeded(7), Lookup::Ready(_)), "nothing is missing for a seed");
     }
 
     #[test]
@@ -177,7 +192,7 @@ mod tests {
         let files: Vec<_> = (1..=3).map(file).collect();
         let size = files[0].1.len() as u64;
         let models = Models::new(2 * size, Device::flex());
-        for (hash, bytes, ..) in &files[..2] {
+        for (hash, bytes) in &files[..2] {
             models.store(*hash, bytes.clone()).unwrap();
         }
         assert!(models.file(files[0].0).is_some());

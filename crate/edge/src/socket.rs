@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use cleave_arch::{Array, Plan, Probe, Segment, Task};
-use cleave_model::Gnn;
+use cleave_arch::{Array, Probe, Segment};
+use cleave_graph::Graph;
+use cleave_model::exec;
 use cleave_session::{EdgeEffect, EdgeEvent, EdgeSession, EngineError, Measured, Micros};
-use cleave_wire::{ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject};
+use cleave_wire::{ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject, WeightSource};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::runtime::Handle;
@@ -59,7 +60,7 @@ struct Driver {
     number: u64,
     outbox: Outbox,
     reports: Sender<Report>,
-    deployments: HashMap<u32, Arc<Gnn>>,
+    deployments: HashMap<u32, Arc<exec::Executor>>,
     /// Set for jobs whose result nobody wants any more.
     unwanted: HashMap<u64, Arc<AtomicBool>>,
     loading: usize,
@@ -126,8 +127,8 @@ impl Driver {
 
     fn loaded(&mut self, deployment: u32, lookup: Lookup) -> EdgeEvent {
         match lookup {
-            Lookup::Ready(gnn) => {
-                self.deployments.insert(deployment, gnn);
+            Lookup::Ready(network) => {
+                self.deployments.insert(deployment, network);
                 EdgeEvent::ModelReady { deployment }
             }
             Lookup::Missing => EdgeEvent::ModelMissing { deployment },
@@ -156,7 +157,7 @@ impl Driver {
                 self.goodbye.reason = short_reason(&why).into();
                 None
             }
-            EdgeEffect::NeedModel { deployment, model, plan, task } => self.load(deployment, model, plan, task),
+            EdgeEffect::NeedModel { deployment, weights, graph } => self.load(deployment, weights, graph),
             EdgeEffect::StoreModel { model, bytes } => self.store(model, bytes),
             EdgeEffect::DropDeployment { deployment } => {
                 self.deployments.remove(&deployment);
@@ -173,9 +174,9 @@ impl Driver {
         }
     }
 
-    fn load(&mut self, deployment: u32, model: ModelHash, plan: Arc<Plan>, task: Task) -> Option<EdgeEvent> {
+    fn load(&mut self, deployment: u32, weights: WeightSource, graph: Arc<Graph>) -> Option<EdgeEvent> {
         let (models, reports) = (self.edge.models.clone(), self.reports.clone());
-        let job = move || models.network(model, plan.architecture(), &task);
+        let job = move || models.network(weights, &graph);
         let done = move |done: Done<Lookup>| {
             let lookup = done.outcome.unwrap_or_else(|panicked| Lookup::Invalid(panicked.to_string()));
             tell(&reports, Report::Loaded { deployment, lookup });
@@ -210,7 +211,7 @@ impl Driver {
             let now = clock::now();
             Some(EdgeEvent::Computed { job, result: Err(EngineError::new(why)), started: now, finished: now })
         };
-        let Some(gnn) = self.deployments.get(&deployment).cloned() else {
+        let Some(network) = self.deployments.get(&deployment).cloned() else {
             return refused("its network is not loaded");
         };
         let unwanted = Arc::new(AtomicBool::new(false));
@@ -220,7 +221,7 @@ impl Driver {
             () if clock::now() > deadline => {
                 Err(EngineError::new("its deadline passed before an executor thread was free"))
             }
-            () => compute(&gnn, &segment, &tensors, &runtime),
+            () => compute(&network, &segment, &tensors, &runtime),
         };
         let done = move |done| tell(&reports, Report::Computed { job, done });
         if self.edge.executor.submit(run, done).is_err() {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use cleave_arch::tolerance::{SPLIT_F32, distance};
-use cleave_arch::{Architecture, Array, LinkCodec, Plan, Segment, SplitMix64, Task, Tier};
-use cleave_model::{Card, Gnn, Storage, Weights};
-use cleave_wire::{Answer, Call, LinkShape, PROTOCOL_VERSION, RefusalCode, Subject, ToDevice, ToEdge};
+use cleave_arch::{Array, CutGraph, LinkCodec, Mapping, Plan, SplitMix64, Task, Tier};
+use cleave_model::exec::{Executor, Params, noise};
+use cleave_model::{Card, Storage, Weights};
+use cleave_wire::{Answer, Call, LinkShape, PROTOCOL_VERSION, RefusalCode, Subject, ToDevice, ToEdge, WeightSource};
 use common::client::{Client, hash, hello};
 use common::{Running, TOKEN, config, start};
 use futures_util::SinkExt;
@@ -20,25 +21,25 @@ use tokio_tungstenite::tungstenite::Message;
 const NETWORK: &str = "3 6 2 1 0 4 1,0 1 1 2 1 3 2";
 const TASK: Task = Task { n_points: 64, in_channels: 3, k: 6, n_classes: 10, graph: cleave_arch::GraphSource::Sampled };
 
-fn network() -> (Architecture, Weights, Vec<u8>) {
+/// The network here, and its file.
+fn network() -> (Executor, Vec<u8>) {
     let plan: Plan = NETWORK.parse().unwrap();
-    let architecture = plan.architecture().clone();
-    let weights = Weights::random(&architecture, &TASK, 7);
+    let weights = Weights::random(plan.architecture(), &TASK, 7);
+    let graph = cut(&[]).graph().clone();
     let card = Card { name: "test".into(), plan, task: TASK, classes: vec!["a".into(); 10], accuracy: None };
     let file = weights.to_safetensors(&card, Storage::F32).unwrap();
-    (architecture, weights, file)
+    (Executor::whole(&graph, &weights, &Device::flex()).unwrap(), file)
+}
+
+/// Cut before these operations.
+fn cut(cuts: &[usize]) -> CutGraph {
+    Mapping::parse(NETWORK, &TASK).unwrap().with_cuts(cuts.to_vec()).unwrap().cut_graph().unwrap()
 }
 
 fn cloud(seed: u64) -> Vec<Array> {
     let mut rng = SplitMix64::new(seed);
     let values = (0..TASK.n_points * TASK.in_channels).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
     vec![Array::f32([TASK.n_points, TASK.in_channels], values).unwrap()]
-}
-
-async fn run(gnn: &Gnn, ops: std::ops::Range<usize>, classifier: bool, inputs: &[Array]) -> Vec<Array> {
-    let segment = Segment { tier: Tier::Device, ops: ops.clone(), classifier };
-    let state = gnn.upload(inputs, ops.start).unwrap();
-    gnn.run(&segment, state).unwrap().download().await.unwrap()
 }
 
 fn furthest(a: &[Array], b: &[Array]) -> f32 {
@@ -57,21 +58,20 @@ async fn serves(edge: &Running) {
 #[tokio::test]
 async fn every_cut_answers_like_the_local_network() {
     let edge = start(config()).await;
-    let (architecture, weights, file) = network();
-    let gnn = Gnn::new(&architecture, &TASK, &weights, &Device::flex()).unwrap();
-    let (points, n_ops) = (cloud(1), architecture.ops().len());
-    let whole = run(&gnn, 0..n_ops, true, &points).await;
+    let (local, file) = network();
+    let (points, n_ops) = (cloud(1), Mapping::parse(NETWORK, &TASK).unwrap().n_steps() - 1);
+    let whole = local.compute(0..local.graph().nodes().len(), &points).await.unwrap();
     let mut client = Client::greeted(&edge).await;
-    for cut in 0..=n_ops {
-        let plan = Plan::new(architecture.clone(), vec![cut], LinkCodec::default()).unwrap();
-        let was_asked = client.deploy(cut as u32, &plan, TASK, &file).await;
-        assert_eq!(was_asked, cut == 0, "the file is sent once");
-        let inputs = run(&gnn, 0..cut, false, &points).await;
-        let segment = plan.segments().iter().position(|segment| segment.tier == Tier::Edge).unwrap();
-        client.frame(100 + cut as u64, cut as u32, segment as u8, &inputs).await;
+    for at in 0..=n_ops {
+        let cut = cut(&[at]);
+        let was_asked = client.deploy(at as u32, &cut, &file).await;
+        assert_eq!(was_asked, at == 0, "the file is sent once");
+        let inputs = local.compute(0..cut.cuts()[0], &points).await.unwrap();
+        let segment = cut.segments().iter().position(|segment| segment.tier == Tier::Edge).unwrap();
+        client.frame(100 + at as u64, at as u32, segment as u8, &inputs).await;
         let heard = client.hear().await;
         let ToDevice::Result { id, timing, tensors } = heard else { panic!("{heard:?}") };
-        assert_eq!(id, 100 + cut as u64);
+        assert_eq!(id, 100 + at as u64);
         assert!(timing.received_micros <= timing.started_micros, "{timing:?}");
         assert!(
             timing.started_micros <= timing.finished_micros && timing.finished_micros <= timing.sent_micros,
@@ -79,25 +79,22 @@ async fn every_cut_answers_like_the_local_network() {
         );
         let answer = tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap();
         assert_eq!(answer[0].shape, [TASK.n_classes]);
-        assert!(furthest(&answer, &whole) <= SPLIT_F32, "cut {cut}");
+        assert!(furthest(&answer, &whole) <= SPLIT_F32, "cut {at}");
         assert!(matches!(client.hear().await, ToDevice::Credit { n: 1 }));
     }
     let mut second = Client::greeted(&edge).await;
-    let plan = Plan::new(architecture, vec![2], LinkCodec::default()).unwrap();
-    assert!(!second.deploy(0, &plan, TASK, &file).await, "another session needs no file either");
+    assert!(!second.deploy(0, &cut(&[2]), &file).await, "another session needs no file either");
     edge.stop().await;
 }
 
 #[tokio::test]
 async fn an_edge_in_the_middle_returns_what_lives_there() {
     let edge = start(config()).await;
-    let (architecture, weights, file) = network();
-    let gnn = Gnn::new(&architecture, &TASK, &weights, &Device::flex()).unwrap();
-    let plan = Plan::new(architecture, vec![1, 3], LinkCodec::default()).unwrap();
-    let inputs = run(&gnn, 0..1, false, &cloud(2)).await;
-    let local = run(&gnn, 1..3, false, &inputs).await;
+    let ((local, file), cut) = (network(), cut(&[1, 3]));
+    let inputs = local.compute(0..cut.cuts()[0], &cloud(2)).await.unwrap();
+    let local = local.compute(cut.segments()[1].nodes.clone(), &inputs).await.unwrap();
     let mut client = Client::greeted(&edge).await;
-    client.deploy(0, &plan, TASK, &file).await;
+    client.deploy(0, &cut, &file).await;
     client.frame(1, 0, 1, &inputs).await;
     let ToDevice::Result { tensors, .. } = client.hear().await else { panic!("no result") };
     assert!(furthest(&tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap(), &local) <= SPLIT_F32);
@@ -107,10 +104,9 @@ async fn an_edge_in_the_middle_returns_what_lives_there() {
 #[tokio::test]
 async fn as_many_frames_as_the_credit_are_under_way() {
     let edge = start(config()).await;
-    let (architecture, _, file) = network();
-    let plan = Plan::new(architecture, vec![0], LinkCodec::default()).unwrap();
+    let (_, file) = network();
     let mut client = Client::greeted(&edge).await;
-    client.deploy(0, &plan, TASK, &file).await;
+    client.deploy(0, &cut(&[0]), &file).await;
     for id in 0..8 {
         client.frame(id, 0, 0, &cloud(id)).await;
     }
@@ -195,38 +191,63 @@ async fn text_is_refused_with_words() {
 #[tokio::test]
 async fn a_wrong_model_is_refused_and_the_session_goes_on() {
     let edge = start(config()).await;
-    let (architecture, _, mut file) = network();
-    let plan = Plan::new(architecture, vec![0], LinkCodec::default()).unwrap();
+    let (_, mut file) = network();
+    let (own, other) = (cut(&[0]).graph().to_string(), "64x3: readout max, project 10 'op.3'");
     let mut client = Client::greeted(&edge).await;
-    let deploy = |deployment, plan: &str, model| ToEdge::Deploy {
+    let deploy = |deployment, graph: &str, model| ToEdge::Deploy {
         deployment,
-        plan: plan.into(),
-        task: TASK,
-        model,
+        graph: graph.into(),
+        cuts: vec![0],
+        weights: WeightSource::File(model),
         codec: LinkCodec::default(),
     };
     // Bytes of another hash.
-    client.say(&deploy(0, &plan.to_string(), hash(b"other"))).await;
+    client.say(&deploy(0, &own, hash(b"other"))).await;
     assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(b"other"), &file).await;
     expect_refusal(&mut client, Subject::Deployment(0), RefusalCode::ModelInvalid, "hash").await;
     // The file of another network.
-    client.say(&deploy(1, "3 2 1 4 5,0 6 2 0 0", hash(&file))).await;
+    client.say(&deploy(1, other, hash(&file))).await;
     assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(&file), &file).await;
     expect_refusal(&mut client, Subject::Deployment(1), RefusalCode::ModelInvalid, "op.").await;
     // No safetensors at all.
     file.truncate(100);
-    client.say(&deploy(2, &plan.to_string(), hash(&file))).await;
+    client.say(&deploy(2, &own, hash(&file))).await;
     assert!(matches!(client.hear().await, ToDevice::Link(Answer::NeedWeights { .. })));
     client.upload(hash(&file), &file).await;
     expect_refusal(&mut client, Subject::Deployment(2), RefusalCode::ModelInvalid, "safetensors").await;
-    // A plan that is none.
-    client.say(&deploy(3, "9 9,0 0", hash(&file))).await;
+    // A graph that is none.
+    client.say(&deploy(3, "64x3: seek 9", hash(&file))).await;
     expect_refusal(&mut client, Subject::Deployment(3), RefusalCode::BadPlan, "").await;
     // A frame for none of them.
     client.frame(5, 0, 0, &cloud(0)).await;
     expect_refusal(&mut client, Subject::Frame(5), RefusalCode::UnknownDeployment, "").await;
+    edge.stop().await;
+}
+
+/// A residual image network with weights that both sides draw: nothing is sent but the graph and the values.
+#[tokio::test]
+async fn an_image_network_with_seeded_weights_answers_at_every_cut() {
+    let edge = start(config()).await;
+    let mapping = Mapping::parse("resnet", &TASK).unwrap();
+    let graph = mapping.graph().unwrap();
+    let local = Executor::whole(graph, &Params::Seeded(9), &Device::flex()).unwrap();
+    let image = noise(graph, 0, 3);
+    let whole = local.compute(0..graph.nodes().len(), &image).await.unwrap();
+    let mut client = Client::greeted(&edge).await;
+    for at in 0..mapping.n_steps() {
+        let cut = mapping.with_cuts(vec![at]).unwrap().cut_graph().unwrap();
+        let (deployment, codec, weights) = (at as u32, LinkCodec::default(), WeightSource::Seeded(9));
+        let (graph, cuts) = (graph.to_string(), cut.cuts().to_vec());
+        let inputs = local.compute(0..cuts[0], &image).await.unwrap();
+        client.say(&ToEdge::Deploy { deployment, graph, cuts, weights, codec }).await;
+        assert!(matches!(client.hear().await, ToDevice::Deployed { .. }), "nothing is asked for");
+        client.frame(at as u64, deployment, u8::from(at > 0), &inputs).await;
+        let ToDevice::Result { tensors, .. } = client.hear().await else { panic!("no result at {at}") };
+        assert!(furthest(&tensors.unpack(&cleave_wire::Limits::DEFAULT).unwrap(), &whole) <= SPLIT_F32, "{at}");
+        assert!(matches!(client.hear().await, ToDevice::Credit { n: 1 }));
+    }
     edge.stop().await;
 }
 
@@ -247,10 +268,9 @@ async fn expect_refusal(client: &mut Client, subject: Subject, code: RefusalCode
 #[tokio::test]
 async fn wrong_tensors_are_refused_and_the_session_goes_on() {
     let edge = start(config()).await;
-    let (architecture, _, file) = network();
-    let plan = Plan::new(architecture, vec![0], LinkCodec::default()).unwrap();
+    let (_, file) = network();
     let mut client = Client::greeted(&edge).await;
-    client.deploy(0, &plan, TASK, &file).await;
+    client.deploy(0, &cut(&[0]), &file).await;
     let mut not_a_number = cloud(0);
     let values = vec![f32::NAN; not_a_number[0].len()];
     not_a_number[0] = Array::f32(not_a_number[0].shape.clone(), values).unwrap();

@@ -40,6 +40,14 @@ pub enum GraphError {
         /// The largest extent.
         most: usize,
     },
+    /// Cuts that a graph cannot have.
+    #[error("cuts {cuts:?} are not possible; at most 2, in order, each before one of the nodes 0 to {}", n_nodes - 1)]
+    Cuts {
+        /// The cuts given.
+        cuts: Vec<usize>,
+        /// Nodes of the graph.
+        n_nodes: usize,
+    },
     /// A text that is no network.
     #[error("\"{found}\" is not understood; {expected}")]
     Text {

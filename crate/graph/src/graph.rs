@@ -2,7 +2,7 @@
 //! and what is alive at any place.
 
 use crate::error::GraphError;
-use crate::op::{Op, Part};
+use crate::op::{Flatten, Op, Part};
 use crate::operator::{self, Operator};
 use crate::region::Region;
 use crate::rng::fnv_1a;
@@ -241,6 +241,27 @@ impl Graph {
         let mut builder = Builder::new(self.inputs().to_vec())?;
         for (at, node) in self.nodes.iter().take(nodes).enumerate() {
             builder.add(node.op, node.inputs.clone(), Some(self.weights_of(at)))?;
+        }
+        builder.finish()
+    }
+
+    /// An operator with its tail as a graph of its own, which reads what it reads: what a table of times is keyed by.
+    ///
+    /// # Errors
+    /// [`GraphError`] for none of a valid graph's operators.
+    pub fn operator_alone(&self, operator: usize) -> Result<Self, GraphError> {
+        let operator = &self.operators[operator];
+        let as_input =
+            |of: &ValueType| if of.layout == Layout::Flat { ValueType { layout: Layout::Map, ..*of } } else { *of };
+        let mut builder = Builder::new(operator.types.iter().map(as_input).collect())?;
+        let mut inputs = Vec::with_capacity(operator.types.len());
+        for (at, of) in operator.types.iter().enumerate() {
+            // A row of features is written as the map that it was.
+            inputs.push(if of.layout == Layout::Flat { builder.add(Flatten, vec![at], None)? } else { at });
+        }
+        let mut made = builder.add(operator.op, inputs, None)?;
+        for tail in &operator.tail {
+            made = builder.add(tail.op, vec![made], None)?;
         }
         builder.finish()
     }

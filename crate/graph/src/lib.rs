@@ -32,6 +32,7 @@
 //! # Ok::<(), cleave_graph::GraphError>(())
 //! ```
 
+mod cut;
 mod error;
 mod graph;
 pub mod kernel;
@@ -48,6 +49,7 @@ mod text;
 mod value;
 pub mod zoo;
 
+pub use cut::{CutGraph, MAX_CUTS, Segment, Tier};
 pub use error::GraphError;
 pub use graph::{Builder, Graph, MAX_NODES, Node, ParamSpec, ValueId};
 pub use memory::Memory;

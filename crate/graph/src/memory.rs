@@ -3,7 +3,7 @@
 use crate::graph::Graph;
 use crate::op::Part;
 use crate::operator::Operator;
-use crate::partition::MAX_WORKERS;
+use crate::partition::{MAX_WORKERS, Partition};
 use crate::region::Region;
 use crate::schedule::{Schedule, Stage, Transfer, Work};
 use crate::value::{Layout, Shape};
@@ -44,6 +44,14 @@ impl Schedule {
         let received: u64 = self.answer.iter().filter(|part| part.to == worker).map(Transfer::bytes).sum();
         memory.activations = memory.activations.max(held + received);
         memory
+    }
+}
+
+impl Graph {
+    /// Most memory at any moment of a run on one machine, bytes, all weights included.
+    pub fn peak_bytes(&self) -> u64 {
+        let whole = Schedule::new(self, &Partition::whole(1, self.operators().len(), 0));
+        whole.map_or(u64::MAX, |schedule| schedule.memory_of(self, 0).peak())
     }
 }
 

@@ -51,3 +51,8 @@ pub fn network(name: &str) -> Result<Graph, GraphError> {
         None => Err(GraphError::UnknownName { name: name.into(), known: NETWORKS.map(|(known, _)| known).join(", ") }),
     }
 }
+
+/// The name of a network that has one.
+pub fn name_of(graph: &Graph) -> Option<&'static str> {
+    NETWORKS.iter().find(|(_, text)| text.parse().as_ref() == Ok(graph)).map(|(name, _)| *name)
+}

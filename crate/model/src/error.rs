@@ -98,11 +98,11 @@ pub enum ModelError {
         op: usize,
     },
     /// The values handed in are not those that the segment reads.
-    #[error("operation {op} reads {expected}, but {found} was given")]
+    #[error("what begins at node {node} reads {expected}, but {found} was given")]
     WrongInput {
-        /// Position of the segment's first operation.
-        op: usize,
-        /// Slots and shapes expected.
+        /// The segment's first node.
+        node: usize,
+        /// Kinds and shapes expected.
         expected: String,
         /// Shapes given.
         found: String,

@@ -6,6 +6,7 @@
 //! convolution as two products per node, the norm folded into the layer before it. Each has its plain definition beside
 //! it ([`Way::Plain`]), or in the tests.
 
+mod arrays;
 mod load;
 mod map_ops;
 mod maps;
@@ -15,6 +16,7 @@ mod params;
 mod part;
 mod value;
 
+pub use arrays::noise;
 pub use maps::local_norm;
 pub use member::Member;
 pub use params::{Params, Slices};

@@ -7,7 +7,7 @@ use crate::exec::{Executor, Value, Way};
 use crate::state::State;
 use crate::{ModelError, Weights};
 use burn::tensor::{Device, Tensor};
-use cleave_arch::{Architecture, Lowered, Segment, Task, Tier, Trace};
+use cleave_arch::{Architecture, Lowered, Stretch, Task, Tier, Trace};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -67,31 +67,34 @@ impl Gnn {
         &self.lowered
     }
 
+    /// The nodes of its graph that make a segment.
+    pub fn nodes(&self, Stretch { ops, classifier, .. }: &Stretch) -> Range<usize> {
+        let Lowered { graph, starts, .. } = &*self.lowered;
+        starts[ops.start]..if *classifier { graph.nodes().len() } else { starts[ops.end] }
+    }
+
     /// Where it runs.
     pub fn device(&self) -> &Device {
         self.executor.device()
     }
 
     /// Runs the operations of a segment, and the classifier if the segment has it. Work is queued
-    /// where the device works asynchronously; [`State::download`] waits for it.
+    /// where the device works asynchronously.
     ///
     /// # Errors
-    /// [`ModelError::NoGraph`] if an operation reads a graph that the state has not; none for a state of
-    /// [`Gnn::upload`] or of the segment before.
-    pub fn run(&self, segment: &Segment, state: State) -> Result<State, ModelError> {
+    /// [`ModelError::NoGraph`] if an operation reads a graph that the state has not; none for the state of the segment before.
+    pub fn run(&self, segment: &Stretch, state: State) -> Result<State, ModelError> {
         self.run_by(segment, state, Way::Fast)
     }
 
-    fn run_by(&self, segment: &Segment, state: State, way: Way) -> Result<State, ModelError> {
+    fn run_by(&self, segment: &Stretch, state: State, way: Way) -> Result<State, ModelError> {
         let Range { start, end } = segment.ops;
-        let starts = &self.lowered.starts;
         let has = |id: &usize| state.values.iter().any(|(value, _)| value == id);
         let reads_graph = |at: &usize| self.architecture.ops()[*at].reads_graph();
         if let (false, Some(op)) = (self.lowered.live[start].iter().all(has), (start..end).find(reads_graph)) {
             return Err(ModelError::NoGraph { op });
         }
-        let last = if segment.classifier { self.lowered.graph.nodes().len() } else { starts[end] };
-        let values = self.executor.run_nodes(starts[start]..last, state.values.into_iter().collect(), way)?;
+        let values = self.executor.run_nodes(self.nodes(segment), state.values.into_iter().collect(), way)?;
         let answer = [self.lowered.graph.answer()];
         let live = if segment.classifier { &answer[..] } else { &self.lowered.live[end] };
         let value = |id: &usize| {
@@ -99,16 +102,21 @@ impl Gnn {
             Ok((*id, values.get(id).cloned().ok_or_else(missing)?))
         };
         let values = live.iter().map(value).collect::<Result<_, ModelError>>()?;
-        Ok(State { values, is_answer: segment.classifier })
+        Ok(State { values })
     }
 
-    pub(crate) fn executor(&mut self) -> &mut Executor {
+    /// What runs it.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) fn executor_mut(&mut self) -> &mut Executor {
         &mut self.executor
     }
 
     /// All operations and the classifier as one segment.
-    pub fn whole(&self) -> Segment {
-        Segment { tier: Tier::Device, ops: 0..self.architecture.ops().len(), classifier: true }
+    pub fn whole(&self) -> Stretch {
+        Stretch { tier: Tier::Device, ops: 0..self.architecture.ops().len(), classifier: true }
     }
 
     /// The whole network: `points [b, n, channels]` → logits `[b, classes]`.

@@ -4,23 +4,29 @@
 //! Neighbours are sought among points in a ball and among features of a hidden layer, gathers go to random nodes:
 //! points of a sampled surface come in no order either.
 
+use crate::exec::{Executor, Params, Value, Values};
 use crate::functional::{aggregate, pool, random_indexes, skip};
 use crate::ops::{edge_max, knn, linear};
 use crate::{ModelError, SLOPE};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use cleave_arch::{CLASSIFIER_HIDDEN, Connect, Op, Probe, Sampler, SplitMix64, timed};
+use cleave_graph::{Graph, Layout, Region};
+use std::sync::Arc;
 
 /// Milliseconds of each of `runs` runs of a probe on `device`; `None` for codecs, which are no engine's work.
 ///
 /// # Errors
 /// [`ModelError::ReadBack`] from a device that fails.
 pub async fn measure(
-    probe: Probe,
+    probe: &Probe,
     device: &Device,
     runs: usize,
     clock: impl Fn() -> f64,
 ) -> Option<Result<Vec<f64>, ModelError>> {
-    let piece = Piece::new(probe, device)?;
+    let piece = match Piece::new(probe, device)? {
+        Ok(piece) => piece,
+        Err(why) => return Some(Err(why)),
+    };
     let run = async |times: usize| {
         let mut last = None;
         for _ in 0..times {
@@ -28,6 +34,10 @@ pub async fn measure(
         }
         // Where the device works asynchronously, reading one value waits for all before it.
         match last {
+            Some(Made::Values(values)) => match values?.into_values().next() {
+                Some(value) => wait(value.first()).await,
+                None => Ok(()),
+            },
             Some(Made::Floats(tensor)) => wait(tensor.flatten::<1>(0, 2).narrow(0, 0, 1)).await,
             Some(Made::Indexes(tensor)) => wait(tensor.flatten::<1>(0, 2).narrow(0, 0, 1).float()).await,
             Some(Made::Nothing) | None => Ok(()),
@@ -42,6 +52,7 @@ async fn wait(value: Tensor<1>) -> Result<(), ModelError> {
 
 enum Made {
     Nothing,
+    Values(Result<Values, ModelError>),
     Floats(Tensor<3>),
     Indexes(Tensor<3, Int>),
 }
@@ -50,12 +61,14 @@ enum Made {
 enum Piece {
     Op { op: Op, k: usize, x: Box<Tensor<3>>, graph: Option<Box<Tensor<3, Int>>>, layers: Vec<(Tensor<3>, Tensor<3>)> },
     Classifier { row: Box<Tensor<3>>, layers: Vec<(Tensor<3>, Tensor<3>)> },
+    Graph { executor: Box<Executor>, inputs: Values },
     Move { values: Vec<f32> },
 }
 
 impl Piece {
-    fn new(probe: Probe, device: &Device) -> Option<Self> {
-        Some(match probe {
+    fn new(probe: &Probe, device: &Device) -> Option<Result<Self, ModelError>> {
+        Some(Ok(match *probe {
+            Probe::Graph(ref graph) => return Some(Self::graph(graph.clone(), device)),
             Probe::Op { op, rows, channels, k } => {
                 let reads_graph = op.reads_graph() || op == Op::Sample(Sampler::Random);
                 let graph = reads_graph.then(|| Box::new(Tensor::from_data(random_indexes(0, rows, k), device)));
@@ -76,7 +89,22 @@ impl Piece {
             }
             Probe::Move { values } => Self::Move { values: random(values, 4) },
             Probe::Encode { .. } | Probe::Decode { .. } => return None,
-        })
+        }))
+    }
+
+    fn graph(graph: Arc<Graph>, device: &Device) -> Result<Self, ModelError> {
+        let mut inputs = Values::new();
+        for (value, of) in graph.inputs().iter().enumerate() {
+            let n = of.shape.values() as usize;
+            let numbers = match of.layout {
+                Layout::Neighbours => (0..n).map(|at| (at % of.shape.height) as f32).collect(),
+                _ => random(n, 4),
+            };
+            inputs.insert(value, Value::of(numbers, &Region::all(of.shape), *of, device)?);
+        }
+        let nodes = 0..graph.nodes().len();
+        let executor = Box::new(Executor::new(graph, nodes, &Params::Seeded(1), device)?);
+        Ok(Self::Graph { executor, inputs })
     }
 
     fn run(&self, device: &Device) -> Made {
@@ -87,6 +115,7 @@ impl Piece {
                     |x, (weight, bias): &(Tensor<3>, Tensor<3>)| linear(x, weight.clone(), bias.clone(), SLOPE);
                 Made::Floats(layers.iter().fold(row.as_ref().clone(), through))
             }
+            Self::Graph { executor, inputs } => Made::Values(executor.run(inputs.clone())),
             Self::Move { values } => {
                 let there = TensorData::new(values.clone(), [1, 1, values.len()]);
                 Made::Floats(Tensor::from_data(there, device))
@@ -152,8 +181,8 @@ mod tests {
         let run = |text: &str| {
             let clock = std::cell::Cell::new(0.0);
             let tick = || clock.replace(clock.get() + 3.0);
-            let probe = text.parse().unwrap();
-            measure(probe, &Device::flex(), 2, tick).now_or_never().unwrap().map(|ms| ms.unwrap())
+            let probe: Probe = text.parse().unwrap();
+            measure(&probe, &Device::flex(), 2, tick).now_or_never().unwrap().map(|ms| ms.unwrap())
         };
         let ops = (0..8).flat_map(|id| (0..28).filter_map(move |function| Op::from_ids(id, function)));
         for op in ops {
@@ -162,6 +191,11 @@ mod tests {
             assert_eq!(ms, Some(vec![3.0, 3.0]), "{op}");
         }
         assert_eq!(run("classifier 8 10").unwrap().len(), 2);
+        for graph in
+            ["3x8x8: conv 4 k3, relu", "4x3x3: flatten, linear 2", "16x8 16n3: aggregate max source, readout max"]
+        {
+            assert_eq!(run(&format!("graph {graph}")).unwrap().len(), 2, "{graph}");
+        }
         assert_eq!(run("move 100").unwrap().len(), 2);
         assert_eq!(run("encode f32 100"), None);
     }

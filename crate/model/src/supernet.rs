@@ -108,7 +108,7 @@ impl SupernetWeights {
                 let x = values.get(&node.inputs[0]).cloned();
                 let x = x.ok_or_else(|| ModelError::Parts { found: format!("node {at} has no input") })?;
                 observe(&mut weights, &graph.weights_of(at), x.nodes()).await?;
-                gnn.executor().reload(at, &weights)?;
+                gnn.executor_mut().reload(at, &weights)?;
             }
             values = gnn.executor().run_nodes(at..at + 1, values, Way::Fast)?;
         }
@@ -222,7 +222,7 @@ mod tests {
         let head: cleave_arch::Plan = "3 2 4,0 6 1".parse().unwrap();
         let gnn = Gnn::new(head.architecture(), &task(), &Weights::random(head.architecture(), &task(), 1), &device);
         let gnn = gnn.unwrap();
-        let two = cleave_arch::Segment { ops: 0..2, classifier: false, ..gnn.whole() };
+        let two = cleave_arch::Stretch { ops: 0..2, classifier: false, ..gnn.whole() };
         let state = gnn.run(&two, State::input(clouds(4))).unwrap();
         let x = state.features().into_data().try_into_vec::<f32>().unwrap();
         let weight = weights.find("op.2.weight").unwrap();

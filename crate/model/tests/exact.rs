@@ -44,10 +44,13 @@ fn split(gnn: &Gnn, plan: &Plan, points: &[f32]) -> Vec<f32> {
 
 fn run(gnn: &Gnn, plan: &Plan, mut arrays: Vec<Array>) -> Vec<f32> {
     for segment in plan.segments() {
-        let state = gnn.upload(&arrays, segment.ops.start).unwrap();
-        arrays = gnn.run(&segment, state).unwrap().download().now_or_never().unwrap().unwrap();
+        arrays = gnn.executor().compute(gnn.nodes(&segment), &arrays).now_or_never().unwrap().unwrap();
     }
     arrays[0].as_f32().unwrap().to_vec()
+}
+
+fn refused(gnn: &Gnn, node: usize, arrays: &[Array]) -> String {
+    gnn.executor().compute(node..node + 1, arrays).now_or_never().unwrap().unwrap_err().to_string()
 }
 
 #[test]
@@ -129,8 +132,8 @@ fn a_given_graph_crosses_every_cut_and_a_missing_one_is_refused() {
         n_reading += 1;
         let first = architecture.ops().iter().position(|op| op.reads_graph()).unwrap();
         assert_eq!(answered, Err(ModelError::NoGraph { op: first }), "{architecture}");
-        let why = gnn.upload(&[features], 0).err().unwrap().to_string();
-        assert!(why.contains("operation 0 reads Features [48, 3], Graph [48, 6], but [48, 3] was given"), "{why}");
+        let why = refused(&gnn, 0, &[features]);
+        assert!(why.contains("node 0 reads features [48, 3], neighbours [48, 6], but [48, 3] was given"), "{why}");
     }
     assert!(n_reading >= 20, "{n_reading} of 40 read the graph");
 }
@@ -147,10 +150,10 @@ fn a_task_of_another_graph_source_is_refused() {
 #[test]
 fn wrong_inputs_are_named() {
     let (gnn, _) = load(&Architecture::dgcnn(), 1);
-    let why = gnn.upload(&[Array::f32([5, 3], vec![0.0; 15]).unwrap()], 0).err().unwrap().to_string();
-    assert!(why.contains("operation 0 reads Features [48, 3]") && why.contains("[5, 3]"), "{why}");
+    let why = refused(&gnn, 0, &[Array::f32([5, 3], vec![0.0; 15]).unwrap()]);
+    assert!(why.contains("node 0 reads features [48, 3]") && why.contains("[5, 3]"), "{why}");
     let features = Array::f32([48, 3], vec![0.0; 144]).unwrap();
     let beyond = Array::u16([48, 6], vec![48; 288]).unwrap();
-    let why = gnn.upload(&[features, beyond], 1).err().unwrap().to_string();
+    let why = refused(&gnn, 1, &[features, beyond]);
     assert!(why.contains("below 48") && why.contains("index 48"), "{why}");
 }

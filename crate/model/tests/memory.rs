@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics
 
 use burn::tensor::Device;
-use cleave_arch::{Architecture, Array, Segment, SplitMix64, Task, Tier, space};
+use cleave_arch::{Architecture, Array, SplitMix64, Stretch, Task, Tier, space};
+use cleave_model::exec;
 use cleave_model::{Gnn, Weights};
 use futures_util::FutureExt;
 use peak_alloc::PeakAlloc;
@@ -27,25 +28,18 @@ const BOUND: f64 = 0.05;
 const N_ARCHITECTURES: usize = 60;
 
 /// Bytes that a run of one segment adds to what was there before its network was loaded.
-fn allocated(architecture: &Architecture, task: &Task, segment: &Segment) -> u64 {
+fn allocated(architecture: &Architecture, task: &Task, segment: &Stretch) -> u64 {
     let weights = Weights::random(architecture, task, 1);
-    let mut rng = SplitMix64::new(2);
-    let mut values = |n: usize| (0..n).map(|_| 2.0 * rng.unit_f32() - 1.0).collect::<Vec<_>>();
     let before = COUNTER.current_usage();
     let gnn = Gnn::new(architecture, task, &weights, &Device::flex()).unwrap();
-    let live = gnn.trace().live_before(segment.ops.start).to_vec();
-    let array = |live: &cleave_arch::Live, values: Vec<f32>| match live.slot {
-        cleave_arch::Slot::Graph => Array::u16([live.rows, live.cols], vec![0; live.rows * live.cols]).unwrap(),
-        _ => Array::f32([live.rows, live.cols], values).unwrap(),
-    };
-    let inputs: Vec<Array> = live.iter().map(|live| array(live, values(live.rows * live.cols))).collect();
+    let (nodes, graph) = (gnn.nodes(segment), &gnn.lowered().graph);
+    let inputs = exec::noise(graph, nodes.start, 2);
     let given: usize = inputs.iter().map(Array::bytes).sum();
     let mut peak = 0;
     // The first run also starts threads.
     for _ in 0..2 {
         COUNTER.reset_peak_usage();
-        let state = gnn.upload(&inputs, segment.ops.start).unwrap();
-        let output = gnn.run(segment, state).unwrap().download().now_or_never().unwrap().unwrap();
+        let output = gnn.executor().compute(nodes.clone(), &inputs).now_or_never().unwrap().unwrap();
         peak = COUNTER.peak_usage();
         MOST.fetch_max(peak, std::sync::atomic::Ordering::Relaxed);
         drop(output);
@@ -66,16 +60,16 @@ pub fn peak_memory_is_predicted() {
     let mut errors = Vec::new();
     // Matrix products keep a workspace per thread: large ones first, so that it is part of no network.
     let dgcnn = Architecture::dgcnn();
-    let whole = Segment { tier: Tier::Device, ops: 0..dgcnn.ops().len(), classifier: true };
+    let whole = Stretch { tier: Tier::Device, ops: 0..dgcnn.ops().len(), classifier: true };
     allocated(&dgcnn, &task, &whole);
     for architecture in drawn.take(N_ARCHITECTURES).chain([Architecture::dgcnn()]) {
         let trace = architecture.trace(&task);
         let n_ops = trace.steps.len();
         let middle = n_ops / 2;
         let segments = [
-            Segment { tier: Tier::Device, ops: 0..n_ops, classifier: true },
-            Segment { tier: Tier::Device, ops: 0..middle, classifier: false },
-            Segment { tier: Tier::Edge, ops: middle..n_ops, classifier: true },
+            Stretch { tier: Tier::Device, ops: 0..n_ops, classifier: true },
+            Stretch { tier: Tier::Device, ops: 0..middle, classifier: false },
+            Stretch { tier: Tier::Edge, ops: middle..n_ops, classifier: true },
         ];
         for segment in segments {
             let predicted = trace.segment_peak_bytes(&segment) + trace.weight_bytes();

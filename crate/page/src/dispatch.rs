@@ -1,7 +1,8 @@
 //! The dispatcher in words: what runs, what it is measured by, what there is to choose from, and what was decided why.
 
 use crate::format;
-use cleave_arch::Plan;
+use crate::pipeline::step_word;
+use cleave_arch::{Mapping, Task};
 use cleave_contract::{Choice, Decision, Dispatch, Goal};
 
 /// Decisions on show.
@@ -40,9 +41,8 @@ pub fn choice_words(choice: &Choice) -> String {
 
 /// Where a plan runs, in words; its text where it is none.
 pub fn placement(plan: &str) -> String {
-    let Ok(parsed) = plan.parse::<Plan>() else { return plan.to_owned() };
-    let n_ops = parsed.architecture().ops().len();
-    let before = |op: usize| if op == n_ops { "the classifier".to_owned() } else { format!("operation {}", op + 1) };
+    let Ok(parsed) = Mapping::parse(plan, &Task::modelnet10()) else { return plan.to_owned() };
+    let before = |step: usize| step_word(&parsed, step);
     match parsed.crossings()[..] {
         [] => "all on the device".into(),
         [0] => "all on the edge".into(),
@@ -107,6 +107,7 @@ pub(crate) mod tests {
             ("3 2 5 1 4,0 6 0 3 0", "cut before operation 3"),
             ("3 2 1 4 5,0 6 3 0 0", "cut before the classifier"),
             ("3 5 2 1 4 5,0 0 6 3 0 0", "on the edge from operation 2 to before the classifier"),
+            ("lenet5@4", "cut before operation 5"),
             ("nonsense", "nonsense"),
         ];
         for (plan, words) in cases {

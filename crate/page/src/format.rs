@@ -48,9 +48,9 @@ pub fn delta(delta: f32) -> String {
     }
 }
 
-/// Rows × columns, as the pipeline shows a tensor.
-pub fn shape([rows, cols]: [usize; 2]) -> String {
-    format!("{rows} × {cols}")
+/// Extents as the pipeline shows a tensor: `1024 × 64`.
+pub fn shape(extents: &[usize]) -> String {
+    extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
 }
 
 /// The conditions of a link in words: `unshaped`, `40 Mbps, 5 ms ± 1 ms`.

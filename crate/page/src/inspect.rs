@@ -4,7 +4,7 @@
 use crate::format;
 use crate::pipeline::{Row, Use, boundary, rows};
 use crate::price::{PARTS, Part};
-use cleave_arch::{ArchError, LinkCodec, Plan, Task, Tier};
+use cleave_arch::{ArchError, LinkCodec, Mapping, Plan, Task, Tier};
 use cleave_contract::{Inspection, Price};
 
 /// One column of the drawing.
@@ -44,20 +44,20 @@ pub fn stages(inspection: &Inspection, codec: LinkCodec) -> Result<Vec<Stage>, A
         graph: plan.architecture().graph_source(),
     }
     .checked()?;
-    let trace = plan.architecture().trace(&task);
-    let crossings = plan.crossings();
+    let mapping = Mapping::of_plan(plan, task);
+    let crossings = mapping.crossings();
     let mut stages = Vec::new();
-    for (op, row) in rows(&plan, &trace, &task).into_iter().enumerate() {
+    for (op, row) in rows(&mapping).into_iter().enumerate() {
         if crossings.contains(&op) {
-            let sent = boundary(&plan, &trace, op);
-            stages.push(Stage::Crossing { to: plan.tier_of(op), bytes: sent.bytes, content: sent.content });
+            let sent = boundary(&mapping, op);
+            stages.push(Stage::Crossing { to: mapping.tier_of(op), bytes: sent.bytes, content: sent.content });
         }
         let millis = inspection.op_ms.get(op).copied().filter(|_| row.use_ == Use::Needed);
         stages.push(Stage::Operation { number: op + 1, row, millis });
     }
-    if plan.tier_of_classifier() == Tier::Edge {
+    if mapping.tier_of(mapping.n_steps() - 1) == Tier::Edge {
         // The logits, one f32 each, return whatever the codec is.
-        let content = format!("logits {}", format::shape([1, task.n_classes]));
+        let content = format!("logits {}", format::shape(&[1, task.n_classes]));
         stages.push(Stage::Crossing { to: Tier::Device, bytes: 4 * task.n_classes, content });
     }
     Ok(stages)

@@ -26,6 +26,7 @@ pub fn words(strategy: PartitionStrategy) -> &'static str {
         PartitionStrategy::Iop => "IOP",
         PartitionStrategy::IopExact => "IOP, cheapest segments",
         PartitionStrategy::Mixed => "mixed (ours)",
+        PartitionStrategy::FewestBytes => "fewest bytes",
     }
 }
 

@@ -2,7 +2,8 @@
 //! says the same.
 
 use crate::state::State;
-use crate::{format, timeline};
+use crate::{format, pipeline, timeline};
+use cleave_arch::Mapping;
 use cleave_contract::{Frame, Lane, Price, PriceBasis, Prices};
 
 /// What prices rest on, after "predicted by".
@@ -61,6 +62,8 @@ impl Part {
 pub struct Bar {
     /// Where it is cut: `None` keeps everything on the device.
     pub cut: Option<usize>,
+    /// The same in words.
+    pub place: String,
     /// What it is predicted to cost.
     pub price: Price,
     /// What it took last, milliseconds.
@@ -72,13 +75,13 @@ pub struct Bar {
 /// Everything on the device, then every single cut; nothing until prices of the held network are here.
 pub fn bars(state: &State) -> Vec<Bar> {
     let (Some(held), Some(prices)) = (&state.network.held, &state.costs.prices) else { return Vec::new() };
-    if prices.architecture != held.plan.architecture().to_string() {
+    if !held.is_called(&prices.network) {
         return Vec::new();
     }
     let bar = |cut: Option<usize>, price: &Price| {
         let cuts: Vec<usize> = cut.into_iter().collect();
         let measured = state.frames.measured.iter().find(|(of, _)| *of == cuts).map(|(_, millis)| *millis);
-        Bar { cut, price: *price, measured, in_use: held.plan.cuts() == cuts }
+        Bar { cut, place: place(cut, &held.mapping), price: *price, measured, in_use: held.mapping.cuts() == cuts }
     };
     let cuts = prices.cuts.iter().enumerate().map(|(at, price)| bar(Some(at), price));
     [bar(None, &prices.whole)].into_iter().chain(cuts).collect()
@@ -89,25 +92,22 @@ pub fn top(bars: &[Bar]) -> f64 {
     bars.iter().map(|bar| bar.price.total_ms().max(bar.measured.unwrap_or(0.0))).fold(0.0, f64::max).max(1e-3)
 }
 
-/// A placement in words.
-pub fn place(cut: Option<usize>, n_ops: usize) -> String {
+fn place(cut: Option<usize>, mapping: &Mapping) -> String {
     match cut {
         None => "everything on the device".into(),
         Some(0) => "everything on the edge".into(),
-        Some(at) if at == n_ops => "cut before the classifier".into(),
-        Some(at) => format!("cut before operation {}", at + 1),
+        Some(at) => format!("cut before {}", pipeline::step_word(mapping, at)),
     }
 }
 
 /// The chart in a sentence.
 pub fn summary(bars: &[Bar]) -> String {
-    let n_ops = bars.len().saturating_sub(2);
     let best = bars.iter().min_by(|a, b| a.price.total_ms().total_cmp(&b.price.total_ms()));
     let Some(best) = best else { return "No prices yet.".into() };
     let measured = bars.iter().filter(|bar| bar.measured.is_some()).count();
     format!(
         "Cheapest by prediction: {}, {}. {measured} of {} placements measured under these conditions.",
-        place(best.cut, n_ops),
+        best.place,
         format::millis(best.price.total_ms()),
         bars.len()
     )
@@ -136,16 +136,16 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn prices(architecture: &str) -> Prices {
+    pub(crate) fn prices(network: &str) -> Prices {
         Prices {
-            architecture: architecture.into(),
+            network: network.into(),
             basis: PriceBasis::Table,
             slowdown: 1.0,
             plan: price(1.0),
             whole: price(9.0),
             cuts: [5.0, 4.0, 3.0, 2.0, 1.0].map(price).to_vec(),
             op_ms: vec![1.0; 5],
-            hgnas_peak_bytes: 1 << 24,
+            hgnas_peak_bytes: Some(1 << 24),
         }
     }
 

@@ -414,6 +414,16 @@ mod tests {
     }
 
     #[test]
+    fn an_image_network_is_read_back_by_its_name_and_by_its_text() {
+        for network in
+            ["alexnet", "lenet5@1@3", "1x28x28: conv 6 k5, a = relu, conv 6 k5 p2, add with a, flatten, linear 3"]
+        {
+            let settings = Settings { network: network.into(), cuts: Cuts::At(vec![2]), ..Settings::default() };
+            assert_eq!(parse(&print(&settings)), (settings, vec![]), "{network}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_the_rest_is_used() {
         let (settings, problems) = parse("?codec=f64&cut=9-3&mbps=-1&slower=0.5&class=lamp&seed=7&unknown=1");
         assert_eq!(settings, Settings { seed: 7, ..Settings::default() });

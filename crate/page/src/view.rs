@@ -15,6 +15,7 @@ mod icon;
 mod input;
 mod inspect;
 mod lane;
+mod list;
 mod network;
 mod partition;
 mod pipeline;

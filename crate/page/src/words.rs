@@ -45,7 +45,7 @@ fn fixed(failure: &Failure) -> (&'static str, &'static str) {
             ("The network could not be loaded", "Choose another network; the one before is still here.")
         }
         Failure::Plan => ("The plan cannot be used", "Move the cut to an operation boundary of this network."),
-        Failure::Run => ("The run did not start", "Choose a network and a shape, then run again."),
+        Failure::Run => ("The run did not start", "Choose a network and an input, then run again."),
         Failure::Stream => ("The stream stopped", "Mend what is named and start the stream again."),
         Failure::BusyMeasuring => ("Not now", "Wait for its end, or stop it: what is measured is kept."),
         Failure::EdgeVersion => ("The edge refused this page", "Load the page from this edge itself."),

@@ -6,7 +6,7 @@
 //! different planners are compared by one measure, and predictions with measurements.
 //!
 //! Planners: [`output_channel`]; [`coedge()`] (arXiv 2012.03257); [`iop_greedy`] (arXiv 2409.07693) and [`iop_exact`], the
-//! same space solved exactly; and [`mixed()`], ours, in which every operator may be split in every way. What the papers
+//! same space solved exactly; and [`mixed()`], ours, in which every operator may be split in every way; and [`fewest_bytes`], for slow links. What the papers
 //! leave open is filled in by reconstruction and named so.
 //!
 //! ```
@@ -28,6 +28,7 @@ mod chain;
 mod cluster;
 mod coedge;
 mod error;
+mod frugal;
 mod iop;
 mod measured;
 mod mixed;
@@ -41,6 +42,7 @@ pub use chain::{Chain, Gap, Segments};
 pub use cluster::{Cluster, Link, Links, Medium, Worker};
 pub use coedge::{Goal, coedge};
 pub use error::PartitionError;
+pub use frugal::fewest_bytes;
 pub use iop::{chain, iop_exact, iop_greedy, output_channel};
 pub use measured::{Measured, Probe, Sample, probes};
 pub use mixed::{Effort, mixed};

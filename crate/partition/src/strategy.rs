@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::coedge::{Goal, coedge};
 use crate::error::PartitionError;
+use crate::frugal::fewest_bytes;
 use crate::iop::{iop_exact, iop_greedy, output_channel};
 use crate::mixed::{Effort, mixed};
 use crate::plan::Plan;
@@ -23,11 +24,14 @@ pub enum Strategy {
     IopExact,
     /// Ours.
     Mixed,
+    /// Shared with the fewest bytes on the links.
+    FewestBytes,
 }
 
 impl Strategy {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::OutputChannel, Self::CoEdge, Self::Iop, Self::IopExact, Self::Mixed];
+    pub const ALL: [Self; 6] =
+        [Self::OutputChannel, Self::CoEdge, Self::Iop, Self::IopExact, Self::Mixed, Self::FewestBytes];
 
     /// As texts and links have it.
     pub fn name(self) -> &'static str {
@@ -37,6 +41,7 @@ impl Strategy {
             Self::Iop => "iop",
             Self::IopExact => "iop-exact",
             Self::Mixed => "mixed",
+            Self::FewestBytes => "fewest-bytes",
         }
     }
 
@@ -51,6 +56,7 @@ impl Strategy {
             Self::Iop => iop_greedy(problem),
             Self::IopExact => iop_exact(problem),
             Self::Mixed => mixed(problem, Effort::default()),
+            Self::FewestBytes => fewest_bytes(problem),
         }
     }
 }

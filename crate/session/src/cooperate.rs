@@ -42,25 +42,17 @@ mod walk;
 use std::sync::Arc;
 
 use cleave_graph::{Graph, Partition, Region, Schedule};
-pub use cleave_wire::cooperate::{Activity, Span, Uplink, WeightSource};
+use cleave_wire::WeightSource;
+pub use cleave_wire::cooperate::{Activity, Span, Uplink};
 
 use crate::error::EngineError;
 use crate::time::Micros;
-use crate::work::Model;
+use crate::work::Weights;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, MemberSpec, Relaying};
 pub use error::{MemberError, PlanError, RunError};
 pub use member::{Line, Member, MemberConfig, MemberEffect, MemberEvent, greeting, no_such_group};
 pub use report::{MemberStatus, RunReport, Traffic, WorkerReport};
-
-/// The weights of a network, as the coordinator has them.
-#[derive(Clone, Debug)]
-pub enum Weights {
-    /// Every worker draws its own from this seed.
-    Seeded(u64),
-    /// A file, sent to members that have it not.
-    File(Model),
-}
 
 /// Who does what from now on.
 #[derive(Clone, Debug)]

@@ -58,7 +58,7 @@ pub enum DeviceEvent {
     Submit {
         /// The caller's number; unique among the frames under way.
         frame: u64,
-        /// Values before the first operation, as `live_before(0)`: the input `[n_points, in_channels]`.
+        /// Values before the first node, as `live_before(0)` of the graph has them.
         input: Vec<Array>,
         /// When the answer is worthless, on the clock of `now`.
         deadline: Micros,
@@ -142,9 +142,9 @@ pub enum DeviceEffect {
         frame: u64,
         /// The network; equal models and architectures may share an engine.
         work: Arc<Work>,
-        /// Operations to run.
+        /// Nodes to run.
         segment: Segment,
-        /// Values before them, as `live_before(segment.ops.start)`.
+        /// Values before them, as `live_before(segment.nodes.start)`.
         input: Vec<Array>,
     },
     /// A frame has ended. Each submitted frame is reported exactly once.
@@ -427,10 +427,10 @@ impl Deployment {
         let work = &self.work;
         ToEdge::Deploy {
             deployment: self.id,
-            plan: work.plan().to_string(),
-            task: *work.task(),
-            model: work.model().hash,
-            codec: work.plan().codec(),
+            graph: work.cut().graph().to_string(),
+            cuts: work.cut().cuts().to_vec(),
+            weights: work.weights().source(),
+            codec: work.mapping().codec(),
         }
     }
 

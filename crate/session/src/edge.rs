@@ -12,8 +12,9 @@ mod outbox;
 use std::sync::Arc;
 
 use cleave_arch::array::Array;
-use cleave_arch::{Plan, Probe, Segment, Task};
-use cleave_wire::{Answer, Limits, LinkShape, ModelHash, RefusalCode, Subject, ToDevice, ToEdge};
+use cleave_arch::{Probe, Segment};
+use cleave_graph::Graph;
+use cleave_wire::{Answer, Limits, LinkShape, ModelHash, RefusalCode, Subject, ToDevice, ToEdge, WeightSource};
 
 use crate::error::EngineError;
 use crate::link::{Offload, Served, Serving};
@@ -105,16 +106,14 @@ pub enum EdgeEffect {
         /// Why, for the log.
         why: String,
     },
-    /// Load this model for this plan; answer with `ModelReady`, `ModelMissing` or `ModelInvalid`.
+    /// Load these weights for this graph; answer with `ModelReady`, `ModelMissing` (of a file) or `ModelInvalid`.
     NeedModel {
         /// Number of the deployment.
         deployment: u32,
-        /// Which model file.
-        model: ModelHash,
-        /// Who runs what.
-        plan: Arc<Plan>,
-        /// Input and output sizes.
-        task: Task,
+        /// Which weights.
+        weights: WeightSource,
+        /// What they are of.
+        graph: Arc<Graph>,
     },
     /// Check the hash and keep the file; answer with `ModelStored` or `ModelRejected`.
     StoreModel {
@@ -134,9 +133,9 @@ pub enum EdgeEffect {
         job: u64,
         /// Number of the deployment.
         deployment: u32,
-        /// Operations to run.
+        /// Nodes to run.
         segment: Segment,
-        /// Values before them, checked against the plan's trace.
+        /// Values before them, checked against the graph.
         tensors: Vec<Array>,
         /// Afterwards nobody wants the result; a queued job may then be dropped (answer with an error).
         deadline: Micros,
@@ -265,8 +264,8 @@ impl EdgeSession {
 
     fn message(&mut self, message: ToEdge, now: Micros, fx: &mut Effects) {
         match message {
-            ToEdge::Deploy { deployment, plan, task, model, codec } => {
-                let asked = Deployment::new(&plan, task, model, codec, self.config.max_peak_bytes);
+            ToEdge::Deploy { deployment, graph, cuts, weights, codec } => {
+                let asked = Deployment::new(&graph, cuts, weights, codec, self.config.max_peak_bytes);
                 match asked.and_then(|asked| self.deployments.ask(deployment, asked, fx)) {
                     Ok(true) => self.write(&ToDevice::Deployed { deployment }, now, fx),
                     Ok(false) => {}
@@ -317,7 +316,7 @@ impl EdgeSession {
 
     fn refuse_model(&mut self, deployment: u32, why: String, now: Micros, fx: &mut Effects) {
         if self.deployments.remove(deployment) {
-            let right = "deploy a model file whose hash and weights fit the plan";
+            let right = "deploy a model file whose hash and weights fit the network";
             let wrong = Wrong::new(RefusalCode::ModelInvalid, why, right);
             self.refuse(wrong, Subject::Deployment(deployment), now, fx);
         }

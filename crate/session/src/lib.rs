@@ -62,4 +62,4 @@ pub use link::{Host, SocketEvent, TokenCheck};
 pub use measure::{Echo, MAX_ECHO_BYTES, MAX_RUNS, MAX_WORK, Measured, measure_codec};
 pub use shaper::Shaper;
 pub use time::{Micros, Stopwatch, unmeasured};
-pub use work::{Model, Work};
+pub use work::{Model, Weights, Work};

@@ -39,8 +39,8 @@ pub struct Echo {
 ///
 /// # Errors
 /// Values that the codec cannot carry; none of those made here.
-pub async fn measure_codec(probe: Probe, runs: usize, clock: impl Fn() -> f64) -> Option<Result<Measured, WireError>> {
-    match probe {
+pub async fn measure_codec(probe: &Probe, runs: usize, clock: impl Fn() -> f64) -> Option<Result<Measured, WireError>> {
+    match *probe {
         Probe::Encode { codec, values } => Some(encode(codec, values, runs, clock).await),
         Probe::Decode { codec, values } => Some(decode(codec, values, runs, clock).await),
         _ => None,

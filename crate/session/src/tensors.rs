@@ -1,17 +1,8 @@
 //! Checks that arrays from outside are the ones a segment needs, before any engine sees them.
 
 use cleave_arch::array::{Array, Data};
-use cleave_arch::{Live, Slot};
+use cleave_graph::{Graph, Layout, ValueId, ValueType};
 use thiserror::Error;
-
-/// What arrays should be.
-#[derive(Clone, Copy, Debug)]
-pub enum Expected<'a> {
-    /// Live values of a trace, in its order.
-    Live(&'a [Live]),
-    /// One f32 array of so many logits.
-    Logits(usize),
-}
 
 /// How they are not.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -66,22 +57,18 @@ pub enum TensorError {
     },
 }
 
-/// Count, shapes, element kinds, and that every neighbour exists.
+/// That arrays are what is alive before a node, in its order: count, shapes, element kinds, and that every neighbour exists.
 ///
 /// # Errors
 /// The first [`TensorError`] in order.
-pub fn check(arrays: &[Array], expected: Expected<'_>) -> Result<(), TensorError> {
-    match expected {
-        Expected::Logits(classes) => {
-            check_count(arrays, 1)?;
-            check_shape(0, &arrays[0], &[classes])?;
-            check_kind(0, &arrays[0], "f32")
-        }
-        Expected::Live(live) => {
-            check_count(arrays, live.len())?;
-            live.iter().zip(arrays).enumerate().try_for_each(|(i, (live, array))| check_live(i, array, live))
-        }
+pub fn check(arrays: &[Array], graph: &Graph, node: usize) -> Result<(), TensorError> {
+    let live = graph.live_before(node);
+    let (found, wanted) = (arrays.len(), live.len());
+    if found != wanted {
+        return Err(TensorError::Count { found, wanted });
     }
+    let check = |(tensor, (value, array)): (usize, (ValueId, &Array))| check_one(tensor, array, graph, value);
+    live.into_iter().zip(arrays).enumerate().try_for_each(check)
 }
 
 /// That every f32 is finite.
@@ -98,72 +85,56 @@ pub fn check_finite(arrays: &[Array]) -> Result<(), TensorError> {
     Ok(())
 }
 
-fn check_count(arrays: &[Array], wanted: usize) -> Result<(), TensorError> {
-    let found = arrays.len();
-    if found != wanted {
-        return Err(TensorError::Count { found, wanted });
+fn check_one(tensor: usize, array: &Array, graph: &Graph, value: ValueId) -> Result<(), TensorError> {
+    let extents = graph.extents(value);
+    if array.shape != extents || array.len() != extents.iter().product::<usize>() {
+        return Err(TensorError::Shape { tensor, found: array.shape.clone(), wanted: extents });
     }
-    Ok(())
-}
-
-fn check_live(tensor: usize, array: &Array, live: &Live) -> Result<(), TensorError> {
-    check_shape(tensor, array, &[live.rows, live.cols])?;
-    check_kind(tensor, array, if live.slot == Slot::Graph { "u16" } else { "f32" })?;
-    let Data::U16(indexes) = &array.data else { return Ok(()) };
-    match indexes.iter().find(|&&index| usize::from(index) >= live.rows) {
-        Some(&found) => Err(TensorError::Index { tensor, found, nodes: live.rows }),
-        None => Ok(()),
-    }
-}
-
-fn check_shape(tensor: usize, array: &Array, wanted: &[usize]) -> Result<(), TensorError> {
-    if array.shape != wanted || array.len() != wanted.iter().product::<usize>() {
-        return Err(TensorError::Shape { tensor, found: array.shape.clone(), wanted: wanted.to_vec() });
-    }
-    Ok(())
-}
-
-fn check_kind(tensor: usize, array: &Array, wanted: &'static str) -> Result<(), TensorError> {
-    let found = array.data.kind();
+    let ValueType { layout, shape } = graph.value(value);
+    let (found, wanted) = (array.data.kind(), if layout == Layout::Neighbours { "u16" } else { "f32" });
     if found != wanted {
         return Err(TensorError::Kind { tensor, found, wanted });
     }
-    Ok(())
+    let Data::U16(indexes) = &array.data else { return Ok(()) };
+    match indexes.iter().find(|&&index| usize::from(index) >= shape.height) {
+        Some(&found) => Err(TensorError::Index { tensor, found, nodes: shape.height }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn live() -> [Live; 2] {
-        [Live { slot: Slot::Features, rows: 2, cols: 3 }, Live { slot: Slot::Graph, rows: 2, cols: 1 }]
+    /// Features of two nodes and a neighbour of each.
+    fn graph() -> Graph {
+        "2x3 2n1: aggregate max source, readout max, project 4".parse().unwrap()
     }
 
     fn features(rows: usize) -> Array {
         Array::f32(vec![rows, 3], vec![0.0; rows * 3]).unwrap()
     }
 
-    fn graph(second: u16) -> Array {
+    fn neighbours(second: u16) -> Array {
         Array::u16(vec![2, 1], vec![0, second]).unwrap()
     }
 
     #[test]
     fn each_mistake_is_named() {
-        let error = |arrays: &[Array]| check(arrays, Expected::Live(&live())).unwrap_err().to_string();
-        assert_eq!(check(&[features(2), graph(1)], Expected::Live(&live())), Ok(()));
+        let error = |arrays: &[Array]| check(arrays, &graph(), 0).unwrap_err().to_string();
+        assert_eq!(check(&[features(2), neighbours(1)], &graph(), 0), Ok(()));
         assert_eq!(error(&[features(2)]), "1 tensors came, the segment needs 2");
-        assert_eq!(error(&[features(4), graph(1)]), "tensor 0 has shape [4, 3], the segment needs [2, 3]");
-        assert_eq!(error(&[features(2), graph(2)]), "tensor 1 names node 2, there are 2 nodes");
+        assert_eq!(error(&[features(4), neighbours(1)]), "tensor 0 has shape [4, 3], the segment needs [2, 3]");
+        assert_eq!(error(&[features(2), neighbours(2)]), "tensor 1 names node 2, there are 2 nodes");
         let floats = Array::f32(vec![2, 1], vec![0.0; 2]).unwrap();
         assert_eq!(error(&[features(2), floats]), "tensor 1 holds f32, the segment needs u16");
     }
 
     #[test]
     fn logits_are_one_row() {
-        let logits = Array::f32(vec![4], vec![0.0; 4]).unwrap();
-        assert_eq!(check(std::slice::from_ref(&logits), Expected::Logits(4)), Ok(()));
-        assert!(check(std::slice::from_ref(&logits), Expected::Logits(5)).is_err());
-        assert!(check(&[], Expected::Logits(4)).is_err());
+        let logits = |n: usize| [Array::f32(vec![n], vec![0.0; n]).unwrap()];
+        assert_eq!(check(&logits(4), &graph(), 3), Ok(()));
+        assert!(check(&logits(5), &graph(), 3).is_err() && check(&[], &graph(), 3).is_err());
     }
 
     #[test]
@@ -173,6 +144,6 @@ mod tests {
             check_finite(&[features(1), bad]),
             Err(TensorError::NotFinite { tensor: 1, position: 1, .. })
         ));
-        assert_eq!(check_finite(&[features(1), graph(1)]), Ok(()));
+        assert_eq!(check_finite(&[features(1), neighbours(1)]), Ok(()));
     }
 }

@@ -1,14 +1,12 @@
-//! What a session is asked to run: a plan for a task with a model.
+//! What a session is asked to run: a network with its mapping and its weights.
 
 use std::fmt;
 use std::sync::Arc;
 
-use cleave_arch::{Live, Plan, Segment, Task, Tier, Trace};
-use cleave_wire::ModelHash;
+use cleave_arch::{ArchError, CutGraph, Mapping, Segment, Tier};
+use cleave_wire::{ModelHash, WeightSource};
 
-use crate::tensors::Expected;
-
-/// A model file as it is sent to an edge that does not hold it.
+/// A model file as it is sent to an edge or a worker that does not hold it.
 #[derive(Clone)]
 pub struct Model {
     /// SHA-256 of `bytes`; computed by the caller.
@@ -23,46 +21,70 @@ impl fmt::Debug for Model {
     }
 }
 
-/// A plan with everything that walking it needs, derived once.
+/// The weights of a network, as whoever offers it has them.
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// Everybody draws them from this seed.
+    Seeded(u64),
+    /// A file, sent to those that have it not.
+    File(Model),
+}
+
+impl Weights {
+    /// What names them on the wire.
+    pub fn source(&self) -> WeightSource {
+        match self {
+            Self::Seeded(seed) => WeightSource::Seeded(*seed),
+            Self::File(file) => WeightSource::File(file.hash),
+        }
+    }
+
+    /// The file, if they are one.
+    pub(crate) fn file(&self) -> Option<&Model> {
+        match self {
+            Self::Seeded(_) => None,
+            Self::File(file) => Some(file),
+        }
+    }
+}
+
+/// A mapping with everything that walking it needs, derived once.
 #[derive(Clone, Debug)]
 pub struct Work {
-    plan: Plan,
-    task: Task,
-    model: Model,
+    mapping: Mapping,
+    cut: CutGraph,
     segments: Vec<Segment>,
-    trace: Trace,
+    weights: Weights,
 }
 
 impl Work {
-    /// Derives segments and shapes.
-    pub fn new(plan: Plan, task: Task, model: Model) -> Self {
-        let (segments, trace) = (plan.segments(), plan.architecture().trace(&task));
-        Self { plan, task, model, segments, trace }
+    /// Derives the graph and its segments.
+    ///
+    /// # Errors
+    /// [`ArchError::Graph`] if the task makes it too large.
+    pub fn new(mapping: Mapping, weights: Weights) -> Result<Self, ArchError> {
+        let cut = mapping.cut_graph()?;
+        Ok(Self { mapping, segments: cut.segments(), cut, weights })
     }
 
-    /// Who runs what.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    /// Who runs what, as people write it.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
-    /// Input and output sizes.
-    pub fn task(&self) -> &Task {
-        &self.task
+    /// The graph with its cuts.
+    pub fn cut(&self) -> &CutGraph {
+        &self.cut
     }
 
     /// The weights.
-    pub fn model(&self) -> &Model {
-        &self.model
+    pub fn weights(&self) -> &Weights {
+        &self.weights
     }
 
-    /// The plan's segments in order.
+    /// The segments in order.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
-    }
-
-    /// Shapes and liveness.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
     }
 
     /// True if some segment runs on the edge.
@@ -70,28 +92,24 @@ impl Work {
         self.segments.iter().any(|segment| segment.tier == Tier::Edge)
     }
 
-    /// True if a deployment of `other` serves this work too: equal plan, task and weights.
+    /// True if a deployment of `other` serves this work too: equal graph, cuts, codec and weights.
     pub fn is_same(&self, other: &Self) -> bool {
-        (&self.plan, self.task, self.model.hash) == (&other.plan, other.task, other.model.hash)
+        let key = |of: &Self| (of.mapping.codec(), of.weights.source());
+        key(self) == key(other) && self.cut == other.cut
     }
 
-    /// Values at the start of segment `index`.
-    pub(crate) fn input(&self, index: usize) -> &[Live] {
-        let start = self.segments.get(index).map_or(0, |segment| segment.ops.start);
-        self.trace.live_before(start)
+    /// Whether its weights are the file with this hash.
+    pub(crate) fn is_of(&self, file: ModelHash) -> bool {
+        self.weights.source() == WeightSource::File(file)
     }
 
-    /// Values behind segment `index`.
-    pub(crate) fn output(&self, index: usize) -> Expected<'_> {
-        match self.segments.get(index) {
-            Some(segment) if !segment.classifier => Expected::Live(self.trace.live_before(segment.ops.end)),
-            _ => Expected::Logits(self.task.n_classes),
-        }
+    /// The node at which segment `index` begins; behind the last segment the end.
+    pub(crate) fn start(&self, index: usize) -> usize {
+        self.segments.get(index).map_or(self.cut.graph().nodes().len(), |segment| segment.nodes.start)
     }
 
     /// Everything from segment `index` to the answer as one segment of the device.
     pub(crate) fn rest(&self, index: usize) -> Segment {
-        let start = self.segments.get(index).map_or(0, |segment| segment.ops.start);
-        Segment { tier: Tier::Device, ops: start..self.plan.architecture().ops().len(), classifier: true }
+        self.cut.rest(self.start(index))
     }
 }

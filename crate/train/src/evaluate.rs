@@ -105,8 +105,7 @@ fn logits_of(gnn: &Gnn, plan: &Plan, sample: &Sample) -> Result<Vec<f32>, TrainE
         arrays.push(Array::u16(vec![n_points, k], indexes).map_err(unexpected)?);
     }
     for segment in plan.segments() {
-        let state = gnn.upload(&arrays, segment.ops.start)?;
-        arrays = wait(gnn.run(&segment, state)?.download())?;
+        arrays = wait(gnn.executor().compute(gnn.nodes(&segment), &arrays))?;
     }
     match arrays.into_iter().next().map(|array| array.data) {
         Some(Data::F32(logits)) => Ok(logits),

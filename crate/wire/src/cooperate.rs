@@ -13,7 +13,7 @@ mod part;
 mod to_coordinator;
 mod to_member;
 
-pub use join::{Join, MAX_NAME_BYTES, MAX_UNITS, Uplink, WeightSource};
+pub use join::{Join, MAX_NAME_BYTES, MAX_UNITS, Uplink};
 pub use part::{Part, Phase};
 pub use to_coordinator::{Activity, MAX_SPANS, Missed, Report, Span, Standing, ToCoordinator};
 pub use to_member::{Neighbour, Role, ToMember};

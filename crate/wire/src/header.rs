@@ -15,7 +15,7 @@ use crate::limits::Limits;
 /// First bytes of every message.
 pub const MAGIC: [u8; 4] = *b"CLVE";
 /// Version that this build speaks. Bump it with every change of a body other than `Refused`.
-pub const PROTOCOL_VERSION: u8 = 4;
+pub const PROTOCOL_VERSION: u8 = 5;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 10;
 /// Which of them is the kind; the length follows.

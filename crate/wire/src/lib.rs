@@ -28,4 +28,4 @@ pub use link::{Answer, Call};
 pub use tensor::Packed;
 pub use to_device::{Offer, ToDevice};
 pub use to_edge::ToEdge;
-pub use types::{LinkShape, ModelHash, Refusal, RefusalCode, Subject, Timing, ValidationSet};
+pub use types::{LinkShape, ModelHash, Refusal, RefusalCode, Subject, Timing, ValidationSet, WeightSource};

@@ -14,8 +14,6 @@ pub struct Limits {
     pub max_tensors: u16,
     /// Dimensions of one tensor.
     pub max_rank: u8,
-    /// Points of one cloud.
-    pub max_points: u32,
 }
 
 impl Limits {
@@ -26,12 +24,10 @@ impl Limits {
     pub const MAX_MODEL_BYTES: u64 = 64 << 20;
     /// 64 MiB: what an LZ4 bomb inside one message may unpack to.
     pub const MAX_TENSOR_BYTES: u64 = 64 << 20;
-    /// 72 tensors: features, graph, skip source and one joined tensor for each of at most 64 operations, rounded up.
-    pub const MAX_TENSORS: u16 = 72;
-    /// 4 dimensions: batch, rows, columns and one more; graphs and features use two.
+    /// 264 tensors: what a graph of 256 operations with some inputs can have alive at most.
+    pub const MAX_TENSORS: u16 = 264;
+    /// 4 dimensions: a map has three, features and neighbours have two, and one more.
     pub const MAX_RANK: u8 = 4;
-    /// 65 536 points: neighbour indexes travel as u16.
-    pub const MAX_POINTS: u32 = 1 << 16;
     /// 16 KiB of one text: a graph of 256 operations, each with a name of its weights.
     pub const MAX_TEXT_BYTES: usize = 16 << 10;
     /// 256 KiB of weights in one message: 52 ms at 40 Mbps, so that a ping is not stuck behind a whole model.
@@ -48,7 +44,6 @@ impl Limits {
         max_tensor_bytes: Self::MAX_TENSOR_BYTES,
         max_tensors: Self::MAX_TENSORS,
         max_rank: Self::MAX_RANK,
-        max_points: Self::MAX_POINTS,
     };
 }
 

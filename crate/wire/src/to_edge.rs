@@ -1,30 +1,30 @@
 //! What a device says to an edge.
 
-use cleave_arch::{ArchError, LinkCodec, Probe, Task};
+use cleave_arch::{ArchError, LinkCodec, MAX_CUTS, Probe};
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
 use crate::limits::Limits;
 use crate::link::{Call, Kinds, message};
 use crate::tensor::Packed;
-use crate::types::{LinkShape, ModelHash, read_codec, read_task, write_codec, write_task};
+use crate::types::{LinkShape, WeightSource, read_codec, write_codec};
 
 /// Device → edge.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToEdge {
     /// What a link carries for every service.
     Link(Call<()>),
-    /// Make this plan runnable; `Deployed`, `NeedWeights` or `Refused` answers.
+    /// Make this graph runnable, cut like this; `Deployed`, `NeedWeights` or `Refused` answers.
     Deploy {
         /// Number that frames refer to, chosen by the device. Asking again in the same words keeps it from being dropped;
         /// it is never reused for anything else in a session.
         deployment: u32,
-        /// The plan's text form with its communicates.
-        plan: String,
-        /// Input and output sizes.
-        task: Task,
-        /// SHA-256 of the model file.
-        model: ModelHash,
+        /// Text form of the graph.
+        graph: String,
+        /// Nodes before which the tier changes; not checked against the graph yet.
+        cuts: Vec<usize>,
+        /// Where its weights come from.
+        weights: WeightSource,
         /// Codec of both directions.
         codec: LinkCodec,
     },
@@ -34,11 +34,11 @@ pub enum ToEdge {
         id: u64,
         /// Which deployment.
         deployment: u32,
-        /// Position of the segment among the plan's segments.
+        /// Position of the segment among the graph's segments.
         segment: u8,
         /// Milliseconds until nobody wants the result any more.
         deadline_ms: u32,
-        /// The live values before the segment, in the order of the trace.
+        /// The live values before the segment, in their order.
         tensors: Packed,
     },
     /// Nobody wants this frame's result any more.
@@ -82,9 +82,10 @@ impl ToEdge {
     fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         match self {
             Self::Link(call) => call.write(KINDS, writer),
-            Self::Deploy { deployment, plan, task, model, codec } => {
-                let writer = write_task(task, writer.kind(2).u32(*deployment).text(plan));
-                write_codec(*codec, writer.raw(&model.0))
+            Self::Deploy { deployment, graph, cuts, weights, codec } => {
+                let writer = writer.kind(2).u32(*deployment).text(graph);
+                let writer = writer.list(cuts, |cut, writer| _ = writer.u16(*cut as u16));
+                write_codec(*codec, weights.write(writer))
             }
             Self::Frame { id, deployment, segment, deadline_ms, tensors } => {
                 let writer = writer.kind(4).u64(*id).u32(*deployment).u8(*segment).u32(*deadline_ms);
@@ -102,9 +103,9 @@ impl ToEdge {
         Ok(match kind {
             2 => Self::Deploy {
                 deployment: reader.u32("deployment")?,
-                plan: reader.text("plan")?,
-                task: read_task(reader, limits)?,
-                model: ModelHash(reader.hash("model")?),
+                graph: reader.text("graph")?,
+                cuts: read_cuts(reader)?,
+                weights: WeightSource::read(reader)?,
                 codec: read_codec(reader)?,
             },
             4 => Self::Frame {
@@ -130,6 +131,12 @@ impl ToEdge {
             other => Self::Link(Call::read(other, KINDS, "edge", reader, limits)?),
         })
     }
+}
+
+fn read_cuts(reader: &mut Reader<'_>) -> Result<Vec<usize>, WireError> {
+    let cuts = reader.u16("cuts")?;
+    check_limit("cuts", cuts.into(), MAX_CUTS as u64, "")?;
+    (0..cuts).map(|_| Ok(reader.u16("cut")?.into())).collect()
 }
 
 fn read_probe(reader: &mut Reader<'_>) -> Result<Probe, WireError> {

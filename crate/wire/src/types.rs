@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
+use cleave_arch::{Codec, Compression, LinkCodec};
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
@@ -22,6 +22,31 @@ impl fmt::Display for ModelHash {
 impl fmt::Debug for ModelHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ModelHash({self})")
+    }
+}
+
+/// Where the weights of a graph come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightSource {
+    /// Drawn from this seed.
+    Seeded(u64),
+    /// The file of this SHA-256; whoever has it not asks for it.
+    File(ModelHash),
+}
+
+impl WeightSource {
+    pub(crate) fn write(self, writer: &mut Writer) -> &mut Writer {
+        match self {
+            Self::Seeded(seed) => writer.u8(0).u64(seed),
+            Self::File(hash) => writer.u8(1).raw(&hash.0),
+        }
+    }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(match reader.u8("weights")? {
+            0 => Self::Seeded(reader.u64("seed")?),
+            1 => Self::File(ModelHash(reader.hash("model")?)),
+            found => return Err(bad_tag("weights", found, "0 (seeded) or 1 (file)")),
+        })
     }
 }
 
@@ -263,7 +288,7 @@ impl Refusal {
 impl Limits {
     pub(crate) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         let writer = writer.u32(self.max_frame_bytes).u64(self.max_model_bytes).u64(self.max_tensor_bytes);
-        writer.u16(self.max_tensors).u8(self.max_rank).u32(self.max_points)
+        writer.u16(self.max_tensors).u8(self.max_rank)
     }
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Limits {
@@ -272,44 +297,8 @@ impl Limits {
             max_tensor_bytes: reader.u64("max tensor bytes")?,
             max_tensors: reader.u16("max tensors")?,
             max_rank: reader.u8("max rank")?,
-            max_points: reader.u32("max points")?,
         })
     }
-}
-
-pub(crate) fn write_task<'a>(task: &Task, writer: &'a mut Writer) -> &'a mut Writer {
-    for number in [task.n_points, task.in_channels, task.k, task.n_classes] {
-        writer.u32(u32::try_from(number).unwrap_or(u32::MAX));
-    }
-    writer.u8(match task.graph {
-        GraphSource::Sampled => 0,
-        GraphSource::Given => 1,
-    })
-}
-
-/// A task whose numbers are at least 1 and within the limits; `k` is at most the number of points.
-pub(crate) fn read_task(reader: &mut Reader<'_>, limits: &Limits) -> Result<Task, WireError> {
-    /// 4096 channels or classes: the widest linear layer is 1024.
-    const MOST: u64 = 4096;
-    let n_points = read_count(reader, "points", limits.max_points.into())?;
-    let in_channels = read_count(reader, "input channels", MOST)?;
-    let k = read_count(reader, "neighbours", n_points as u64)?;
-    let n_classes = read_count(reader, "classes", MOST)?;
-    let graph = match reader.u8("graph source")? {
-        0 => GraphSource::Sampled,
-        1 => GraphSource::Given,
-        found => return Err(bad_tag("graph source", found, "0 (sampled) or 1 (given)")),
-    };
-    Ok(Task { n_points, in_channels, k, n_classes, graph })
-}
-
-fn read_count(reader: &mut Reader<'_>, field: &'static str, limit: u64) -> Result<usize, WireError> {
-    let value = reader.u32(field)?;
-    if value == 0 {
-        return Err(WireError::Value { field, found: 0, right: "at least 1" });
-    }
-    check_limit(field, value.into(), limit, "")?;
-    Ok(value as usize)
 }
 
 pub(crate) fn write_codec(codec: LinkCodec, writer: &mut Writer) -> &mut Writer {

@@ -10,12 +10,12 @@ use cleave_arch::SplitMix64;
 use cleave_graph::{MAX_NODES, MAX_WORKERS, Partition, Reduce, Shares, Split, Step};
 use cleave_wire::cooperate::{
     Activity, Join, MAX_UNITS, Missed, Neighbour, Part, Phase, Report, Role, Span, Standing, ToCoordinator, ToMember,
-    Uplink, WeightSource,
+    Uplink,
 };
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{
     Answer, Call, Header, Limits, LinkShape, ModelHash, PROTOCOL_VERSION, Refusal, RefusalCode, Subject, ToDevice,
-    ToEdge, WireError,
+    ToEdge, WeightSource, WireError,
 };
 use proptest::prelude::*;
 

@@ -11,7 +11,8 @@ use std::path::Path;
 use cleave_arch::SplitMix64;
 use cleave_wire::header::HEADER_BYTES;
 use cleave_wire::{
-    Call, Header, Limits, PROTOCOL_VERSION, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError,
+    Call, Header, Limits, PROTOCOL_VERSION, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WeightSource,
+    WireError,
 };
 
 fn all_bytes() -> Vec<(&'static str, Vec<u8>)> {
@@ -45,6 +46,18 @@ fn messages_come_back() {
     }
     for (name, message) in common::to_device() {
         assert_eq!(ToDevice::decode(&message.encode(), &Limits::DEFAULT), Ok(message), "{name}");
+    }
+}
+
+#[test]
+fn a_network_is_deployed_with_either_weights_and_two_cuts_at_most() {
+    for weights in [WeightSource::Seeded(u64::MAX), WeightSource::File(common::hash())] {
+        for cuts in [&[][..], &[0], &[255], &[0, 0], &[3, 200], &[9, 2]] {
+            let message = common::deploy(cuts, weights);
+            assert_eq!(ToEdge::decode(&message.encode(), &Limits::DEFAULT), Ok(message));
+        }
+        let error = ToEdge::decode(&common::deploy(&[1, 2, 3], weights).encode(), &Limits::DEFAULT);
+        assert_eq!(error, Err(WireError::Limit { field: "cuts", value: 3, limit: 2, unit: "" }));
     }
 }
 
@@ -100,7 +113,7 @@ fn another_version_is_named_and_can_be_answered() {
 #[test]
 fn too_large_a_message_is_refused_before_it_is_read() {
     let limits = Limits { max_frame_bytes: 100, ..Limits::DEFAULT };
-    let (_, frame) = common::to_edge().remove(3);
+    let (_, frame) = common::to_edge().into_iter().find(|(name, _)| *name == "frame-f32").unwrap();
     let mut bytes = frame.encode();
     bytes.resize(101, 0);
     let error = ToEdge::decode(&bytes, &limits).unwrap_err();

@@ -30,10 +30,33 @@ fn matrix() -> impl Strategy<Value = Array> {
     })
 }
 
-/// max|v| / 127 per column.
-fn scale(array: &Array, column: usize) -> f32 {
-    let columns = array.shape[1];
-    values(array).iter().skip(column).step_by(columns).fold(0.0f32, |m, v| m.max(v.abs())) / 127.0
+/// Maps, as an image network has them.
+fn maps() -> impl Strategy<Value = Array> {
+    (1usize..6, 1usize..6, 1usize..6).prop_flat_map(|(maps, rows, columns)| {
+        proptest::collection::vec(-100.0f32..100.0, maps * rows * columns)
+            .prop_map(move |data| Array::f32(vec![maps, rows, columns], data).unwrap())
+    })
+}
+
+/// Which scale the value at a place counts with: its column's, its map's, or its sixteenth's of a single row.
+fn scale_of(array: &Array, place: usize) -> usize {
+    match array.shape[..] {
+        [1, _] => place / 16,
+        [_, columns] => place % columns,
+        [_, rows, columns] => place / (rows * columns),
+        _ => panic!("{:?} has no scales", array.shape),
+    }
+}
+
+/// How many scales there are.
+fn n_scales(array: &Array) -> usize {
+    1 + (0..values(array).len()).map(|place| scale_of(array, place)).max().unwrap()
+}
+
+/// max|v| / 127 of what shares a scale with the value at a place.
+fn scale(array: &Array, place: usize) -> f32 {
+    let shares = |other: &usize| scale_of(array, *other) == scale_of(array, place);
+    (0..values(array).len()).filter(shares).fold(0.0f32, |m, other| m.max(values(array)[other].abs())) / 127.0
 }
 
 proptest! {
@@ -55,10 +78,10 @@ proptest! {
     }
 
     #[test]
-    fn i8_is_within_half_a_scale(array in matrix(), lz4 in any::<bool>()) {
+    fn i8_is_within_half_a_scale(array in prop_oneof![matrix(), maps()], lz4 in any::<bool>()) {
         let back = through(&array, Codec::I8, if lz4 { LZ4 } else { PLAIN });
-        for (i, (value, got)) in values(&array).iter().zip(values(&back)).enumerate() {
-            let scale = scale(&array, i % array.shape[1]);
+        for (place, (value, got)) in values(&array).iter().zip(values(&back)).enumerate() {
+            let scale = scale(&array, place);
             prop_assert!((value - got).abs() <= scale * 0.5001, "{value} became {got}, scale {scale}");
         }
     }
@@ -70,17 +93,14 @@ proptest! {
         prop_assert_eq!(&through(&array, codec, if which < 3 { LZ4 } else { PLAIN }), &array);
     }
 
-    /// Without compression the payload is what `Live::bytes` promises the planner.
+    /// Without compression the payload is what `Codec::bytes` promises the planner.
     #[test]
-    fn payload_is_as_long_as_promised(array in matrix()) {
-        let (rows, columns) = (array.shape[0], array.shape[1]);
-        for (codec, payload) in [
-            (Codec::F32, 4 * rows * columns),
-            (Codec::F16, 2 * rows * columns),
-            (Codec::I8, rows * columns + 4 * columns),
-        ] {
+    fn payload_is_as_long_as_promised(array in prop_oneof![matrix(), maps()]) {
+        let n = array.len();
+        for (codec, payload) in [(Codec::F32, 4 * n), (Codec::F16, 2 * n), (Codec::I8, n + 4 * n_scales(&array))] {
             let packed = Packed::pack(std::slice::from_ref(&array), LinkCodec { codec, compression: PLAIN }).unwrap();
-            prop_assert_eq!(packed.len(), 2 + 3 + 4 * 2 + 4 + payload);
+            prop_assert_eq!(packed.len(), 2 + 3 + 4 * array.shape.len() + 4 + payload);
+            prop_assert_eq!(codec.bytes(&array.shape), payload);
         }
     }
 
@@ -96,6 +116,39 @@ fn i8_by_hand() {
     let packed = Packed::pack(&[array], LinkCodec { codec: Codec::I8, compression: PLAIN }).unwrap();
     // Scales 1, 0, 1/127; values 127, 0, -127 / -64 (63.5 rounds away from zero), 0, 64 (63.5 again).
     assert_eq!(packed.bytes()[packed.len() - 6..], [127, 0, 129, 192, 0, 64]);
+}
+
+/// Each map is a thousand times as large as the one before: with one scale for all, the first would come back as zeros.
+#[test]
+fn i8_of_maps_has_a_scale_for_each() {
+    let size = |map: usize| [0.01f32, 10.0, 10_000.0][map];
+    let data = (0..60).map(|place| size(place / 20) * (1.0 - (place % 20) as f32 / 11.0)).collect();
+    let array = Array::f32(vec![3, 4, 5], data).unwrap();
+    let packed =
+        Packed::pack(std::slice::from_ref(&array), LinkCodec { codec: Codec::I8, compression: PLAIN }).unwrap();
+    assert_eq!(packed.len(), 2 + 3 + 4 * 3 + 4 + 3 * 4 + 60);
+    let back = packed.unpack(&Limits::DEFAULT).unwrap().remove(0);
+    assert_eq!(back.shape, [3, 4, 5]);
+    for (place, (value, got)) in values(&array).iter().zip(values(&back)).enumerate() {
+        let half = 0.5001 * size(place / 20) / 127.0;
+        assert!((value - got).abs() <= half, "{value} became {got}, more than {half} off");
+    }
+}
+
+#[test]
+fn i8_of_a_single_row_has_a_scale_for_every_sixteen_values() {
+    // The second part is a thousand times as large, and not full.
+    let value = |i: usize| if i < 16 { i as f32 - 7.0 } else { 1e3 * (i as f32 - 12.0) };
+    let array = Array::f32(vec![1, 20], (0..20).map(value).collect()).unwrap();
+    let packed =
+        Packed::pack(std::slice::from_ref(&array), LinkCodec { codec: Codec::I8, compression: PLAIN }).unwrap();
+    assert_eq!(packed.len(), 2 + 3 + 4 * 2 + 4 + 2 * 4 + 20);
+    let back = packed.unpack(&Limits::DEFAULT).unwrap().remove(0);
+    assert_eq!(back.shape, [1, 20]);
+    for (at, (value, got)) in values(&array).iter().zip(values(&back)).enumerate() {
+        let half = 0.5001 * if at < 16 { 8.0 } else { 7e3 } / 127.0;
+        assert!((value - got).abs() <= half, "{at}: {value} became {got}");
+    }
 }
 
 #[test]

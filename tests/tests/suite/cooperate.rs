@@ -15,7 +15,8 @@ use cleave_cli::partition::cooperate;
 use cleave_graph::{Graph, zoo};
 use cleave_partition::{Link, Medium, Strategy, probes};
 use cleave_session::Model;
-use cleave_session::cooperate::{MemberSpec, MemberStatus, Weights};
+use cleave_session::Weights;
+use cleave_session::cooperate::{MemberSpec, MemberStatus};
 use cleave_wire::ModelHash;
 use sha2::{Digest, Sha256};
 

@@ -18,7 +18,7 @@ fn furniture_and_weights_are_functions_of_their_seed() {
     let chair = |seed| furniture::generate(2, 300, seed).unwrap();
     assert_eq!(chair(4), chair(4));
     assert_ne!(chair(4), chair(5));
-    let file = |seed| Network::random(TEXT.parse().unwrap(), Task::modelnet10(), seed).unwrap().model().hash;
+    let file = |seed| Network::random(TEXT.parse().unwrap(), Task::modelnet10(), seed).unwrap().source();
     assert_eq!(file(4), file(4));
     assert_ne!(file(4), file(5));
 }
@@ -31,7 +31,8 @@ fn the_command_answers_the_same_twice_and_as_the_library() {
     let task = Task { n_points: 256, k: 10, ..Task::modelnet10() };
     let loaded = Loaded::random(TEXT.parse().unwrap(), task, 4).unwrap();
     let points = furniture::generate(7, 256, 4).unwrap();
-    let run = loaded.engine.split(&loaded.network.plan, &cleave_arch::Array::f32([256, 3], points).unwrap()).unwrap();
+    let run =
+        loaded.engine.split(&loaded.network.mapping, &cleave_arch::Array::f32([256, 3], points).unwrap()).unwrap();
     let printed = first["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap() as f32);
     assert_eq!(printed.collect::<Vec<_>>(), run.logits);
     assert_eq!(first["edge"], "in this process");

@@ -24,7 +24,7 @@ fn parse_print_run_and_split() {
         let loaded = Loaded::random(plan.clone(), task, seed).unwrap();
         let cloud = cloud(&task, seed).unwrap();
         let unsplit = loaded.engine.whole(&cloud).unwrap();
-        link.deploy(&loaded, plan).unwrap();
+        link.deploy(&loaded, loaded.network.mapping.clone()).unwrap();
         let report = link.run(&cloud).unwrap();
         assert_eq!(report.outcome, Outcome::AsPlanned, "{text}");
         let far = distance(report.output.unwrap().as_f32().unwrap(), &unsplit);

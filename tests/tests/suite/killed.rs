@@ -57,7 +57,7 @@ fn check(end: End) {
     let cloud = cloud(&task, 5).unwrap();
     let unsplit = loaded.engine.whole(&cloud).unwrap();
     let mut link = Link::start().unwrap();
-    link.deploy(&loaded, loaded.network.plan.clone()).unwrap();
+    link.deploy(&loaded, loaded.network.mapping.clone()).unwrap();
     let mut stream = Stream { link, cloud, unsplit, under_way: BTreeSet::new() };
 
     let before = stream.flow(30);

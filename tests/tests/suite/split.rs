@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cleave_app::cooperation::noise;
 use cleave_arch::tolerance::{Bound, Engines, bound, distance, top_1};
-use cleave_arch::{Architecture, Array, Codec, Compression, LinkCodec, Plan, SplitMix64, Task, Tier};
+use cleave_arch::{Architecture, Array, Codec, Compression, LinkCodec, Mapping, Plan, SplitMix64, Task, Tier};
 use cleave_cli::network::{self, Network};
 use cleave_session::{LocalReason, Outcome};
 use cleave_tests::link::{Link, Loaded, cloud};
@@ -30,7 +31,7 @@ struct Tally {
 
 impl Tally {
     /// Runs one frame of what is deployed and holds it against the unsplit answer.
-    fn check(&mut self, link: &mut Link, loaded: &Loaded, plan: &Plan, cloud: &Array, unsplit: &[f32]) {
+    fn check(&mut self, link: &mut Link, loaded: &Loaded, plan: &Mapping, cloud: &Array, unsplit: &[f32]) {
         link.deploy(loaded, plan.clone()).unwrap_or_else(|why| panic!("{plan}: {why:#}"));
         let report = link.run(cloud).unwrap();
         let output = report.output.as_ref().unwrap_or_else(|| panic!("{plan}: {:?}", report.outcome));
@@ -38,7 +39,7 @@ impl Tally {
         self.runs += 1;
         let codec = plan.codec();
         let far = distance(answer, unsplit);
-        match (&report.outcome, bound(plan, loaded.engine.gnn().trace(), Engines::One)) {
+        match (&report.outcome, bound(&plan.cut_graph().unwrap(), codec.codec, Engines::One)) {
             // A value that f16 or i8 cannot carry: the device says so and goes on alone, exactly.
             (Outcome::Local { why: LocalReason::CannotSend { .. } }, _) if codec.codec != Codec::F32 => {
                 self.local += 1;
@@ -61,9 +62,9 @@ impl Tally {
     /// Every placement with one cut, exactly; with the lossy codecs too if asked.
     fn check_every_cut(&mut self, link: &mut Link, loaded: &Loaded, codecs: &[Codec], cloud: &Array) {
         let unsplit = loaded.engine.whole(cloud).unwrap();
-        for plan in random::every_cut(&loaded.network.plan) {
+        for plan in random::every_cut(&loaded.network.mapping) {
             for codec in codecs {
-                self.check(link, loaded, &plan.with_codec(plain(*codec)), cloud, &unsplit);
+                self.check(link, loaded, &plan.clone().with_codec(plain(*codec)), cloud, &unsplit);
             }
         }
     }
@@ -86,6 +87,10 @@ impl Tally {
     }
 }
 
+fn task(loaded: &Loaded) -> &Task {
+    loaded.network.mapping.plan().map(|(_, _, task)| task).unwrap()
+}
+
 fn dgcnn(task: Task) -> Loaded {
     Loaded::random(Plan::whole(Architecture::dgcnn(), Tier::Device), task, 1).unwrap()
 }
@@ -94,24 +99,19 @@ fn dgcnn(task: Task) -> Loaded {
 fn every_cut_of_dgcnn() {
     let loaded = dgcnn(Task { n_points: 128, ..Task::dgcnn40() });
     let (mut link, mut tally) = (Link::start().unwrap(), Tally::default());
-    tally.check_every_cut(
-        &mut link,
-        &loaded,
-        &[Codec::F32, Codec::F16, Codec::I8],
-        &cloud(&loaded.network.task, 2).unwrap(),
-    );
+    tally.check_every_cut(&mut link, &loaded, &[Codec::F32, Codec::F16, Codec::I8], &cloud(task(&loaded), 2).unwrap());
     tally.conclude("DGCNN, 128 points");
 }
 
 #[test]
 fn dgcnn_at_full_size() {
     let loaded = dgcnn(Task::dgcnn40());
-    let cloud = cloud(&loaded.network.task, 3).unwrap();
+    let cloud = cloud(task(&loaded), 3).unwrap();
     let unsplit = loaded.engine.whole(&cloud).unwrap();
     let (mut link, mut tally) = (Link::start().unwrap(), Tally::default());
     // Three joined values cross, then the joined tensor, then one row; and there and back.
     for cuts in [vec![7], vec![9], vec![11], vec![2, 11]] {
-        let plan = loaded.network.plan.with_cuts(cuts).unwrap();
+        let plan = loaded.network.mapping.with_cuts(cuts).unwrap();
         tally.check(&mut link, &loaded, &plan, &cloud, &unsplit);
         tally.check(&mut link, &loaded, &plan.with_codec("f32+lz4".parse().unwrap()), &cloud, &unsplit);
     }
@@ -128,10 +128,35 @@ fn every_cut_of_every_shipped_network() {
         let loaded = Loaded::new(Network::from_model(&models, &name).unwrap()).unwrap();
         let mut tally = Tally::default();
         for seed in 1..=4 {
-            let cloud = cloud(&loaded.network.task, seed).unwrap();
+            let cloud = cloud(task(&loaded), seed).unwrap();
             tally.check_every_cut(&mut link, &loaded, &[Codec::F32, Codec::F16, Codec::I8], &cloud);
         }
         tally.conclude(&name);
+    }
+}
+
+/// Trained ones, a residual one among them, and one of which nothing is a chain with seeded weights.
+#[test]
+fn every_cut_and_two_cuts_of_image_networks() {
+    const BRANCHED: &str = "3x12x12: conv 4 k3 p1, a = relu, conv 4 k3 p1, relu, add with a, b = relu, conv 6 k1, \
+                            concat with b, globalpool, flatten, linear 5";
+    let (models, mut link) = (workspace("www/model"), Link::start().unwrap());
+    for name in ["lenet5", "resnet", BRANCHED] {
+        let loaded = Loaded::new(Network::image(&models, name, 3).unwrap()).unwrap();
+        let mapping = &loaded.network.mapping;
+        let shape = mapping.graph().unwrap().input();
+        let image = noise(shape, 5).next().unwrap();
+        let image = Array::f32([shape.channels, shape.height, shape.width], image).unwrap();
+        let mut tally = Tally::default();
+        tally.check_every_cut(&mut link, &loaded, &[Codec::F32, Codec::F16, Codec::I8], &image);
+        let unsplit = loaded.engine.whole(&image).unwrap();
+        for first in 0..mapping.n_steps() {
+            for second in first + 1..mapping.n_steps() {
+                let plan = mapping.with_cuts(vec![first, second]).unwrap();
+                tally.check(&mut link, &loaded, &plan, &image, &unsplit);
+            }
+        }
+        tally.conclude(name);
     }
 }
 
@@ -146,9 +171,9 @@ fn random_architectures() {
         let cloud = cloud(&random::task(), seed).unwrap();
         let unsplit = loaded.engine.whole(&cloud).unwrap();
         for cuts in cuts {
-            let plan = loaded.network.plan.with_cuts(cuts).unwrap();
+            let plan = loaded.network.mapping.with_cuts(cuts).unwrap();
             tally.check(&mut link, &loaded, &plan, &cloud, &unsplit);
-            let lossy = plan.with_codec(plain(LOSSY[rng.below(2)]));
+            let lossy = plan.clone().with_codec(plain(LOSSY[rng.below(2)]));
             tally.check(&mut link, &loaded, &lossy, &cloud, &unsplit);
         }
         tally.check_every_cut(&mut link, &loaded, &[Codec::F32], &cloud);

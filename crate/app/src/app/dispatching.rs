@@ -4,10 +4,10 @@ use super::App;
 use super::networks::{LoadError, read_network};
 use crate::dispatch::{Dispatching, Wanted};
 use crate::effect::{Effect, FetchError, File, Ticket};
-use crate::network::Network;
+use crate::network::{Network, TRAINED};
 use crate::pricing::Conditions;
-use cleave_arch::{LinkCodec, Plan};
-use cleave_contract::{self as contract, Event, Failure, LongWork, Target};
+use cleave_arch::{LinkCodec, Mapping, Task};
+use cleave_contract::{self as contract, Event, Failure, LongWork, NetworkInput, Target};
 use cleave_session::{DeviceEvent, EngineError, LinkStatus, Work};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -63,9 +63,10 @@ impl App {
     pub(super) fn index_fetched(&mut self, file: Result<Vec<u8>, FetchError>) {
         match read_index(file) {
             Ok(entries) => {
-                self.zoo.networks = vec![None; entries.len()];
-                for (place, Entry { name }) in entries.into_iter().enumerate() {
-                    let path = format!("model/{name}.safetensors");
+                let listed = entries.into_iter().map(|Entry { name }| format!("model/{name}.safetensors"));
+                let files: Vec<String> = listed.chain(TRAINED.map(|(_, file)| file.into())).collect();
+                self.zoo.networks = vec![None; files.len()];
+                for (place, path) in files.into_iter().enumerate() {
                     self.effects.push(Effect::Fetch(File::Network(Ticket::Zoo(place)), path));
                 }
             }
@@ -106,21 +107,28 @@ impl App {
     }
 
     fn begin_dispatch(&mut self, target: Target) {
-        let codec = self.networks.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
+        let codec = self.networks.mapping.as_ref().map_or_else(LinkCodec::default, Mapping::codec);
         // The dispatcher measures the link itself.
         let unshaped = Conditions { link: contract::Link::UNSHAPED, ..self.conditions() };
         let prices = self.pricing.under(unshaped);
         let zoo: Vec<Arc<Network>> = self.zoo.networks.iter().flatten().cloned().collect();
-        match Dispatching::new(&zoo, self.n_points(), &prices, codec, target) {
+        match Dispatching::new(&zoo, &self.network_input(), &prices, codec, target) {
             Ok(dispatching) => {
                 self.prepare_on_edge(dispatching.works());
-                let (network, plan) = dispatching.running();
+                let (network, mapping) = dispatching.running();
                 self.dispatching = Some(dispatching);
                 self.tell_dispatch(true);
-                self.switch_to(&network, plan);
+                self.switch_to(&network, mapping);
             }
             Err(why) => self.fail(Failure::Dispatch, why),
         }
+    }
+
+    /// What the network that is held reads; without one a cloud as most of them do.
+    fn network_input(&self) -> NetworkInput {
+        let Task { n_points, in_channels, k, .. } = Task::modelnet10();
+        let current = self.networks.current.as_ref();
+        current.map_or(NetworkInput::Cloud { n_points, in_channels, k }, |network| network.input())
     }
 
     /// With the prices of now, if one is at work.
@@ -161,9 +169,9 @@ impl App {
                 Wanted::Echo { id, bytes, answer_bytes } => {
                     self.offload_event(DeviceEvent::Echo { id, bytes, answer_bytes });
                 }
-                Wanted::Run(network, plan) => {
+                Wanted::Run(network, mapping) => {
                     self.tell_dispatch(true);
-                    self.switch_to(&network, plan);
+                    self.switch_to(&network, mapping);
                 }
             }
         }

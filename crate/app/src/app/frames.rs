@@ -1,6 +1,7 @@
 //! Frames: single ones, streams, what the engine computes for them, and what is told when they end.
 
 use super::App;
+use crate::cooperation::image;
 use crate::effect::{Done, Effect, Job, Owner};
 use crate::network::Network;
 use crate::pricing::price_view;
@@ -13,7 +14,7 @@ use cleave_arch::tolerance::distance;
 use cleave_arch::{Segment, Task};
 use cleave_contract::{self as contract, Backend, EdgeWait, Event, Failure};
 use cleave_session::{DeviceEvent, EngineError, FrameReport, Micros, Outcome, Work};
-use cleave_wire::ModelHash;
+use cleave_wire::WeightSource;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -112,24 +113,32 @@ impl App {
     /// The input as the session takes it.
     pub(super) fn arrays(&self) -> Result<Vec<Array>, NoInput> {
         let network = self.networks.current.as_ref().ok_or(NoInput::Network)?;
-        let (_, cloud) = self.input.as_ref().ok_or(NoInput::Cloud)?;
-        let Task { n_points, in_channels, .. } = network.card.task;
-        let points = Array::f32([n_points, in_channels], cloud.points.clone());
-        Ok(vec![points.map_err(|why| NoInput::Misfit(why.to_string()))?])
+        let misfit = |why: &dyn ToString| NoInput::Misfit(why.to_string());
+        let (extents, values) = match network.mapping.plan() {
+            Some((_, _, Task { n_points, in_channels, .. })) => {
+                let (_, cloud) = self.input.as_ref().ok_or(NoInput::Cloud)?;
+                (vec![*n_points, *in_channels], cloud.points.clone())
+            }
+            None => {
+                let (values, _) = image(&self.look, network.graph.input()).map_err(|why| misfit(&why))?;
+                (network.graph.extents(0), values)
+            }
+        };
+        Ok(vec![Array::f32(extents, values).map_err(|why| misfit(&why))?])
     }
 
     // ---- the engine
 
     pub(super) fn compute(&mut self, job: u64, work: &Work, segment: Segment, input: Vec<Array>) {
-        self.job(Owner::Device { job }, work.model().hash, Some(segment), input);
+        self.job(Owner::Device { job }, work.weights().source(), Some(segment), input);
     }
 
-    pub(super) fn compute_for_edge(&mut self, EdgeJob { connection, model, job, segment, input }: EdgeJob) {
-        self.job(Owner::Edge { connection, job }, model, Some(segment), input);
+    pub(super) fn compute_for_edge(&mut self, EdgeJob { connection, weights, job, segment, input }: EdgeJob) {
+        self.job(Owner::Edge { connection, job }, weights, Some(segment), input);
     }
 
-    fn job(&mut self, owner: Owner, model: ModelHash, segment: Option<Segment>, input: Vec<Array>) {
-        match self.network_of(model) {
+    fn job(&mut self, owner: Owner, weights: WeightSource, segment: Option<Segment>, input: Vec<Array>) {
+        match self.network_of(weights) {
             Some(network) => self.effects.push(Effect::Compute(Job { owner, network, segment, input })),
             None => {
                 let now = (self.now, self.now);
@@ -138,8 +147,8 @@ impl App {
         }
     }
 
-    fn network_of(&self, model: ModelHash) -> Option<Arc<Network>> {
-        self.networks.all().find(|network| network.hash == model).cloned()
+    fn network_of(&self, weights: WeightSource) -> Option<Arc<Network>> {
+        self.networks.all().find(|network| network.source() == weights).cloned()
     }
 
     pub(super) fn computed(&mut self, done: Done) {
@@ -169,8 +178,8 @@ impl App {
         if let Some((_, input)) = compared.map(|at| self.frames.compare.swap_remove(at))
             && report.outcome == Outcome::AsPlanned
         {
-            let model = report.work.model().hash;
-            return self.job(Owner::Unsplit(Box::new(report)), model, None, input);
+            let weights = report.work.weights().source();
+            return self.job(Owner::Unsplit(Box::new(report)), weights, None, input);
         }
         if self.measuring.calibrates_by(report.id) {
             return self.calibrated(&report);
@@ -194,11 +203,9 @@ impl App {
     }
 
     fn tell_frame(&mut self, report: &FrameReport, delta: Option<f32>) {
-        let (model, conditions) = (report.work.model().hash, self.conditions());
-        let predicted = self.network_of(model).map(|network| {
-            let of = (&network.trace, &network.card.task);
-            price_view(self.pricing.of_frame(conditions, model, report.work.plan(), of))
-        });
+        let conditions = self.conditions();
+        let is_held = self.network_of(report.work.weights().source()).is_some();
+        let predicted = is_held.then(|| price_view(self.pricing.of_frame(conditions, report.work.mapping())));
         let frame = report::frame(report, delta, self.offload.engines());
         self.tell(Event::Frame(contract::Frame { predicted, ..frame }));
     }

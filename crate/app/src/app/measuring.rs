@@ -7,7 +7,7 @@ use crate::pricing::{Predictor, measured_stages};
 use crate::profiling::{Asked, Profiling};
 use cleave_arch::Task;
 use cleave_contract::{self as contract, Backend, Event, Failure, LongWork};
-use cleave_cost::{Profile, Table};
+use cleave_cost::{Profile, Subject, Table};
 use cleave_session::{Echo, FrameReport, MeasureError, Measured, Outcome};
 
 /// The learned predictor's file.
@@ -111,7 +111,8 @@ impl App {
 
     pub(super) fn profile(&mut self, quick: bool) {
         self.stop();
-        let task = self.networks.current.as_ref().map_or_else(Task::modelnet10, |network| network.card.task);
+        let current = self.networks.current.as_ref();
+        let subject = current.map_or(Subject::Task(Task::modelnet10()), |network| Subject::of(&network.mapping));
         let engine = match self.engine.as_ref().map(|engine| engine.backend) {
             Some(Backend::WebGpu) => "WebGPU",
             Some(Backend::Wasm) | None => "wasm SIMD, one thread",
@@ -120,7 +121,7 @@ impl App {
             self.offload.native_edge().map(|(name, threads)| Table::new(name, format!("CPU, {threads} threads")));
         let before = Some(self.pricing.profile().clone());
         let device = Table::new("browser", engine);
-        self.measuring.profiling = Some(Profiling::new(quick, &task, before, device, edge, self.measuring.asked));
+        self.measuring.profiling = Some(Profiling::new(quick, &subject, before, device, edge, self.measuring.asked));
         self.reshape(contract::Link::UNSHAPED);
         self.ask();
     }
@@ -189,9 +190,9 @@ impl App {
 
     pub(super) fn calibrate(&mut self) {
         self.stop();
-        match (&self.networks.plan, self.arrays()) {
-            (Some(plan), Ok(_)) => {
-                self.measuring.calibration = Some(CalibrationRun::new(plan));
+        match (&self.networks.mapping, self.arrays()) {
+            (Some(mapping), Ok(_)) => {
+                self.measuring.calibration = Some(CalibrationRun::new(mapping));
                 self.run_calibration(true);
             }
             _ => {
@@ -202,26 +203,26 @@ impl App {
     }
 
     /// Submits the calibration's next frame.
-    fn run_calibration(&mut self, plan_is_new: bool) {
+    fn run_calibration(&mut self, mapping_is_new: bool) {
         let number = self.next_number();
         let (Some(run), Some(network)) = (&mut self.measuring.calibration, self.networks.current.clone()) else {
             return;
         };
         run.frame = Some(number);
-        let ((done, total), plan) = (run.progress(), run.plan().cloned());
+        let ((done, total), mapping) = (run.progress(), run.mapping().cloned());
         self.progress(LongWork::Calibrate, done as u64, total as u64);
-        let Some(plan) = plan else { return self.end_calibration() };
-        if plan_is_new {
-            self.use_plan(&network, plan);
+        let Some(mapping) = mapping else { return self.end_calibration() };
+        if mapping_is_new {
+            self.use_mapping(&network, mapping);
         }
         self.submit();
     }
 
     pub(super) fn calibrated(&mut self, report: &FrameReport) {
         let prices = self.pricing.under(self.conditions());
-        let (Some(run), Some(network)) = (&mut self.measuring.calibration, &self.networks.current) else { return };
+        let Some(run) = &mut self.measuring.calibration else { return };
         if report.outcome == Outcome::AsPlanned {
-            let predicted = prices.machines().uncalibrated(report.work.plan(), &network.trace, &network.card.task);
+            let predicted = prices.machines().uncalibrated(report.work.mapping());
             let is_new = run.measured(predicted, measured_stages(report));
             return self.run_calibration(is_new);
         }
@@ -244,11 +245,11 @@ impl App {
     pub(super) fn end_calibration(&mut self) {
         let Some(run) = self.measuring.calibration.take() else { return };
         self.progress(LongWork::Calibrate, 1, 1);
-        if run.plan().is_none() {
+        if run.mapping().is_none() {
             self.pricing.calibrate(run.pairs());
         }
         if let Some(network) = self.networks.current.clone() {
-            self.use_plan(&network, run.restore);
+            self.use_mapping(&network, run.restore);
         }
         self.tell_profile();
     }

@@ -3,7 +3,7 @@
 use super::App;
 use crate::effect::{Effect, FetchError, File, Ticket};
 use crate::network::{Named, Network, NetworkError};
-use cleave_arch::{ArchError, Architecture, LinkCodec, Plan};
+use cleave_arch::{ArchError, LinkCodec, Mapping, Task};
 use cleave_contract::{self as contract, Event, Failure, LongWork};
 use cleave_model::ModelError;
 use cleave_session::EngineError;
@@ -15,7 +15,7 @@ use thiserror::Error;
 pub(super) struct Networks {
     pub(super) current: Option<Arc<Network>>,
     /// Who runs what of it.
-    pub(super) plan: Option<Plan>,
+    pub(super) mapping: Option<Mapping>,
     earlier: Vec<Arc<Network>>,
     /// Number of the latest request: an earlier one that ends later is stale.
     request: u32,
@@ -49,7 +49,7 @@ enum PlanError {
     #[error("{0}")]
     Text(#[from] ArchError),
     #[error("the plan is of another network; this one is `{0}`")]
-    OtherNetwork(Architecture),
+    OtherNetwork(String),
 }
 
 impl Networks {
@@ -67,7 +67,7 @@ impl Networks {
     fn hold(&mut self, network: Arc<Network>, is_busy: bool) {
         let before = self.current.replace(Arc::clone(&network));
         self.earlier.extend(before);
-        self.earlier.retain(|other| is_busy && other.hash != network.hash);
+        self.earlier.retain(|other| is_busy && other.source() != network.source());
     }
 }
 
@@ -122,10 +122,11 @@ impl App {
         self.stop();
         self.end_dispatch();
         self.tell(Event::Network(network.view()));
-        let is_resized = self.n_points() != network.card.task.n_points;
-        self.use_plan(&network, network.card.plan.clone());
+        let before = self.n_points();
+        self.use_mapping(&network, network.mapping.clone());
         self.hold(network);
         self.tell_prices();
+        let is_resized = self.n_points() != before;
         if let Some((source, _)) = self.input.take_if(|_| is_resized) {
             self.take(source);
         }
@@ -139,43 +140,52 @@ impl App {
     pub(super) fn plan(&mut self, plan: &str, codec: &str) {
         let Some(network) = self.networks.current.clone() else { return };
         match read_plan(&network, plan, codec) {
-            Ok(plan) => {
+            Ok(mapping) => {
                 self.interrupt_calibration("another plan was chosen");
                 self.end_dispatch();
-                self.use_plan(&network, plan);
+                self.use_mapping(&network, mapping);
                 self.tell_prices();
             }
             Err(why) => self.fail(Failure::Plan, why),
         }
     }
 
-    pub(super) fn use_plan(&mut self, network: &Network, plan: Plan) {
-        let effects = self.offload.work(network.work(plan.clone()), self.now);
-        self.networks.plan = Some(plan);
-        self.perform(effects);
+    pub(super) fn use_mapping(&mut self, network: &Network, mapping: Mapping) {
+        match network.work(mapping.clone()) {
+            Ok(work) => {
+                let effects = self.offload.work(work, self.now);
+                self.networks.mapping = Some(mapping);
+                self.perform(effects);
+            }
+            Err(why) => self.fail(Failure::Plan, why),
+        }
     }
 
     /// Another network or placement for the frames to come; a stream goes on.
-    pub(super) fn switch_to(&mut self, network: &Arc<Network>, plan: Plan) {
+    pub(super) fn switch_to(&mut self, network: &Arc<Network>, mapping: Mapping) {
         self.interrupt_calibration("the dispatcher chose another plan");
-        self.tell(Event::Network(contract::Network { plan: plan.to_string(), ..network.view() }));
+        self.tell(Event::Network(contract::Network { plan: mapping.to_string(), ..network.view() }));
         self.hold(Arc::clone(network));
-        self.use_plan(network, plan);
+        self.use_mapping(network, mapping);
         self.tell_prices();
     }
 
     pub(super) fn tell_prices(&mut self) {
-        let (Some(network), Some(plan)) = (&self.networks.current, &self.networks.plan) else { return };
-        let prices = self.pricing.under(self.conditions()).list(plan, &network.trace, &network.card.task);
+        if self.networks.current.is_none() {
+            return;
+        }
+        let Some(mapping) = &self.networks.mapping else { return };
+        let prices = self.pricing.under(self.conditions()).list(mapping);
         self.tell(Event::Prices(prices));
     }
 }
 
-fn read_plan(network: &Network, plan: &str, codec: &str) -> Result<Plan, PlanError> {
-    let (plan, codec): (Plan, LinkCodec) = (plan.parse()?, codec.parse()?);
-    if plan.architecture() == network.card.plan.architecture() {
-        Ok(plan.with_codec(codec))
+fn read_plan(network: &Network, plan: &str, codec: &str) -> Result<Mapping, PlanError> {
+    let task = network.mapping.plan().map_or_else(Task::modelnet10, |(_, _, task)| *task);
+    let (mapping, codec): (_, LinkCodec) = (Mapping::parse(plan, &task)?, codec.parse()?);
+    if mapping.is_of_same_network(&network.mapping) {
+        Ok(mapping.with_codec(codec))
     } else {
-        Err(PlanError::OtherNetwork(network.card.plan.architecture().clone()))
+        Err(PlanError::OtherNetwork(network.mapping.network()))
     }
 }

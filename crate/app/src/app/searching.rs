@@ -7,7 +7,7 @@ use crate::effect::{Effect, FetchError, File, Purpose};
 use crate::evaluation::{self, Evaluation, EvaluationError, EvaluationSet};
 use crate::network::Network;
 use crate::search::{Request, SearchRun, SharedSearch, Turn};
-use cleave_arch::{LinkCodec, Plan, Task};
+use cleave_arch::{LinkCodec, Mapping, Plan, Task};
 use cleave_contract::{self as contract, Event, Failure, LongWork};
 use cleave_model::{Card, Storage, SupernetWeights, Weights};
 use cleave_search::{FURNITURE, Search};
@@ -415,7 +415,7 @@ impl App {
 
     fn deploy(&mut self, text: &str) {
         let Some(Supernet { whole, .. }) = self.searching.supernet.clone() else { return };
-        let codec = self.networks.plan.as_ref().map_or_else(LinkCodec::default, Plan::codec);
+        let codec = self.networks.mapping.as_ref().map_or_else(LinkCodec::default, Mapping::codec);
         let plan = match text.parse::<Plan>() {
             Ok(plan) => plan.with_codec(codec),
             Err(why) => return self.fail(Failure::Deploy, why),

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use cleave_contract::{LongWork, Replanned};
 use cleave_partition::PartitionError;
 use cleave_session::Micros;
+use cleave_session::Weights;
 use cleave_session::cooperate::{
     Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, Plan as Group, RunError, RunReport, Uplink,
-    Weights,
 };
 
 use super::choice::{Chosen, PlanTask};

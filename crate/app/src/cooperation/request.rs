@@ -7,7 +7,7 @@ use cleave_contract::{CooperationRequest, ImageRequest, MAX_COOPERATION_RUNS, Me
 use cleave_data::images::from_rgba;
 use cleave_graph::{Graph, Shape, zoo};
 use cleave_partition::Strategy;
-use cleave_session::cooperate::Weights;
+use cleave_session::Weights;
 
 use super::error::RequestError;
 use crate::operators::OperatorTimes;
@@ -105,7 +105,11 @@ impl Read {
     }
 }
 
-fn image(request: &ImageRequest, shape: Shape) -> Result<(Vec<f32>, String), RequestError> {
+/// The numbers of an image for a network of this input, and what it is called.
+///
+/// # Errors
+/// Pixels of another size.
+pub(crate) fn image(request: &ImageRequest, shape: Shape) -> Result<(Vec<f32>, String), RequestError> {
     match request {
         ImageRequest::Noise(seed) => {
             Ok((noise(shape, *seed).next().unwrap_or_default(), format!("noise of seed {seed}")))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cleave_graph::{Graph, Partition};
 use cleave_session::Micros;
-use cleave_session::cooperate::{Plan as Group, RunReport, Uplink, Weights};
+use cleave_session::Weights;
+use cleave_session::cooperate::{Plan as Group, RunReport, Uplink};
 
 /// Runs of the network's beginning by which a worker's speed is learnt.
 pub(super) const LEARNING_RUNS: usize = 3;

@@ -7,7 +7,7 @@ use cleave_model::ImageCard;
 use cleave_model::ModelError;
 use cleave_model::exec::Params;
 use cleave_session::Model;
-use cleave_session::cooperate::Weights;
+use cleave_session::Weights;
 use cleave_wire::ModelHash;
 use sha2::{Digest, Sha256};
 

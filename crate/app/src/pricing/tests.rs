@@ -4,18 +4,18 @@ use super::*;
 use cleave_arch::{LinkCodec, Probe, SplitMix64, space};
 use cleave_cost::graph::{FEATURES, Meta, Standard};
 use cleave_cost::stats::Estimate;
-use cleave_cost::{Effort, Lut, Roofline, Size, Table, probes};
+use cleave_cost::{Effort, Lut, Roofline, Size, Subject, Table};
 use cleave_model::GinWeights;
-use cleave_session::{Micros, Model, Outcome, Span, Work};
-use std::sync::Arc;
+use cleave_session::{Micros, Outcome, Span};
 
 fn table(name: &str, roofline: Roofline, seed: u64) -> Table {
     let (lut, mut rng) = (Lut::unmeasured(roofline), SplitMix64::new(seed));
     let mut table = Table::new(name, "engine");
-    for probe in probes(Effort::Quick, &Task::modelnet10()) {
+    for probe in Subject::Task(Task::modelnet10()).probes(Effort::Quick) {
         let (ms, bytes) = match probe {
             Probe::Op { op, rows, channels, k } => (lut.op_ms(op, Size { rows, channels, k }), 0),
             Probe::Classifier { channels, .. } => (lut.classifier_ms(channels), 0),
+            Probe::Graph(_) => panic!("a task's operations are no graphs"),
             Probe::Move { values } => (lut.move_ms(values), 0),
             Probe::Encode { codec, values } => (lut.encode_ms(codec, values), 3 * values as u64),
             Probe::Decode { codec, values } => (lut.decode_ms(codec, values), 0),
@@ -74,11 +74,14 @@ fn plan(text: &str) -> Plan {
     text.parse().unwrap()
 }
 
+fn mapping(text: &str) -> Mapping {
+    Mapping::parse(text, &Task::modelnet10()).unwrap()
+}
+
 const SPLIT: &str = "3 2 5 1 4,0 6 0 3 0";
 
 fn price(pricing: &mut Pricing, conditions: Conditions) -> Price {
-    let (plan, task) = (plan(SPLIT), Task::modelnet10());
-    pricing.under(conditions).price(&plan, &plan.architecture().trace(&task), &task)
+    pricing.under(conditions).price(&mapping(SPLIT))
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_search_asks_for_the_prices_that_are_shown() {
             let quick = search.quick_ms(plan);
             assert!((quick - by_table.latency_ms).abs() <= 1e-9 * quick, "{plan}: {quick} {by_table:?}");
             let best = refined.as_ref().map_or(by_table, |refined| refined[at]);
-            let shown = metrics(&prices.price(plan, &plan.architecture().trace(&task), &task));
+            let shown = metrics(&prices.price(&Mapping::of_plan(plan.clone(), task)));
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b;
             assert!(near(best.latency_ms, shown.latency_ms) && near(best.energy_mj, shown.energy_mj), "{plan}");
             assert_eq!((best.device_bytes, best.link_bytes), (shown.device_bytes, shown.link_bytes));
@@ -185,9 +188,8 @@ fn a_slow_device_and_other_powers_are_its_own_and_nonsense_is_refused() {
 
 #[test]
 fn a_calibration_shows_in_all_that_is_listed() {
-    let (plan, task) = (plan("3 2 1 4,0 6 3 0"), Task::modelnet10());
-    let trace = plan.architecture().trace(&task);
-    let list = |profile| Pricing::of(profile).under(native(40.0)).list(&plan, &trace, &task);
+    let whole = mapping("3 2 1 4,0 6 3 0");
+    let list = |profile| Pricing::of(profile).under(native(40.0)).list(&whole);
     let (plain, halved) = (list(profile()), list(calibrated(0.5, 1.0)));
     assert_eq!((plain.cuts.len(), plain.op_ms.len(), plain.basis), (5, 5, PriceBasis::Table));
     assert!((halved.whole.device_ms / plain.whole.device_ms - 0.5).abs() < 1e-9);
@@ -199,7 +201,7 @@ fn a_calibration_shows_in_all_that_is_listed() {
         .map(|stages| (stages, Stages { device: 0.5 * stages.device, ..stages }))
         .collect();
     pricing.calibrate(&pairs);
-    let found = pricing.under(native(40.0)).list(&plan, &trace, &task);
+    let found = pricing.under(native(40.0)).list(&whole);
     assert!((found.whole.device_ms - halved.whole.device_ms).abs() < 1e-9);
     let view = pricing.profile_view();
     assert_eq!((view.calibrated, view.complete, view.device.as_str()), (10, true, "device, engine"));
@@ -220,21 +222,18 @@ fn an_inspection_is_the_price_operation_by_operation() {
 
 #[test]
 fn prices_are_kept_until_something_changes() {
-    let (split, task) = (plan(SPLIT), Task::modelnet10());
-    let trace = split.architecture().trace(&task);
+    let split = mapping(SPLIT);
     let mut pricing = Pricing::of(profile());
     let first = pricing.under(native(40.0));
     assert!(Rc::ptr_eq(&first, &pricing.under(native(40.0))));
-    let frame = |pricing: &mut Pricing, mbps, model| {
-        pricing.of_frame(native(mbps), ModelHash([model; 32]), &split, (&trace, &task))
-    };
-    let price = frame(&mut pricing, 40.0, 1);
-    assert_eq!(price, frame(&mut pricing, 40.0, 1));
-    assert_eq!(price, first.price(&split, &trace, &task));
-    assert_ne!(price, frame(&mut pricing, 20.0, 1));
+    let frame = |pricing: &mut Pricing, mbps| pricing.of_frame(native(mbps), &split);
+    let price = frame(&mut pricing, 40.0);
+    assert_eq!(price, frame(&mut pricing, 40.0));
+    assert_eq!(price, first.price(&split));
+    assert_ne!(price, frame(&mut pricing, 20.0));
     pricing.set_slowdown(2.0).unwrap();
-    assert_ne!(price, frame(&mut pricing, 40.0, 1), "a price is not kept beyond what it rests on");
-    assert_eq!(first.price(&split, &trace, &task), price, "what was handed out stays as it is");
+    assert_ne!(price, frame(&mut pricing, 40.0), "a price is not kept beyond what it rests on");
+    assert_eq!(first.price(&split), price, "what was handed out stays as it is");
 }
 
 #[test]
@@ -261,25 +260,43 @@ fn a_damaged_predictor_is_refused() {
 
 #[test]
 fn stages_of_a_frame_are_its_lanes_and_what_is_left() {
-    let model = Model { hash: ModelHash([0; 32]), bytes: Arc::from([]) };
     let span = |lane, start, end| Span { lane, start: Micros(start), end: Micros(end) };
     let report = FrameReport {
-        id: 1,
-        work: Arc::new(Work::new(plan(SPLIT), Task::modelnet10(), model)),
         submitted: Micros(0),
         ended: Micros(10_000),
-        outcome: Outcome::AsPlanned,
-        output: None,
         spans: vec![
             span(Lane::Device, 0, 3_000),
             span(Lane::Uplink, 3_000, 5_000),
             span(Lane::Edge, 5_000, 6_000),
             span(Lane::Downlink, 6_500, 7_000),
         ],
-        bytes_up: 1,
-        bytes_down: 1,
-        encode: Micros(0),
-        decode: Micros(0),
+        ..crate::report::tests::report(Outcome::AsPlanned, 10)
     };
     assert_eq!(measured_stages(&report), Stages { device: 3.0, up: 2.0, edge: 1.0, down: 0.5, rest: 3.5 });
+}
+
+#[test]
+fn an_image_network_is_priced_by_its_own_rows_or_by_the_roofline() {
+    let split = mapping("lenet5@2");
+    let mut pricing = learned(profile());
+    let prices = pricing.under(native(40.0));
+    let list = prices.list(&split);
+    assert_eq!((list.network.as_str(), list.cuts.len(), list.op_ms.len()), ("lenet5", 5, 5));
+    assert_eq!((prices.basis(), list.basis, list.hgnas_peak_bytes), (PriceBasis::Learned, PriceBasis::Roofline, None));
+    let graph = split.graph().unwrap().clone();
+    let with_rows = but(profile(), |profile| {
+        for probe in Subject::Graph(graph.clone()).probes(Effort::Full) {
+            let estimate = Estimate { ms: 4.0, half_width: 0.1, kept: 5 };
+            if matches!(probe, Probe::Graph(_)) {
+                profile
+                    .device
+                    .iter_mut()
+                    .chain(&mut profile.edge)
+                    .for_each(|table| table.put(probe.clone(), estimate, 0));
+            }
+        }
+    });
+    let list = learned(with_rows).under(native(40.0)).list(&split);
+    assert_eq!((list.basis, &list.op_ms[..]), (PriceBasis::Table, &[4.0; 5][..]));
+    assert!(list.plan.device_ms > 8.0 && list.plan.edge_ms > 12.0 && list.whole.device_ms > 20.0);
 }

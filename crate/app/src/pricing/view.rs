@@ -1,38 +1,36 @@
 //! Prices and profiles as the page is told of them.
 
 use super::{Prices, Pricing};
-use cleave_arch::{Plan, Task, Trace};
+use cleave_arch::{Mapping, Plan, Task};
 use cleave_contract as contract;
 use cleave_cost::{Machines, Price, Table, hgnas_bytes};
 
 impl Prices {
-    /// Prices of a network's placements.
-    pub fn list(&self, plan: &Plan, trace: &Trace, task: &Task) -> contract::Prices {
-        // A plan without cuts always exists.
-        let whole = plan.with_cuts(vec![]).unwrap_or_else(|_| plan.clone());
+    /// Prices of a network's mappings.
+    pub fn list(&self, mapping: &Mapping) -> contract::Prices {
         contract::Prices {
-            architecture: plan.architecture().to_string(),
-            basis: self.basis,
+            network: mapping.network(),
+            basis: self.basis_of(mapping),
             slowdown: self.slowdown,
-            plan: price_view(self.price(plan, trace, task)),
-            whole: price_view(self.price(&whole, trace, task)),
-            cuts: self.cuts(plan, trace, task).into_iter().map(price_view).collect(),
-            op_ms: self.machines.op_times(plan, trace, task),
-            hgnas_peak_bytes: hgnas_bytes(trace, task),
+            plan: price_view(self.price(mapping)),
+            whole: price_view(self.price(&mapping.uncut())),
+            cuts: self.cuts(mapping).into_iter().map(price_view).collect(),
+            op_ms: self.machines.step_times(mapping),
+            hgnas_peak_bytes: mapping.plan().map(|(_, trace, task)| hgnas_bytes(trace, task)),
         }
     }
 
     /// What a design costs, operation by operation.
     pub fn inspection(&self, plan: &Plan, task: &Task) -> contract::Inspection {
-        let trace = plan.architecture().trace(task);
+        let mapping = Mapping::of_plan(plan.clone(), *task);
         contract::Inspection {
             plan: plan.to_string(),
             n_points: task.n_points,
             in_channels: task.in_channels,
             k: task.k,
             n_classes: task.n_classes,
-            price: price_view(self.price(plan, &trace, task)),
-            op_ms: self.machines.op_times(plan, &trace, task),
+            price: price_view(self.price(&mapping)),
+            op_ms: self.machines.step_times(&mapping),
         }
     }
 }

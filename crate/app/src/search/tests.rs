@@ -204,7 +204,7 @@ fn a_calibration_changes_filter_and_result() {
             assert_eq!(design.metrics, corrected.metrics(&plan));
             assert!(design.metrics.latency_ms <= limit && corrected.quick_ms(&plan) <= limit * (1.0 + 1e-9));
             only_calibrated += usize::from(plain.quick_ms(&plan) > limit);
-            let shown = corrected.prices().price(&plan, &plan.architecture().trace(&task), &task);
+            let shown = corrected.prices().price(&cleave_arch::Mapping::of_plan(plan.clone(), task));
             assert_eq!(shown.latency_ms(), design.metrics.latency_ms, "what is found and what is shown are one figure");
         }
         assert!(!wider || only_calibrated > 0, "no design keeps the limit only as calibrated");

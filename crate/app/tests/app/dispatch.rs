@@ -1,9 +1,9 @@
 //! The dispatcher under a live stream, in virtual time.
 
-use crate::world::{World, file};
+use crate::world::{World, file, image_files};
 use cleave_app::network::Network;
 use cleave_arch::{Plan, Task, Tier};
-use cleave_contract::{Dispatch, Event, Failure, Goal, Intent, Link, Outcome, Target};
+use cleave_contract::{Dispatch, Event, Failure, Goal, Intent, Link, NetworkInput, Outcome, Target};
 use cleave_session::Micros;
 
 const NETWORKS: [&str; 2] = ["3 2 1 4,0 6 3 0", "3 2 1 3 2 1 4,0 6 2 0 6 3 3"];
@@ -16,6 +16,7 @@ fn with_zoo() -> World {
     for (name, text) in ["a", "b"].into_iter().zip(NETWORKS) {
         world.files.insert(format!("model/{name}.safetensors"), file(text));
     }
+    world.files.extend(image_files());
     world.start(World::native());
     world.hold(NETWORKS[0]);
     world
@@ -176,10 +177,10 @@ fn a_list_that_cannot_be_read_and_networks_of_another_size_are_named() {
     world.files.insert("model/index.json".into(), index.unwrap());
     let task = Task { n_points: 64, ..Task::modelnet10() };
     let tiny = Network::random("tiny", NETWORKS[0].parse().unwrap(), task, 1).unwrap();
-    world.say(Intent::Open { name: "tiny.safetensors".into(), bytes: tiny.bytes.to_vec() });
-    assert_eq!(world.network().n_points, 64);
+    world.say(Intent::Open { name: "tiny.safetensors".into(), bytes: tiny.file().unwrap().to_vec() });
+    assert!(matches!(world.network().input, NetworkInput::Cloud { n_points: 64, .. }));
     world.say(Intent::Dispatch(Some(FASTEST)));
-    assert_eq!(world.failure(), (Failure::Dispatch, "no shipped network takes 64 points".into()));
+    assert_eq!(world.failure(), (Failure::Dispatch, "no shipped network reads clouds of 64 points".into()));
     world.say(Intent::RunOnce);
     assert_eq!(world.frame().plan, NETWORKS[0], "the input was made anew, and the network runs");
 }

@@ -4,6 +4,7 @@
 
 mod dispatch;
 mod frames;
+mod images;
 mod measuring;
 mod searching;
 mod streams;

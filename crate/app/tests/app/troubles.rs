@@ -3,12 +3,11 @@
 
 use crate::world::{World, file};
 use cleave_app::effect::{Effect, Engine, Input};
-use cleave_app::network::Network;
 use cleave_arch::{Plan, Task};
 use cleave_contract::{
     self as contract, Backend, EdgeStatus, Event, Failure, Intent, Link, LongWork, Outcome, Preference,
 };
-use cleave_model::{Card, Storage};
+use cleave_model::{Card, Storage, Weights};
 use cleave_session::Micros;
 
 const SMALL: &str = "3 2 1 4,0 6 3 0";
@@ -28,9 +27,9 @@ fn assert_still_runs(world: &mut World) {
 
 /// The weights of one network under the name of another.
 fn swapped() -> Vec<u8> {
-    let network = Network::parse(file(SMALL)).unwrap();
-    let plan = OTHER.parse().unwrap();
-    network.weights.to_safetensors(&Card { plan, ..network.card }, Storage::F32).unwrap()
+    let own = file(SMALL);
+    let (card, weights) = (Card::from_safetensors(&own).unwrap(), Weights::from_safetensors(&own).unwrap());
+    weights.to_safetensors(&Card { plan: OTHER.parse().unwrap(), ..card }, Storage::F32).unwrap()
 }
 
 #[test]

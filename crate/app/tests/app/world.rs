@@ -4,7 +4,7 @@
 use burn::tensor::Device;
 use cleave_app::App;
 use cleave_app::effect::{Effect, Engine, FetchError, Input, Job, SocketEffect, SocketEvent};
-use cleave_app::network::{Named, Network};
+use cleave_app::network::{Named, Network, TRAINED};
 use cleave_arch::Segment;
 use cleave_arch::array::Array;
 use cleave_contract::{
@@ -14,11 +14,12 @@ use cleave_data::furniture;
 use cleave_data::modelnet::Dataset;
 use cleave_data::validation::Validation;
 use cleave_model::Gnn;
+use cleave_model::exec::{Executor, Params};
 use cleave_session::{
     EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, EngineError, Host, Measured, Micros, OwnValidation, TokenCheck,
     unmeasured,
 };
-use cleave_wire::{ModelHash, ValidationSet};
+use cleave_wire::{ValidationSet, WeightSource};
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ enum Happening {
 struct Edge {
     session: EdgeSession,
     connection: u32,
-    plans: HashMap<u32, ModelHash>,
+    plans: HashMap<u32, WeightSource>,
 }
 
 pub struct World {
@@ -52,14 +53,14 @@ pub struct World {
     pub events: VecDeque<Event>,
     happenings: BTreeMap<(Micros, u64), Happening>,
     next: u64,
-    ready: HashMap<ModelHash, Arc<Gnn>>,
+    ready: HashMap<WeightSource, Arc<Executor>>,
     pub files: HashMap<String, Vec<u8>>,
     edge: Option<Edge>,
     /// Connecting to a native edge works.
     pub edge_is_up: bool,
     /// So long the edge takes to check and keep weights.
     pub storing: Micros,
-    stored: HashMap<ModelHash, Arc<Gnn>>,
+    stored: HashMap<WeightSource, Arc<Executor>>,
     /// The network that is being evaluated.
     evaluated: Option<Gnn>,
     /// How many times as long the device's work takes.
@@ -266,7 +267,7 @@ impl World {
             Effect::Compute(job) => self.compute(job),
             Effect::Prepare(ticket, network) => {
                 let loaded = if self.engine_fails { Err(broken()) } else { load(&network) };
-                let result = loaded.map(|gnn| drop(self.ready.insert(network.hash, Arc::new(gnn))));
+                let result = loaded.map(|loaded| drop(self.ready.insert(network.source(), Arc::new(loaded))));
                 return Some(Input::Prepared(ticket, network, result));
             }
             Effect::ChooseEngine(preference) => {
@@ -315,7 +316,7 @@ impl World {
 
     fn compute(&mut self, Job { owner, network, segment, input }: Job) {
         let is_device = matches!(owner, cleave_app::effect::Owner::Device { .. });
-        let result = match self.ready.get(&network.hash) {
+        let result = match self.ready.get(&network.source()) {
             _ if self.engine_fails => Err(broken()),
             Some(gnn) => run(gnn, segment, &input),
             None => Err(EngineError::new("it is not ready")),
@@ -364,9 +365,13 @@ impl World {
                 let event = SocketEvent::Received(bytes);
                 self.later(at, Happening::Input(Input::Socket { connection, event }));
             }
-            EdgeEffect::NeedModel { deployment, model, .. } => {
-                self.edge.as_mut()?.plans.insert(deployment, model);
-                return Some(match self.stored.contains_key(&model) {
+            EdgeEffect::NeedModel { deployment, weights, graph } => {
+                self.edge.as_mut()?.plans.insert(deployment, weights);
+                if let WeightSource::Seeded(seed) = weights {
+                    let drawn = Executor::whole(&graph, &Params::Seeded(seed), &Device::flex());
+                    self.stored.insert(weights, Arc::new(drawn.expect("it loads")));
+                }
+                return Some(match self.stored.contains_key(&weights) {
                     true => EdgeEvent::ModelReady { deployment },
                     false => EdgeEvent::ModelMissing { deployment },
                 });
@@ -376,8 +381,9 @@ impl World {
             }
             EdgeEffect::StoreModel { model, bytes } => {
                 let network = Network::parse(bytes).expect("the weights that were sent are a network");
-                assert_eq!(network.hash, model, "weights go by the hash of their file");
-                self.stored.insert(model, Arc::new(load(&network).expect("it loads")));
+                let source = WeightSource::File(model);
+                assert_eq!(network.source(), source, "weights go by the hash of their file");
+                self.stored.insert(source, Arc::new(load(&network).expect("it loads")));
                 let at = self.now + self.storing;
                 self.later(at, Happening::EdgeComputed { connection, event: EdgeEvent::ModelStored { model } });
             }
@@ -409,17 +415,13 @@ fn broken() -> EngineError {
     EngineError::new("the engine is broken")
 }
 
-fn load(network: &Network) -> Result<Gnn, EngineError> {
-    let card = &network.card;
-    let gnn = Gnn::new(card.plan.architecture(), &card.task, &network.weights, &Device::flex());
-    gnn.map_err(EngineError::new)
+fn load(network: &Network) -> Result<Executor, EngineError> {
+    Executor::whole(&network.graph, &network.params, &Device::flex()).map_err(EngineError::new)
 }
 
-fn run(gnn: &Gnn, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
-    let segment = segment.unwrap_or_else(|| gnn.whole());
-    let state = gnn.upload(input, segment.ops.start).map_err(EngineError::new)?;
-    let state = gnn.run(&segment, state).map_err(EngineError::new)?;
-    let values = state.download().now_or_never().ok_or(EngineError::new("the CPU answers at once"))?;
+fn run(network: &Executor, segment: Option<Segment>, input: &[Array]) -> Result<Vec<Array>, EngineError> {
+    let nodes = segment.map_or(0..network.graph().nodes().len(), |segment| segment.nodes);
+    let values = network.compute(nodes, input).now_or_never().ok_or(EngineError::new("the CPU answers at once"))?;
     values.map_err(EngineError::new)
 }
 
@@ -439,7 +441,16 @@ pub fn validation(name: &str, seed: u64) -> OwnValidation {
 /// A network with random weights as a shipped file.
 pub fn file(text: &str) -> Vec<u8> {
     match Named::parse(text) {
-        Ok(Named::Made(network)) => network.bytes.to_vec(),
+        Ok(Named::Made(network)) => network.file().unwrap().to_vec(),
         other => panic!("{other:?} is no text form"),
     }
+}
+
+/// The shipped image networks, by their paths.
+pub fn image_files() -> [(String, Vec<u8>); 2] {
+    let [(_, lenet5), (_, resnet)] = TRAINED;
+    [
+        (lenet5.into(), include_bytes!("../../../../www/model/image/lenet5.safetensors").to_vec()),
+        (resnet.into(), include_bytes!("../../../../www/model/image/resnet.safetensors").to_vec()),
+    ]
 }

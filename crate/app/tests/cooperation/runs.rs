@@ -7,7 +7,7 @@ use cleave_contract::{LongWork, Replanned};
 use cleave_graph::Partition;
 use cleave_partition::Strategy;
 use cleave_session::Model;
-use cleave_session::cooperate::Weights;
+use cleave_session::Weights;
 use cleave_wire::ModelHash;
 
 use crate::world::{World, network, request};

@@ -15,11 +15,12 @@ use cleave_app::partition::{Shown, Workers};
 use cleave_graph::{Graph, Schedule};
 use cleave_model::exec::{Member as Engine, Params};
 use cleave_partition::{Link, Medium, Probe, Strategy, probes};
+use cleave_session::Weights;
 use cleave_session::cooperate::{
-    EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, Weights,
-    greeting,
+    EngineCall, EngineEvent, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, greeting,
 };
 use cleave_session::{EngineError, Host, Micros, SocketEvent, TokenCheck};
+use cleave_wire::WeightSource;
 
 pub const NETWORK: &str =
     "2x12x12: conv 6 k3 p1, relu, maxpool 2, conv 8 k3 p1, relu, maxpool 2, flatten, linear 12, relu, linear 4";

@@ -15,7 +15,7 @@ use cleave_session::{FrameReport, Lane};
 use cleave_wire::LinkShape;
 use serde_json::{Value, json};
 
-use super::{LoopbackArgs, random_cloud, stages};
+use super::{LoopbackArgs, random_input, stages};
 use crate::local::{DeviceChoice, Engine, median};
 use crate::loopback::LoopbackEdge;
 use crate::network::{self, Network};
@@ -67,11 +67,12 @@ pub(super) fn run(format: Format, args: &LoopbackArgs) -> Result<()> {
     // The edge's threads share the process's pool; a pool that someone has built already is taken as it is.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
     let network = choose(&args.models, args.model.as_deref())?;
-    let engine = Arc::new(Engine::new(network.gnn(&DeviceChoice::Cpu.open()?)?).with_threads(1)?);
-    let cloud = random_cloud(&network.task)?;
+    let engine = Arc::new(Engine::new(network.load(&DeviceChoice::Cpu.open()?)?).with_threads(1)?);
+    let cloud = random_input(&network)?;
     let bench = Bench { edge: LoopbackEdge::start(1)?, network, engine, cloud };
     let overhead = bench.overhead()?;
-    let costs: Vec<f64> = stages(&bench.engine, &bench.cloud, 5)?.into_iter().map(|(_, millis)| millis).collect();
+    let costs: Vec<f64> =
+        stages(&bench.engine, &bench.network.mapping, &bench.cloud, 5)?.into_iter().map(|(_, millis)| millis).collect();
     let streams = [0.0, MBPS].map(|mbps| bench.stream(mbps, &costs)).into_iter().collect::<Result<Vec<_>>>()?;
     let name = bench.network.name();
     format.print(|| to_text(name, &overhead, &streams), || to_json(name, &overhead, &streams))
@@ -88,13 +89,13 @@ fn choose(models: &Path, name: Option<&str>) -> Result<Network> {
 
 impl Bench {
     fn remote(&self, cut: usize, shape: LinkShape) -> Result<Remote> {
-        let plan = self.network.plan.with_cuts(vec![cut])?.with_codec(LinkCodec::default());
+        let plan = self.network.mapping.with_cuts(vec![cut])?.with_codec(LinkCodec::default());
         let settings = Settings { address: self.edge.address().clone(), shape, deadline: PATIENCE };
-        Remote::ready(settings, self.network.work(plan), self.engine.clone(), PATIENCE)
+        Remote::ready(settings, self.network.work(plan)?, self.engine.clone(), PATIENCE)
     }
 
     fn overhead(&self) -> Result<Overhead> {
-        let ops = self.network.plan.architecture().ops();
+        let ops = self.network.mapping.architecture().context("the network has no pool")?.ops();
         let pool = ops.iter().position(|op| matches!(op, Op::Pool(_))).context("the network has no pool")?;
         let cut = pool + 1;
         let remote = self.remote(cut, LinkShape::UNSHAPED)?;
@@ -126,10 +127,10 @@ impl Bench {
     }
 
     fn best_cut(&self, mbps: f64, costs: &[f64]) -> usize {
-        let trace = self.engine.gnn().trace();
+        let mapping = &self.network.mapping;
         let slowest = |cut: usize| {
             let (device, edge) = (costs[..cut].iter().sum::<f64>(), costs[cut..].iter().sum::<f64>());
-            device.max(edge).max(link_ms(trace.cut_bytes(cut, Codec::F32) as f64, mbps))
+            device.max(edge).max(link_ms(mapping.cut_bytes(cut, Codec::F32) as f64, mbps))
         };
         (0..costs.len()).min_by(|a, b| slowest(*a).total_cmp(&slowest(*b))).unwrap_or(0)
     }

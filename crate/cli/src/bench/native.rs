@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use cleave_arch::{Architecture, Array, Plan, Task, Tier};
+use cleave_arch::{Architecture, Array, Mapping, Plan, Task, Tier};
 use serde_json::{Value, json};
 
-use super::{random_cloud, stages};
+use super::{random_input, stages};
 use crate::local::{DeviceChoice, Engine, median, millis_since};
 use crate::network::Network;
 use crate::output::{Format, table};
@@ -23,14 +23,14 @@ struct Measured {
 pub(super) fn run(format: Format) -> Result<()> {
     let task = Task::dgcnn40();
     let network = Network::random(Plan::whole(Architecture::dgcnn(), Tier::Device), task, 1)?;
-    let engine = |n| Engine::new(network.gnn(&DeviceChoice::Cpu.open()?)?).with_threads(n);
-    let cloud = random_cloud(&task)?;
-    let one = measure(&engine(1)?, &cloud)?;
-    let all = measure(&engine(0)?, &cloud)?;
+    let engine = |n| Engine::new(network.load(&DeviceChoice::Cpu.open()?)?).with_threads(n);
+    let cloud = random_input(&network)?;
+    let one = measure(&engine(1)?, &network.mapping, &cloud)?;
+    let all = measure(&engine(0)?, &network.mapping, &cloud)?;
     format.print(|| to_text(&one, &all), || to_json(&one, &all))
 }
 
-fn measure(engine: &Engine, cloud: &Array) -> Result<Measured> {
+fn measure(engine: &Engine, mapping: &Mapping, cloud: &Array) -> Result<Measured> {
     let mut whole = Vec::new();
     for run in 0..WARM_UP + RUNS {
         let start = Instant::now();
@@ -39,7 +39,7 @@ fn measure(engine: &Engine, cloud: &Array) -> Result<Measured> {
             whole.push(millis_since(start));
         }
     }
-    Ok(Measured { threads: engine.threads(), whole: median(whole), stages: stages(engine, cloud, RUNS)? })
+    Ok(Measured { threads: engine.threads(), whole: median(whole), stages: stages(engine, mapping, cloud, RUNS)? })
 }
 
 fn to_json(one: &Measured, all: &Measured) -> Value {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use cleave_app::pricing::Predictor;
-use cleave_arch::Task;
+use cleave_arch::{Mapping, Task};
 use cleave_cost::graph::PlanGraph;
 use cleave_cost::pairs::{Accuracy, Pairs, Row};
 use cleave_cost::{Calibration, Machines, Stages};
@@ -101,8 +101,7 @@ fn learned(pairs: &Pairs, predictor: &Predictor, measured: &[f64]) -> Result<[Ac
 }
 
 fn predict(machines: &Machines, row: &Row) -> Result<Stages> {
-    let (plan, task) = (row.plan()?, Task::modelnet10());
-    Ok(machines.uncalibrated(&plan, &plan.architecture().trace(&task), &task))
+    Ok(machines.uncalibrated(&Mapping::of_plan(row.plan()?, Task::modelnet10())))
 }
 
 /// Medians of every stage.

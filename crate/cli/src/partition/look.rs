@@ -8,7 +8,7 @@ use cleave_graph::Shape;
 use image::imageops::FilterType;
 
 /// The middle of a PNG or JPEG, scaled to the network's height and width.
-pub(super) fn read(path: &Path, invert: bool, shape: Shape) -> Result<Vec<f32>> {
+pub(crate) fn read(path: &Path, invert: bool, shape: Shape) -> Result<Vec<f32>> {
     let within = || format!("{} cannot be looked at; it has to be a PNG or a JPEG image", path.display());
     let mut picture = image::open(path).with_context(within)?;
     if invert {

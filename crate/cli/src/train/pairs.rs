@@ -80,10 +80,10 @@ pub(crate) fn collect(args: &PairsArgs) -> Result<()> {
     let mut rows: Vec<Row> = plans.iter().map(empty).collect();
     for (at, plan) in (0..args.rounds).flat_map(|_| plans.iter().enumerate()) {
         let network = Network::random(plan.clone(), task, at as u64)?;
-        let engine = Arc::new(Engine::new(network.gnn(&device)?));
+        let engine = Arc::new(Engine::new(network.load(&device)?));
         // Weights go to the edge unshaped: they are no part of a frame.
         remote.shape(LinkShape::UNSHAPED)?;
-        remote.deploy(network.work(plan.clone()), engine)?;
+        remote.deploy(network.work(network.mapping.clone())?, engine)?;
         remote.wait_ready(PATIENCE)?;
         remote.shape(shape)?;
         let reports = remote.planned_frames(WARM + args.runs, 1, &cloud)?;

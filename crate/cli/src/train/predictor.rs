@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-use cleave_arch::Task;
+use anyhow::{Context, Result};
+use cleave_arch::{Mapping, Task};
 use cleave_cost::graph::{Meta, PlanGraph, Standard};
 use cleave_cost::pairs::{Pairs, Row};
 use cleave_cost::{Calibration, Machines};
@@ -74,7 +74,8 @@ pub(crate) fn graphs(pairs: &Pairs) -> Result<Vec<(PlanGraph, f64)>> {
     let machines = machines(pairs);
     let graph = |row: &Row| {
         let (plan, task) = (row.plan()?, Task::modelnet10());
-        Ok((PlanGraph::new(&plan, &plan.architecture().trace(&task), &task, &machines), row.latency_ms()))
+        let graph = PlanGraph::new(&Mapping::of_plan(plan, task), &machines);
+        Ok((graph.context("an architecture has a graph")?, row.latency_ms()))
     };
     pairs.rows.iter().map(graph).collect()
 }

@@ -7,8 +7,9 @@ use cleave_contract::Backend;
 use cleave_graph::{Graph, Schedule};
 use cleave_model::exec::{Member, Params};
 use cleave_model::{ModelError, Weights};
-use cleave_session::cooperate::{EngineCall, EngineEvent, WeightSource};
+use cleave_session::cooperate::{EngineCall, EngineEvent};
 use cleave_session::{EngineError, Micros};
+use cleave_wire::WeightSource;
 use peak_alloc::PeakAlloc;
 use std::sync::Arc;
 

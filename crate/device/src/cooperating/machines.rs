@@ -14,11 +14,11 @@ use burn::tensor::Device;
 use cleave_app::cooperation::{Candidate, Config, Cooperation, Crew, Effect, EngineKind, Event};
 use cleave_contract::{Backend, EdgeAddress, MemberRequest};
 use cleave_session::cooperate::{
-    EngineCall, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, WeightSource, greeting,
-    no_such_group,
+    EngineCall, Line, Member, MemberConfig, MemberEffect, MemberEvent, MemberSpec, greeting, no_such_group,
 };
 use cleave_session::{Host, Micros, Model, TokenCheck};
 use cleave_wire::Limits;
+use cleave_wire::WeightSource;
 use cleave_wire::cooperate::Role;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};

@@ -2,6 +2,7 @@
 //! engines, by every strategy, and losing a worker costs no answer. The workers' engines run on this thread.
 
 use super::Visitor;
+use cleave_arch::{Mapping, Task};
 use cleave_contract::PartitionStrategy::{CoEdge, Iop, Mixed, OutputChannel};
 use cleave_contract::{
     Backend, Cooperated, CooperationRequest, Event, Failure, ImageRequest, Intent, LongWork, MemberRequest,
@@ -47,7 +48,10 @@ impl Visitor {
 
     /// On whatever engine was chosen.
     pub async fn networks_shared_by_two_answer_the_same(&self) {
-        for network in [ALL_KINDS, LENET] {
+        // Neighbours of features, messages along edges, a readout: the graph of a searched network.
+        let task = Task { n_points: 96, k: 8, ..Task::modelnet10() };
+        let nodes = Mapping::parse("3 6 2 1 0 4 1,0 1 1 2 1 3 2", &task).unwrap().cut_graph().unwrap();
+        for network in [ALL_KINDS, LENET, &nodes.graph().to_string()] {
             self.all_strategies(network, &[1.0, 1.0]).await;
         }
     }

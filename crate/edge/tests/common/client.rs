@@ -1,7 +1,7 @@
 //! A device that says exactly what a test tells it to.
 
-use cleave_arch::{Array, LinkCodec, Plan, Task};
-use cleave_wire::{Answer, Call, Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge, ValidationSet};
+use cleave_arch::{Array, CutGraph, LinkCodec};
+use cleave_wire::{Answer, Call, Limits, ModelHash, Packed, Refusal, ToDevice, ToEdge, ValidationSet, WeightSource};
 use futures_util::{SinkExt, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -73,9 +73,10 @@ impl Client {
     }
 
     /// Deploys and sends the file if it is asked for; says whether it was.
-    pub async fn deploy(&mut self, deployment: u32, plan: &Plan, task: Task, file: &[u8]) -> bool {
-        let (plan, codec, model) = (plan.to_string(), plan.codec(), hash(file));
-        self.say(&ToEdge::Deploy { deployment, plan, task, model, codec }).await;
+    pub async fn deploy(&mut self, deployment: u32, cut: &CutGraph, file: &[u8]) -> bool {
+        let (graph, cuts, model) = (cut.graph().to_string(), cut.cuts().to_vec(), hash(file));
+        let (weights, codec) = (WeightSource::File(model), LinkCodec::default());
+        self.say(&ToEdge::Deploy { deployment, graph, cuts, weights, codec }).await;
         let mut was_asked = false;
         loop {
             match self.hear().await {

@@ -47,6 +47,15 @@ impl Value {
         }
     }
 
+    /// One number of it.
+    pub fn first(self) -> Tensor<1> {
+        match self {
+            Self::Map(map) => map.slice([0..1, 0..1, 0..1, 0..1]).reshape([1]),
+            Self::Nodes(nodes) => nodes.slice([0..1, 0..1, 0..1]).reshape([1]),
+            Self::Neighbours(neighbours) => neighbours.slice([0..1, 0..1, 0..1]).float().reshape([1]),
+        }
+    }
+
     /// From numbers in the order of [`ValueType`]'s layout; neighbours are whole numbers.
     ///
     /// # Errors

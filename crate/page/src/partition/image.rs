@@ -1,4 +1,4 @@
-//! What a shared network looks at: noise, a drawing, or a file that was cropped to its size. All of it as plain pixels.
+//! What an image network looks at: noise, a drawing, or a file that was cropped to its size. All of it as plain pixels.
 
 use crate::format;
 use cleave_contract::ImageRequest;
@@ -70,7 +70,7 @@ impl Image {
 
     /// What it is, in a sentence.
     pub fn words(&self, shape: Shape) -> String {
-        let size = format::shape([shape.width, shape.height]);
+        let size = format::shape(&[shape.width, shape.height]);
         match self {
             Image::Noise => format!("Noise of seed {SEED}, {size}: the same for every run."),
             Image::Drawn(_) => format!("Your drawing, {size}."),

@@ -1,6 +1,6 @@
 //! What a person does: every control of the page is one [`Act`], and this is all that it changes.
 
-use super::{CLASSES, Cuts, Listed, Loading, Notice, Run, SelectedDesign, Shared, State};
+use super::{CLASSES, Cuts, Listed, Loading, Looker, Notice, Run, SelectedDesign, State};
 use crate::partition::form::Form;
 use crate::partition::image::Image;
 use cleave_arch::LinkCodec;
@@ -41,11 +41,11 @@ pub enum Act {
     Pick(usize),
     /// Load a network by name or text form.
     Choose(String),
-    /// Move the cut with this index before operation `to`; past the classifier removes it.
+    /// Move the cut with this index before step `to`; past the last one removes it.
     MoveCut {
         /// 0 or 1.
         cut: usize,
-        /// 0..=n_ops, or more.
+        /// 0 to the last step, or more.
         to: usize,
     },
     /// Add a cut at the end, after which the computation returns to the other tier.
@@ -117,10 +117,10 @@ pub enum Act {
     Lose(usize),
     /// The workers are not needed any more.
     DismissWorkers,
-    /// Show the shared network another image.
-    Look(Image),
+    /// Show an image network another image.
+    Look(Looker, Image),
     /// The same by a stroke of the pen, to which workers that are there answer at once.
-    Stroke(Image),
+    Stroke(Looker, Image),
     /// Predict from a profile that was exported.
     Import(String),
     /// No more of whatever is running.
@@ -199,12 +199,8 @@ impl State {
             Act::Cooperate(strategies) => return self.cooperate(&strategies),
             Act::Lose(worker) => return self.worker.when_ready(Intent::LoseWorker(worker)),
             Act::DismissWorkers => return self.worker.when_ready(Intent::Dismiss),
-            Act::Look(image) => {
-                self.partition.cooperation.image = Shared::new(image);
-                // It may have been read for the network before.
-                self.drop_unfit_image();
-            }
-            Act::Stroke(image) => return self.take_stroke(image),
+            Act::Stroke(Looker::Workers, image) => return self.take_stroke(image),
+            Act::Look(looker, image) | Act::Stroke(looker, image) => return self.look(looker, image),
             Act::Import(json) => return self.worker.when_ready(Intent::UseProfile { json }),
             Act::Stop => return self.stop(),
             Act::InFlight(n) => return self.set_in_flight(n),

@@ -1,18 +1,14 @@
 //! Running a partition over real workers: what is asked for, who takes part, what came of it.
 
-use super::{Run, Shared, State};
+use super::{Looker, Run, Shared, State};
 use crate::partition::image::Image;
 use cleave_contract::{
     Cooperated, CooperationRequest, ImageRequest, Intent, PartitionRequest, PartitionStrategy, WorkerState,
 };
-use cleave_graph::Shape;
-use cleave_graph::zoo::network;
 
 /// What is known of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cooperation {
-    /// What the shared network looks at.
-    pub image: Shared<Image>,
     /// The workers that are there, this tab first, and those that were lost.
     pub workers: Vec<WorkerState>,
     /// The latest run of each strategy, all of one network and number of workers; the last one is the newest.
@@ -21,13 +17,6 @@ pub struct Cooperation {
     last: Option<CooperationRequest>,
     /// What is asked for as soon as the present run has ended.
     next: Option<CooperationRequest>,
-}
-
-impl Default for Cooperation {
-    fn default() -> Self {
-        let image = Shared::new(Image::Noise);
-        Cooperation { image, workers: Vec::new(), runs: Vec::new(), last: None, next: None }
-    }
 }
 
 /// Whether runs of both can stand beside each other.
@@ -64,11 +53,6 @@ impl Cooperation {
 }
 
 impl State {
-    /// Input of the network that the form asks for.
-    pub fn looks_at(&self) -> Option<Shape> {
-        network(&self.settings.partition.network).ok().map(|network| network.input())
-    }
-
     /// Why no strategy can be run, whatever the fields hold.
     pub fn why_not_cooperate(&self) -> Option<&'static str> {
         self.partition.why_not_run(&self.settings.partition)
@@ -109,20 +93,13 @@ impl State {
 
     fn send(&mut self, request: CooperationRequest) -> Intent {
         self.partition.cooperation.last = Some(request.clone());
-        Intent::Cooperate(CooperationRequest { image: self.partition.cooperation.image.request(), ..request })
-    }
-
-    /// An image of another network's size cannot be looked at by this one.
-    pub(super) fn drop_unfit_image(&mut self) {
-        if self.looks_at().is_none_or(|shape| !self.partition.cooperation.image.fits(shape)) {
-            self.partition.cooperation.image = Shared::new(Image::Noise);
-        }
+        Intent::Cooperate(CooperationRequest { image: self.input.image(Looker::Workers).request(), ..request })
     }
 
     /// Workers that are there answer to a stroke at once. While they still answer to the one before, they do so next; a run
     /// that somebody asked for is not disturbed.
     pub(super) fn take_stroke(&mut self, image: Image) -> Vec<Intent> {
-        self.partition.cooperation.image = Shared::new(image);
+        self.look(Looker::Workers, image);
         let last = self.partition.cooperation.last.as_ref().filter(|_| !self.partition.cooperation.workers.is_empty());
         let last = last.filter(|last| last.partition.network == self.settings.partition.network);
         let Some(quick) = last.map(|last| CooperationRequest { runs: 1, check: false, ..last.clone() }) else {

@@ -1,9 +1,8 @@
 //! The dispatcher: the worker chooses network and cut by what it measures, until it is told to stop or a person chooses.
 
-use super::{Cuts, Run, Shared, State};
+use super::{Cuts, Looker, Run, Shared, State};
 use crate::pipeline::Held;
-use cleave_arch::Plan;
-use cleave_contract::{Dispatch, Intent, Network, Target};
+use cleave_contract::{Dispatch, Intent, Target};
 
 /// Whether the dispatcher chooses what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +72,16 @@ impl DispatchControl {
         self.dispatching = if self.is_dispatching() && is_replaced { Dispatching::Asked } else { Dispatching::Off };
     }
 
-    /// The plan that it has switched to, if this network, which nobody has asked for, is its work.
-    fn switched_to(&self, network: &Network) -> Option<Plan> {
-        let own = network.plan.parse::<Plan>().ok()?;
+    /// The cuts that it has switched to, if this network, which nobody has asked for, is its work.
+    fn switched_to(&self, held: &Held) -> Option<Cuts> {
         let choice = self.told.as_ref().and_then(|dispatch| dispatch.choices.get(dispatch.current));
-        let chosen = choice.and_then(|choice| choice.plan.parse::<Plan>().ok());
-        let chosen = chosen.filter(|plan| plan.architecture() == own.architecture());
-        match self.dispatching {
+        let chosen = choice.and_then(|choice| held.same(&choice.plan));
+        let mapping = match self.dispatching {
             Dispatching::Off => None,
-            Dispatching::Asked | Dispatching::On => Some(chosen.unwrap_or(own)),
+            Dispatching::Asked | Dispatching::On => Some(chosen.unwrap_or_else(|| held.mapping.clone())),
             Dispatching::Ending => chosen,
-        }
+        };
+        mapping.map(|mapping| Cuts::At(mapping.cuts().to_vec()))
     }
 }
 
@@ -103,16 +101,15 @@ impl State {
         vec![Intent::Dispatch(Some(target))]
     }
 
-    /// The plan that the dispatcher has switched to, if this network is its work and not a person's.
-    pub(super) fn switched_to(&self, network: &Network) -> Option<Plan> {
-        if self.network.wanted.is_some() { None } else { self.dispatcher.switched_to(network) }
+    /// The cuts that the dispatcher has switched to, if this network is its work and not a person's.
+    pub(super) fn switched_to(&self, held: &Held) -> Option<Cuts> {
+        if self.network.wanted.is_some() { None } else { self.dispatcher.switched_to(held) }
     }
 
     /// Shows what the worker runs already: it is told nothing, and a stream goes on.
-    pub(super) fn follow(&mut self, network: Network, plan: Plan) -> Vec<Intent> {
-        let cuts = Cuts::At(plan.cuts().to_vec());
-        let (name, n_classes) = (network.name.clone(), network.classes.len());
-        let held = match Held::new(network, self.settings.codec).and_then(|held| held.cut(&cuts)) {
+    pub(super) fn follow(&mut self, held: Held, cuts: Cuts) -> Vec<Intent> {
+        let (name, n_classes) = (held.about.name.clone(), held.about.classes.len());
+        let held = match held.cut(&cuts) {
             Ok(held) => held,
             Err(why) => return self.fail(super::hear::unshowable(&name, &why)),
         };
@@ -120,6 +117,7 @@ impl State {
             self.frames.measured.clear();
         }
         self.network.held = Some(Shared::new(held));
+        self.drop_unfit_image(Looker::Held);
         (self.settings.network, self.settings.cuts) = (name.clone(), cuts);
         self.network.in_use = name;
         self.worker.replay.name();

@@ -2,7 +2,6 @@
 
 use super::Shared;
 use crate::pipeline::Held;
-use cleave_arch::Plan;
 use cleave_contract::{Frame, Outcome, Stream};
 use std::collections::VecDeque;
 
@@ -75,12 +74,12 @@ impl RecentFrames {
 
     /// Remembers what a frame of the held network took that went as planned, for the comparison of all cuts.
     pub(super) fn note_latency(&mut self, frame: &Frame, held: &Held) {
-        let plan = frame.plan.parse::<Plan>();
-        let Ok(plan) = plan.map(|plan| plan.with_codec(held.plan.codec())) else { return };
-        let is_held = plan.architecture() == held.plan.architecture() && frame.codec == held.plan.codec().to_string();
-        if is_held && frame.outcome == Outcome::AsPlanned {
-            self.measured.retain(|(cuts, _)| cuts != plan.cuts());
-            self.measured.push((plan.cuts().to_vec(), frame.total_ms));
+        if frame.outcome != Outcome::AsPlanned || frame.codec != held.mapping.codec().to_string() {
+            return;
+        }
+        if let Some(mapping) = held.same(&frame.plan) {
+            self.measured.retain(|(cuts, _)| cuts != mapping.cuts());
+            self.measured.push((mapping.cuts().to_vec(), frame.total_ms));
         }
     }
 

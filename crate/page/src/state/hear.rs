@@ -1,6 +1,6 @@
 //! What the worker says: every [`Event`] replaces one part of the state. An error is told and destroys nothing.
 
-use super::{Cuts, DGCNN, Engine, Loading, Notice, Run, Shared, State};
+use super::{Cuts, DGCNN, Engine, Loading, Looker, Notice, Run, Shared, State};
 use crate::pipeline::Held;
 use crate::words;
 use cleave_contract::{Cloud, Event, Frame, Intent, Network, Outcome, Stream};
@@ -61,22 +61,29 @@ impl State {
         self.worker.progress = None;
         self.worker.replay.take_cloud(&cloud);
         self.input.cloud = Some(Shared::new(cloud));
-        self.run_soon()
+        // A network that reads images does not see it.
+        if self.looks_at(Looker::Held).is_some() { Vec::new() } else { self.run_soon() }
     }
 
     fn take_network(&mut self, network: Network) -> Vec<Intent> {
         self.worker.progress = None;
-        if let Some(plan) = self.switched_to(&network) {
-            return self.follow(network, plan);
-        }
         let name = network.name.clone();
+        let held = match Held::new(network, self.settings.codec) {
+            Ok(held) => held,
+            Err(why) => {
+                self.network.wanted = None;
+                return self.fail(unshowable(&name, &why));
+            }
+        };
+        if let Some(cuts) = self.switched_to(&held) {
+            return self.follow(held, cuts);
+        }
         let asked = self.network.wanted.take().filter(|_| self.worker.replay.is_named()).unwrap_or_else(|| {
             // Nobody asked by name: it is a file that was opened, or a design.
             self.settings.network = name.clone();
             name.clone()
         });
-        let held = Held::new(network, self.settings.codec);
-        match held.and_then(|held| held.cut(&self.settings.cuts)) {
+        match held.cut(&self.settings.cuts) {
             Ok(held) => {
                 self.network.held = Some(Shared::new(held));
                 self.frames.measured.clear();
@@ -85,7 +92,9 @@ impl State {
                 if !self.worker.replay.is_reviving() {
                     self.frames.answer = None;
                 }
+                self.drop_unfit_image(Looker::Held);
                 let mut intents = self.network.plan_intent();
+                intents.extend(self.tell_image());
                 intents.extend(self.go_on());
                 intents
             }

@@ -47,14 +47,14 @@ impl NetworkChoice {
     /// Whether this network is other than the one that is held, wherever both are cut.
     pub(super) fn is_another(&self, held: &Held) -> bool {
         self.held.as_ref().is_none_or(|before| {
-            before.about.name != held.about.name || before.plan.architecture() != held.plan.architecture()
+            before.about.name != held.about.name || !before.mapping.is_of_same_network(&held.mapping)
         })
     }
 
-    /// The plan on show, as the worker has to know it.
+    /// The mapping on show, as the worker has to know it.
     pub(super) fn plan_intent(&self) -> Vec<Intent> {
-        let plan = self.held.iter().map(|held| &held.plan);
-        plan.map(|plan| Intent::Plan { plan: plan.to_string(), codec: plan.codec().to_string() }).collect()
+        let mapping = self.held.iter().map(|held| &held.mapping);
+        mapping.map(|of| Intent::Plan { plan: of.to_string(), codec: of.codec().to_string() }).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Image networks that several workers share: what is asked for, what every strategy makes of it, and its runs.
 
 use super::cooperation::are_alike;
-use super::{Cooperation, Run, Settings, Shared, State};
+use super::{Cooperation, Looker, Run, Settings, Shared, State};
 use crate::partition::form::Form;
 use cleave_contract::{EdgeAddress, Intent, PartitionRequest, Partitions};
 
@@ -60,7 +60,7 @@ impl State {
         self.partition.set_form(form, self.edge.address.as_ref());
         if let Ok(request) = self.partition.form.request() {
             self.settings.partition = request;
-            self.drop_unfit_image();
+            self.drop_unfit_image(Looker::Workers);
         }
         if let Some(places) = self.partition.form.places() {
             self.settings.places = places;

@@ -25,10 +25,15 @@ pub enum Run {
 }
 
 impl State {
+    /// Whether there is a network with something that it reads.
+    pub fn can_run(&self) -> bool {
+        self.network.held.as_ref().is_some_and(|held| held.image().is_some() || self.input.cloud.is_some())
+    }
+
     /// One frame of what is held now; none while something is missing or a stream does it anyway.
     pub(super) fn run_soon(&mut self) -> Vec<Intent> {
         self.frames.make_stale();
-        if !self.worker.is_ready() || self.input.cloud.is_none() || !self.network.is_settled() {
+        if !self.worker.is_ready() || !self.can_run() || !self.network.is_settled() {
             return Vec::new();
         }
         match self.run {
@@ -58,7 +63,7 @@ impl State {
     }
 
     pub(super) fn run_stream(&mut self) -> Vec<Intent> {
-        if self.input.cloud.is_none() || self.network.held.is_none() || self.worker.loading == Loading::Failed {
+        if !self.can_run() || self.worker.loading == Loading::Failed {
             return Vec::new();
         }
         self.run = Run::Stream;

@@ -2,6 +2,7 @@
 
 mod cooperation;
 mod dispatch;
+mod look;
 mod partition;
 mod revive;
 mod search;

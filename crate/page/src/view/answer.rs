@@ -5,6 +5,7 @@ use super::icon::{Icon, icon};
 use super::run::{RunBar, StreamFigures};
 use crate::format;
 use crate::state::{Freshness, State};
+use crate::view::list::List;
 use cleave_arch::tolerance::SPLIT_F32;
 use cleave_contract::Outcome;
 use leptos::prelude::*;
@@ -42,20 +43,18 @@ pub(super) struct Class {
 
 /// Up to [`SHOWN`] classes: in the network's own order when all fit, so that nothing moves; else the most probable first.
 fn classes(state: &State) -> Vec<Class> {
-    let names = state.network.held.as_ref().map(|held| held.about.classes.clone()).unwrap_or_default();
-    let parts = state.frames.answer.as_ref().map(|answer| answer.frame.probabilities.clone()).unwrap_or_default();
+    let names = state.network.held.as_deref().map_or(&[][..], |held| &held.about.classes);
+    let parts = state.frames.answer.as_ref().map_or(&[][..], |answer| &answer.frame.probabilities);
     let best = (0..parts.len()).max_by(|a, b| parts[*a].total_cmp(&parts[*b]));
-    let class = |(i, name): (usize, &String)| Class {
-        name: format::class(name),
-        part: parts.get(i).copied(),
-        first: best == Some(i),
-    };
-    let mut classes: Vec<Class> = names.iter().enumerate().map(class).collect();
-    if classes.len() > SHOWN {
-        classes.sort_by(|a, b| b.part.unwrap_or(0.0).total_cmp(&a.part.unwrap_or(0.0)));
-        classes.truncate(SHOWN);
+    let mut shown: Vec<usize> = (0..names.len()).collect();
+    if shown.len() > SHOWN {
+        let part = |i: &usize| parts.get(*i).copied().unwrap_or(0.0);
+        shown.sort_by(|a, b| part(b).total_cmp(&part(a)));
+        shown.truncate(SHOWN);
     }
-    classes
+    let class =
+        |i: usize| Class { name: format::class(&names[i]), part: parts.get(i).copied(), first: best == Some(i) };
+    shown.into_iter().map(class).collect()
 }
 
 #[component]
@@ -74,7 +73,7 @@ fn Classes() -> impl IntoView {
         let class = Memo::new(move |_| classes.with(|classes| classes.get(i).cloned()));
         bar(class.into())
     };
-    view! { <ul class="classes" aria-label="Probability of each class">{move || (0..n.get()).map(row).collect_view()}</ul> }
+    view! { <ul class="classes" aria-label="Probability of each class">{move || (0..n.get()).map(row).list()}</ul> }
 }
 
 /// A class with its bar.
@@ -172,7 +171,7 @@ fn Verdict() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::tests::network;
+    use crate::pipeline::tests::{image_network, network};
     use crate::state::Settings;
     use crate::timeline::tests::frame;
     use cleave_contract::Event;
@@ -192,6 +191,21 @@ mod tests {
         let classes = classes(&answered(None));
         assert_eq!(classes.iter().position(|class| class.first), Some(3));
         assert_eq!(classes[3].name, "class 3");
+    }
+
+    #[test]
+    fn of_a_thousand_classes_the_likeliest_ten_are_shown() {
+        let mut state = answered(None);
+        let names = (0..1000).map(|class| format!("class {class}")).collect();
+        state.hear(Event::Network(cleave_contract::Network { classes: names, ..image_network("lenet5") }));
+        assert_eq!(classes(&state).len(), SHOWN, "before there is an answer, too");
+        let mut frame = frame(2, 0.0);
+        frame.probabilities =
+            (0..1000).map(|class| if class == 17 { 0.9 } else { 1e-4 * f32::from(class as u8) }).collect();
+        state.hear(Event::Frame(frame));
+        let classes = classes(&state);
+        assert_eq!((classes.len(), classes[0].name.as_str(), classes[0].first), (SHOWN, "class 17", true));
+        assert!(classes[1..].iter().all(|class| !class.first && class.part < Some(0.1)));
     }
 
     #[test]

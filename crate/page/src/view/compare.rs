@@ -2,6 +2,7 @@
 
 use super::Page;
 use crate::compare::{Line, footnote, lines};
+use crate::view::list::List;
 use leptos::prelude::*;
 
 /// The table; absent while there is nothing to compare.
@@ -17,7 +18,7 @@ pub fn Compared() -> impl IntoView {
         let [kept, present] = line.values.clone();
         view! { <tr><th scope="row">{line.name}</th><td>{kept}</td><td>{present}</td></tr> }
     };
-    let body = move || table.with(|table| table.iter().flat_map(|(lines, _)| lines.iter().map(row)).collect_view());
+    let body = move || table.with(|table| table.iter().flat_map(|(lines, _)| lines.iter().map(row)).list());
     let note = move || table.with(|table| table.as_ref().map(|(_, note)| note.clone()));
     view! {
         <Show when=move || kept.get()>

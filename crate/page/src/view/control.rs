@@ -1,5 +1,6 @@
 //! Controls that several panels use: a row of choices, a number with its unit.
 
+use crate::view::list::List;
 use leptos::prelude::*;
 
 /// A choice among few: radio buttons drawn as one row, so arrow keys work as everywhere.
@@ -26,7 +27,7 @@ where
     view! {
         <fieldset class="choices">
             <legend>{legend}</legend>
-            <div class="choice-row">{options.into_iter().map(option).collect_view()}</div>
+            <div class="choice-row">{options.into_iter().map(option).list()}</div>
         </fieldset>
     }
 }

@@ -13,7 +13,7 @@ use web_sys::{KeyboardEvent, PointerEvent};
 #[component]
 pub fn Cuts(n_rows: Memo<usize>) -> impl IntoView {
     let page = Page::of_here();
-    let n_cuts = page.part(|state| state.network.held.as_ref().map_or(0, |held| held.plan.cuts().len()));
+    let n_cuts = page.part(|state| state.network.held.as_ref().map_or(0, |held| held.mapping.cuts().len()));
     let handles = move || if n_rows.get() == 0 { 0 } else { n_cuts.get().max(1) };
     view! {
         <For each=move || 0..handles() key=|cut| *cut children=move |cut| view! { <Handle cut=cut n_rows=n_rows /> } />
@@ -30,10 +30,10 @@ pub fn Cuts(n_rows: Memo<usize>) -> impl IntoView {
     }
 }
 
-/// A cut's place: its boundary, or one past the classifier for none.
+/// A cut's place: its boundary, or one past the last for none.
 fn place(state: &State, cut: usize) -> usize {
-    let past = state.network.held.as_ref().map_or(0, |held| held.n_ops() + 1);
-    state.network.held.as_ref().and_then(|held| held.plan.cuts().get(cut).copied()).unwrap_or(past)
+    let past = state.network.held.as_ref().map_or(0, |held| held.last() + 1);
+    state.network.held.as_ref().and_then(|held| held.mapping.cuts().get(cut).copied()).unwrap_or(past)
 }
 
 /// What the handle says: the bytes of its boundary, or that nothing is cut.

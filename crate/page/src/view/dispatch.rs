@@ -5,6 +5,7 @@ use super::control::choices;
 use crate::dispatch::{GOALS, Told, choice_words, decisions, figures};
 use crate::format;
 use crate::state::{Act, State};
+use crate::view::list::List;
 use cleave_contract::Target;
 use leptos::prelude::*;
 
@@ -91,7 +92,7 @@ fn Measured() -> impl IntoView {
     let figure = |(name, value, unit): (&'static str, String, &'static str)| {
         view! { <div><dt>{name}</dt><dd>{value} " " <span class="unit">{unit}</span></dd></div> }
     };
-    let list = move || measured.get().map(|figures| figures.into_iter().map(figure).collect_view());
+    let list = move || measured.get().map(|figures| figures.into_iter().map(figure).list());
     view! {
         <div class="measured">
             <p>{current}</p>
@@ -119,7 +120,7 @@ fn Choices() -> impl IntoView {
             </li>
         }
     };
-    let list = move || offered.get().into_iter().map(choice).collect_view();
+    let list = move || offered.get().into_iter().map(choice).list();
     view! {
         <div class="offered">
             <h3>"Choices"</h3>
@@ -137,8 +138,7 @@ fn Log() -> impl IntoView {
     let told =
         page.part(|state| state.dispatcher.told.as_ref().map(|dispatch| decisions(dispatch)).unwrap_or_default());
     let newest = move || told.with(|told| told.first().map(words));
-    let older =
-        move || told.with(|told| told.iter().skip(1).map(|told| view! { <li>{words(told)}</li> }).collect_view());
+    let older = move || told.with(|told| told.iter().skip(1).map(|told| view! { <li>{words(told)}</li> }).list());
     view! {
         <div class="decided">
             <h3>"Decisions"</h3>

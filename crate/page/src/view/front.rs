@@ -5,6 +5,7 @@ use super::Page;
 use crate::format;
 use crate::front::{Front, Mark, front, reference_words};
 use crate::state::{Act, State};
+use crate::view::list::List;
 use cleave_contract::{Design, Reference};
 use leptos::prelude::*;
 
@@ -60,15 +61,14 @@ fn up(at: f64) -> f64 {
 
 fn draw(drawn: &Drawn, page: Page, selected: Memo<Option<String>>) -> impl IntoView + use<> {
     let front = front(&drawn.designs, &drawn.kept, &drawn.references);
-    let dots =
-        front.points.iter().zip(&drawn.designs).map(|(at, design)| dot(*at, design, page, selected)).collect_view();
-    let kept = front.kept.iter().zip(&drawn.kept).map(|(at, design)| kept_mark(*at, design)).collect_view();
+    let dots = front.points.iter().zip(&drawn.designs).map(|(at, design)| dot(*at, design, page, selected)).list();
+    let kept = front.kept.iter().zip(&drawn.kept).map(|(at, design)| kept_mark(*at, design)).list();
     let references =
         front.references.iter().zip(&drawn.references).enumerate().map(|(i, (mark, of))| reference(i, mark, of));
     view! {
         <rect class="frame" x=LEFT y="0" width=WIDTH height=HEIGHT></rect>
         {axes(&front)}
-        {references.collect_view()}
+        {references.list()}
         {kept}
         {dots}
     }
@@ -87,8 +87,8 @@ fn axes(front: &Front) -> impl IntoView + use<> {
     };
     let levels = if front.ticks.is_empty() { Vec::new() } else { [0.0, 0.5, 1.0].map(level).to_vec() };
     view! {
-        {front.ticks.iter().map(tick).collect_view()}
-        {levels.into_iter().collect_view()}
+        {front.ticks.iter().map(tick).list()}
+        {levels.into_iter().list()}
         <text x=across(0.5) y=HEIGHT + BELOW - 3.0 text-anchor="middle">"predicted latency, ms; accuracy by shared weights"</text>
     }
 }

@@ -1,10 +1,12 @@
-//! The input: the cloud on show, a gallery of generated shapes, and a place for files.
+//! The input: the cloud on show, a gallery of generated shapes, and a place for files; or what an image network looks at.
 
 use super::Page;
 use super::cloud::{CloudView, Preview};
 use super::icon::{Icon, icon};
+use super::partition::Look;
 use crate::format;
-use crate::state::{Act, CLASSES, Notice};
+use crate::state::{Act, CLASSES, Looker, Notice};
+use crate::view::list::List;
 use cleave_contract::Place;
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -20,23 +22,26 @@ const FORMATS: &str = ".off,.obj,.ply,.pcd,.xyz,.txt,.csv,.pts,.asc,.tsv,.npy,.n
 pub fn Input() -> impl IntoView {
     let page = Page::of_here();
     let over = RwSignal::new(false);
+    // An image has a place of its own.
+    let is_image = page.part(|state| state.looks_at(Looker::Held).is_some());
     let drop = move |event: DragEvent| {
         event.prevent_default();
         over.set(false);
-        dropped(&event).into_iter().for_each(|file| open(page, file));
+        dropped(&event).filter(|_| !is_image.get_untracked()).into_iter().for_each(|file| open(page, file));
     };
     let drag_over = move |event: DragEvent| {
         event.prevent_default();
-        over.set(true);
+        over.set(!is_image.get_untracked());
     };
     view! {
         <section class="panel input" class:over=over aria-labelledby="input-title"
             on:drop=drop on:dragover=drag_over on:dragleave=move |_| over.set(false)>
             <h2 id="input-title">"Input"</h2>
-            <CloudView />
-            <Gallery />
-            <FileButton />
-            <Picker />
+            {move || if is_image.get() {
+                view! { <Look looker=Looker::Held /> }.into_any()
+            } else {
+                view! { <CloudView /> <Gallery /> <FileButton /> <Picker /> }.into_any()
+            }}
         </section>
     }
 }
@@ -61,7 +66,7 @@ fn Gallery() -> impl IntoView {
         }
     };
     view! {
-        <ul class="gallery" aria-label="Generated shapes">{CLASSES.into_iter().enumerate().map(shape).collect_view()}</ul>
+        <ul class="gallery" aria-label="Generated shapes">{CLASSES.into_iter().enumerate().map(shape).list()}</ul>
         <div class="seed">
             <button type="button" on:click=move |_| page.act(Act::AnotherSeed)>{icon(Icon::Dice)} "Another one"</button>
             <span class="muted">"seed " {seed}</span>

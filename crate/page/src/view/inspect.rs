@@ -7,6 +7,7 @@ use crate::format;
 use crate::inspect::{Share, Stage, costs, shares, stages};
 use crate::price::Part;
 use crate::state::{Act, State};
+use crate::view::list::List;
 use cleave_arch::{LinkCodec, Tier};
 use cleave_contract::{Lane, Price};
 use leptos::prelude::*;
@@ -63,7 +64,7 @@ fn drawing(price: &Price, stages: &[Stage]) -> impl IntoView + use<> {
         // It scrolls where it does not fit, by the keyboard too.
         <div class="mapping" tabindex="0" role="region" aria-label="The design over two lanes">
             <div class="mapping-heads" aria-hidden="true">{lane::label(Lane::Device)} {lane::label(Lane::Edge)}</div>
-            <ol>{stages.iter().map(column).collect_view()}</ol>
+            <ol>{stages.iter().map(column).list()}</ol>
         </div>
         <Split price=*price />
     }
@@ -122,8 +123,8 @@ fn Split(price: Price) -> impl IntoView {
         view! { <li>{swatch} " " {label(share.part)} " " <strong>{format::millis(share.millis)}</strong></li> }
     };
     view! {
-        <svg class="split-bar" width="100%" height="16" aria-hidden="true">{shares.iter().map(piece).collect_view()}</svg>
-        <ul class="split">{shares.iter().map(part).collect_view()}</ul>
+        <svg class="split-bar" width="100%" height="16" aria-hidden="true">{shares.iter().map(piece).list()}</svg>
+        <ul class="split">{shares.iter().map(part).list()}</ul>
         <p>{costs(&price)}</p>
     }
 }

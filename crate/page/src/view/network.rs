@@ -5,7 +5,10 @@ use super::control::choices;
 use super::pipeline::Pipeline;
 use crate::format;
 use crate::state::{Act, DGCNN, State};
-use cleave_arch::{ArchError, Codec, Compression, LinkCodec, Plan};
+use crate::view::list::List;
+use cleave_arch::{ArchError, Codec, Compression, LinkCodec, Mapping, Task};
+use cleave_contract::NetworkInput;
+use cleave_graph::zoo;
 use leptos::prelude::*;
 
 /// The choice that opens the text entry.
@@ -27,21 +30,29 @@ pub fn Network() -> impl IntoView {
     }
 }
 
-/// Name and label of every choice; a text form in use is one of them.
-fn options(state: &State) -> Vec<(String, String)> {
-    let listed = state.network.listed.iter().flatten();
-    let mut options: Vec<(String, String)> = listed
-        .map(|listed| {
+/// Image networks with trained weights; those of others are random.
+const TRAINED: [&str; 2] = ["lenet5", "resnet"];
+
+/// Names and labels of the image networks, or of the others; a text form in use is one of them.
+fn options(state: &State, is_image: bool) -> Vec<(String, String)> {
+    let mut options: Vec<(String, String)> = Vec::new();
+    if is_image {
+        options.extend(zoo::NETWORKS.map(|(name, _)| {
+            let weights = if TRAINED.contains(&name) { "" } else { ", random weights" };
+            (name.into(), format!("{name}{weights}"))
+        }));
+    } else {
+        options.extend(state.network.listed.iter().flatten().map(|listed| {
             let accuracy = listed.accuracy.map(|part| format!(", {}", format::percent(part)));
             (listed.name.clone(), format!("{}{}", listed.name, accuracy.unwrap_or_default()))
-        })
-        .collect();
-    if options.iter().all(|(name, _)| name != DGCNN) {
-        options.push((DGCNN.into(), "DGCNN, random weights".into()));
+        }));
+        if options.iter().all(|(name, _)| name != DGCNN) {
+            options.push((DGCNN.into(), "DGCNN, random weights".into()));
+        }
     }
     let own = state.network_name();
-    if options.iter().all(|(name, _)| *name != own) {
-        let kind = if own.contains(',') { "text form" } else { "file" };
+    if options.iter().all(|(name, _)| *name != own) && Mapping::is_graph_text(&own) == is_image {
+        let kind = if is_image || own.contains(',') { "text form" } else { "file" };
         options.push((own.clone(), format!("{kind} {own}")));
     }
     options
@@ -50,7 +61,6 @@ fn options(state: &State) -> Vec<(String, String)> {
 #[component]
 fn Chooser() -> impl IntoView {
     let page = Page::of_here();
-    let options = page.part(options);
     let chosen = page.part(State::network_name);
     let writing = RwSignal::new(false);
     let choose = move |event| {
@@ -64,11 +74,16 @@ fn Chooser() -> impl IntoView {
         let own = name.clone();
         view! { <option value=name prop:selected=move || !writing.get() && chosen.get() == own>{label}</option> }
     };
+    let group = move |label: &'static str, is_image: bool| {
+        let options = page.part(move |state| options(state, is_image));
+        view! { <optgroup label=label>{move || options.get().into_iter().map(option).list()}</optgroup> }
+    };
     view! {
         <label class="select">
             <span class="unseen">"Network"</span>
             <select on:change=choose>
-                {move || options.get().into_iter().map(option).collect_view()}
+                {group("Graph networks", false)}
+                {group("Image networks", true)}
                 <option value=TEXT prop:selected=writing>"write a text form…"</option>
             </select>
         </label>
@@ -78,17 +93,18 @@ fn Chooser() -> impl IntoView {
 
 /// What is right about a text form, or what is wrong with it.
 fn judge(text: &str) -> Result<String, ArchError> {
-    let plan: Plan = text.trim().parse()?;
-    let (n_ops, n_cuts) = (plan.architecture().ops().len(), plan.cuts().len());
-    let cuts = ["no cut", "1 cut", "2 cuts"][n_cuts.min(2)];
+    let mapping = Mapping::parse(text.trim(), &Task::modelnet10())?;
+    // The classifier of an architecture is not written.
+    let n_ops = mapping.n_steps() - usize::from(mapping.plan().is_some());
+    let cuts = ["no cut", "1 cut", "2 cuts"][mapping.cuts().len().min(2)];
     Ok(format!("Valid: {n_ops} operations, {cuts}."))
 }
 
-/// Operation ids, a comma, function ids; judged while it is written.
+/// An architecture or an image network; judged while it is written.
 #[component]
 fn TextForm(writing: RwSignal<bool>) -> impl IntoView {
     let page = Page::of_here();
-    let held = page.state.with_untracked(|state| state.network.held.as_ref().map(|held| held.plan.to_string()));
+    let held = page.state.with_untracked(|state| state.network.held.as_ref().map(|held| held.mapping.to_string()));
     let text = RwSignal::new(held.unwrap_or_default());
     let judged = Memo::new(move |_| text.with(|text| judge(text)));
     let submit = move |event: web_sys::SubmitEvent| {
@@ -101,7 +117,7 @@ fn TextForm(writing: RwSignal<bool>) -> impl IntoView {
     let words = move || judged.get().unwrap_or_else(|why| why.to_string());
     view! {
         <form class="text-form" on:submit=submit>
-            <label>"Operation ids, a comma, function ids"
+            <label>"Operation ids, a comma, function ids; or an image network as in 1x28x28: conv 6 k5, relu, …"
                 <textarea rows="2" spellcheck="false" autocomplete="off" aria-describedby="judged"
                     aria-invalid=move || judged.with(Result::is_err).to_string()
                     prop:value=text on:input=move |event| text.set(event_target_value(&event))></textarea>
@@ -122,12 +138,13 @@ const SEARCHED: &str = "searched ";
 fn about(state: &State) -> String {
     let Some(held) = &state.network.held else { return "No network yet.".into() };
     let about = &held.about;
-    let size = format!(
-        "{} parameters, {} points, k = {}",
-        format::count(about.params),
-        format::count(about.n_points),
-        about.k
-    );
+    let input = match about.input {
+        NetworkInput::Cloud { n_points, k, .. } => format!("{} points, k = {k}", format::count(n_points)),
+        NetworkInput::Image { channels, height, width } => {
+            format!("{} image", format::shape(&[channels, height, width]))
+        }
+    };
+    let size = format!("{} parameters, {input}", format::count(about.params));
     match about.accuracy {
         Some(part) => format!("{size}. Test accuracy {}.", format::percent(part)),
         None if about.name.starts_with(SEARCHED) => {
@@ -160,5 +177,54 @@ fn CodecChoice() -> impl IntoView {
             {choices("Numbers on the link", "codec", kinds, kind, set_kind)}
             <label class="check"><input type="checkbox" prop:checked=squeezed on:change=squeeze /> "LZ4"</label>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::tests::{image_network, network};
+    use crate::state::{Listed, Settings};
+    use cleave_contract::Event;
+
+    fn state(network: &str) -> State {
+        let mut state = State::new(Settings { network: network.into(), ..Settings::default() }, None, String::new());
+        state.network.listed = Some(vec![Listed { name: "compact".into(), accuracy: Some(0.9) }]);
+        state
+    }
+
+    #[test]
+    fn image_networks_stand_behind_the_others_and_a_text_with_its_kind() {
+        let labels = |network: &str| {
+            [false, true].map(|is_image| {
+                options(&state(network), is_image).into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+            })
+        };
+        let images =
+            ["lenet5", "resnet", "alexnet, random weights", "alexnet-lrn, random weights", "vgg11, random weights"];
+        assert_eq!(labels("alexnet"), [vec!["compact, 90.0 %", "DGCNN, random weights"], images.to_vec()]);
+        assert_eq!(labels("3 2 4,0 6 0")[0].last().unwrap(), "text form 3 2 4,0 6 0");
+        assert_eq!(labels("own")[0].last().unwrap(), "file own");
+        for text in ["alexnet@4", "1x8x8: flatten, linear 3"] {
+            assert_eq!(*labels(text)[1].last().unwrap(), format!("text form {text}"));
+        }
+    }
+
+    #[test]
+    fn texts_of_both_kinds_are_judged() {
+        let words = |text: &str| judge(text).unwrap_or_else(|why| why.to_string());
+        assert_eq!(words(" 3 2 5 1 4,0 6 0 3 0"), "Valid: 4 operations, 1 cut.");
+        assert_eq!(words("lenet5@1@3"), "Valid: 5 operations, 2 cuts.");
+        assert_eq!(words("1x8x8: conv 4 k3, relu, flatten, linear 3"), "Valid: 2 operations, no cut.");
+        assert!(words("1x8x8: conv 4 k9").contains("k9") && words("lenet").contains("commas"), "{}", words("lenet"));
+    }
+
+    #[test]
+    fn a_network_says_what_it_reads() {
+        let mut state = state("");
+        state.hear(Event::Network(network("3 2 1 4,0 6 3 0")));
+        assert!(about(&state).contains("1\u{202f}024 points, k = 20. Random weights"), "{}", about(&state));
+        state.hear(Event::Network(cleave_contract::Network { accuracy: Some(0.9), ..image_network("lenet5") }));
+        assert!(about(&state).ends_with("1 × 28 × 28 image. Test accuracy 90.0 %."), "{}", about(&state));
     }
 }

@@ -9,11 +9,14 @@ mod pad;
 mod runs;
 mod sweep;
 
+pub use look::Look;
+
 use super::Page;
 use crate::format::sentence;
 use crate::partition::ran::{FORESEEN, MEASURED};
 use crate::partition::{Figure, Row, conditions, plan_of, rows, summary, words};
 use crate::state::{Act, Run, Shared, State};
+use crate::view::list::List;
 use cleave_contract::{Cooperated, PartitionPlan, PartitionStrategy, Partitions};
 use leptos::prelude::*;
 use std::time::Duration;
@@ -64,7 +67,7 @@ fn capital(text: &str) -> String {
 #[component]
 fn Strategies(told: Told) -> impl IntoView {
     let basis = Page::of_here().part(basis);
-    let body = move || told.with(|told| told.iter().flat_map(|told| rows(told)).map(row).collect_view());
+    let body = move || told.with(|told| told.iter().flat_map(|told| rows(told)).map(row).list());
     let words = move || told.with(|told| told.as_ref().map(|told| summary(told)));
     view! {
         <div class="strategies">
@@ -188,7 +191,7 @@ fn choice(page: Page, pair: Memo<[PartitionStrategy; 2]>, which: usize, label: &
     let option = move |own: PartitionStrategy| {
         view! { <option value=own.name() prop:selected=move || pair.get()[which] == own>{words(own)}</option> }
     };
-    let options = PartitionStrategy::ALL.map(option).collect_view();
+    let options = PartitionStrategy::ALL.into_iter().map(option).list();
     view! { <label>{label}<select on:change=chosen>{options}</select></label> }
 }
 

@@ -7,8 +7,9 @@ use super::Page;
 use super::cut::Cuts;
 use super::lane;
 use crate::format;
-use crate::pipeline::{Boundary, Row, Use};
+use crate::pipeline::{Boundary, Row, Use, rows};
 use crate::state::Act;
+use crate::view::list::List;
 use cleave_arch::Tier;
 use cleave_contract::Lane;
 use leptos::prelude::*;
@@ -32,12 +33,12 @@ pub fn Pipeline() -> impl IntoView {
             .network
             .held
             .as_ref()
-            .map(|held| Drawn { rows: held.rows(), boundaries: held.boundaries() })
+            .map(|held| Drawn { rows: rows(&held.mapping), boundaries: held.boundaries() })
             .unwrap_or(Drawn { rows: Vec::new(), boundaries: Vec::new() })
     });
     let n_rows = Memo::new(move |_| drawn.with(|drawn| drawn.rows.len()));
     let codec = page.part(|state| state.settings.codec.codec.to_string());
-    let body = move || (0..n_rows.get()).map(|i| operation(page, drawn, i)).collect_view();
+    let body = move || (0..n_rows.get()).map(|i| operation(page, drawn, i)).list();
     view! {
         <div class="pipeline" style:--pitch=format!("{PITCH}px")>
             <div class="lane-heads">
@@ -58,13 +59,17 @@ fn operation(page: Page, drawn: Memo<Drawn>, i: usize) -> impl IntoView {
     let row = Memo::new(move |_| drawn.with(|drawn| drawn.rows.get(i).cloned()));
     let boundary = Memo::new(move |_| drawn.with(|drawn| drawn.boundaries.get(i).cloned()));
     let most = Memo::new(move |_| drawn.with(|drawn| drawn.boundaries.iter().map(|b| b.bytes).max().unwrap_or(1)));
-    let chosen = page.part(move |state| state.network.held.as_ref().is_some_and(|held| held.plan.cuts().contains(&i)));
+    let chosen =
+        page.part(move |state| state.network.held.as_ref().is_some_and(|held| held.mapping.cuts().contains(&i)));
     let read = move |get: fn(&Row) -> String| move || row.with(|row| row.as_ref().map(get).unwrap_or_default());
     let on_edge = move || row.with(|row| row.as_ref().is_some_and(|row| row.tier == Tier::Edge));
     let skipped = move || row.with(|row| row.as_ref().is_some_and(|row| row.use_ == Use::Skipped));
     let bytes = move || boundary.with(|b| b.as_ref().map_or(0, |b| b.bytes));
     let width = move || format!("{:.2}%", 100.0 * bytes() as f64 / most.get() as f64);
     let tip = move || boundary.with(|b| b.as_ref().map(tip).unwrap_or_default());
+    let about = move || {
+        if skipped() { "Nobody reads this graph: it is not computed".into() } else { read(|row| row.detail.clone())() }
+    };
     let tier = move || if on_edge() { "on the edge" } else { "on the device" };
     view! {
         <li class="step">
@@ -73,7 +78,7 @@ fn operation(page: Page, drawn: Memo<Drawn>, i: usize) -> impl IntoView {
                 <svg class="strip" width="64" height="8" aria-hidden="true"><rect height="8" rx="1" width=width></rect></svg>
                 <span class="bytes">{move || format::bytes(bytes())}</span>
             </div>
-            <div class="operation" class:edge=on_edge class:skipped=skipped title=skipped_tip(skipped)>
+            <div class="operation" class:edge=on_edge class:skipped=skipped title=about>
                 <span class="number">{i + 1}</span>
                 <span class="words"><span class="op">{read(|row| row.label.clone())}</span> " "
                     <span class="detail">{read(|row| row.detail.clone())}</span></span>
@@ -82,10 +87,6 @@ fn operation(page: Page, drawn: Memo<Drawn>, i: usize) -> impl IntoView {
             </div>
         </li>
     }
-}
-
-fn skipped_tip(skipped: impl Fn() -> bool + Send + 'static) -> impl Fn() -> &'static str + Send + 'static {
-    move || if skipped() { "Nobody reads this graph: it is not computed" } else { "" }
 }
 
 /// What a cut sends, in every codec.
@@ -98,7 +99,7 @@ fn tip(boundary: &Boundary) -> String {
 fn cut_here(page: Page, to: usize) {
     let cuts = page
         .state
-        .with_untracked(|state| state.network.held.as_ref().map(|held| held.plan.cuts().to_vec()))
+        .with_untracked(|state| state.network.held.as_ref().map(|held| held.mapping.cuts().to_vec()))
         .unwrap_or_default();
     let nearest = (0..cuts.len()).min_by_key(|i| cuts[*i].abs_diff(to)).unwrap_or(0);
     page.act(Act::MoveCut { cut: nearest, to });

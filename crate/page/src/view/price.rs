@@ -6,9 +6,10 @@ use super::download::download;
 use super::lane;
 use super::scatter::Judged;
 use crate::format::{self, error};
-use crate::price::{Bar, PARTS, Part, bars, place, source_words, summary, top};
+use crate::price::{Bar, PARTS, Part, bars, source_words, summary, top};
 use crate::state::{Act, Notice, Run, State};
 use crate::timeline::word;
+use crate::view::list::List;
 use cleave_contract::{Frame, Outcome, Powers, Price};
 use leptos::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -86,12 +87,16 @@ fn footnote(state: &State) -> String {
     } else {
         format!(", {} on the edge", format::bytes(edge_peak_bytes as usize))
     };
+    let hgnas = prices.hgnas_peak_bytes.map(|bytes| {
+        let bytes = format::bytes(bytes as usize);
+        format!(" (HGNAS's formula: {bytes} for an engine that builds every message)")
+    });
     format!(
-        "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge} (HGNAS's formula: {} for an engine \
-         that builds every message); {energy_millijoules:.0} mJ per frame on the device, an estimate by the powers beside.",
+        "± {}; up to {frames_per_second:.1} frames/s; peak memory {} on the device{edge}{}; {energy_millijoules:.0} mJ per \
+         frame on the device, an estimate by the powers beside.",
         format::millis(uncertainty_ms),
         format::bytes(device_peak_bytes as usize),
-        format::bytes(prices.hgnas_peak_bytes as usize)
+        hgnas.unwrap_or_default()
     )
 }
 
@@ -124,7 +129,7 @@ fn Comparison() -> impl IntoView {
             </tr>
         }
     };
-    let rows = PARTS.into_iter().map(Some).chain([None]).enumerate().map(row).collect_view();
+    let rows = PARTS.into_iter().map(Some).chain([None]).enumerate().map(row).list();
     view! {
         <div class="comparison">
             <table>
@@ -152,7 +157,7 @@ fn Chart() -> impl IntoView {
     }
 }
 
-fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
+fn draw(page: Page, bars: &[Bar]) -> Vec<AnyView> {
     let (top, n_ops) = (top(bars), bars.len().saturating_sub(2));
     let step = 100.0 / bars.len().max(1) as f64;
     let height = move |millis: f64| PLOT * millis / top;
@@ -172,7 +177,7 @@ fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
         });
         let measured =
             bar.measured.map_or_else(|| "not measured".into(), |millis| format!("measured {}", format::millis(millis)));
-        let tip = format!("{}: predicted {}, {measured}", place(bar.cut, n_ops), format::millis(bar.price.total_ms()));
+        let tip = format!("{}: predicted {}, {measured}", bar.place, format::millis(bar.price.total_ms()));
         let name = bar
             .cut
             .map_or_else(|| "none".into(), |cut| if cut == n_ops { "end".into() } else { (cut + 1).to_string() });
@@ -186,7 +191,7 @@ fn draw(page: Page, bars: &[Bar]) -> Vec<impl IntoView + use<>> {
             </g>
         }
     };
-    bars.iter().enumerate().map(column).collect()
+    bars.iter().enumerate().map(column).list()
 }
 
 /// What the predictions rest on, in words.
@@ -217,7 +222,7 @@ fn Basis() -> impl IntoView {
     let page = Page::of_here();
     let words = page.part(basis);
     let measuring = page.part(|state| state.run == Run::Measuring);
-    let waiting = page.part(|state| state.network.held.is_none() || state.input.cloud.is_none());
+    let waiting = page.part(|state| !state.can_run());
     let exported = page.part(|state| state.costs.profile.clone());
     let file = move || exported.with(|profile| profile.as_ref().map(|profile| profile.json.clone()));
     let import = move |event| {

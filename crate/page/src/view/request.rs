@@ -6,6 +6,7 @@ use crate::compare::strategy;
 use crate::format;
 use crate::state::{Act, Run, Sharing};
 use crate::url::search_link;
+use crate::view::list::List;
 use cleave_contract::{Judge, SearchRequest, Strategy};
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
@@ -100,7 +101,7 @@ fn strategies(page: Page, request: Memo<SearchRequest>) -> impl IntoView {
         view! { <option value=name prop:selected=move || request.with(|request| request.strategy == own)>{strategy(own)}</option> }
     };
     view! {
-        <label>"strategy"<select on:change=chosen>{STRATEGIES.into_iter().map(option).collect_view()}</select></label>
+        <label>"strategy"<select on:change=chosen>{STRATEGIES.into_iter().map(option).list()}</select></label>
     }
 }
 

@@ -5,20 +5,16 @@ use super::control::{Range, amount};
 use super::icon::{Icon, icon};
 use crate::format;
 use crate::state::{Act, Run, State};
+use crate::view::list::List;
 use cleave_contract::MAX_IN_FLIGHT;
 use leptos::prelude::*;
-
-/// Why nothing can be run yet, if so.
-fn waiting(state: &State) -> bool {
-    state.input.cloud.is_none() || state.network.held.is_none()
-}
 
 /// The buttons.
 #[component]
 pub fn RunBar() -> impl IntoView {
     let page = Page::of_here();
     let run = page.part(|state| state.run);
-    let waiting = page.part(waiting);
+    let waiting = page.part(|state| !state.can_run());
     let in_flight = page.part(|state| state.settings.in_flight as f64);
     let streaming = Memo::new(move |_| !matches!(run.get(), Run::Idle | Run::Once | Run::OnceMore));
     view! {
@@ -67,5 +63,5 @@ pub fn StreamFigures() -> impl IntoView {
             </div>
         }
     };
-    view! { <dl class="figures">{(0..4).map(figure).collect_view()}</dl> }
+    view! { <dl class="figures">{(0..4).map(figure).list()}</dl> }
 }

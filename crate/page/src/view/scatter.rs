@@ -2,6 +2,7 @@
 
 use super::Page;
 use crate::scatter::{Scatter, scatter};
+use crate::view::list::List;
 use leptos::prelude::*;
 
 /// Sides of the plotting area, and room for the axes' numbers, CSS pixels.
@@ -46,8 +47,8 @@ fn draw(drawing: &Scatter) -> impl IntoView + use<> {
         <polygon class="band" points=band.join(" ")></polygon>
         <line class="diagonal" x1=across(0.0) y1=up(0.0) x2=across(1.0) y2=up(1.0)></line>
         <rect class="frame" x=LEFT y="0" width=SIDE height=SIDE></rect>
-        {drawing.ticks.iter().map(tick).collect_view()}
+        {drawing.ticks.iter().map(tick).list()}
         <text x=across(0.5) y=SIDE + BELOW - 2.0 text-anchor="middle">"ms"</text>
-        {drawing.points.iter().map(dot).collect_view()}
+        {drawing.points.iter().map(dot).list()}
     }
 }

@@ -5,6 +5,7 @@ use super::lane;
 use crate::format;
 use crate::state::REMEMBERED;
 use crate::timeline::{LANES, Layout, index, layout, summary, totals, word};
+use crate::view::list::List;
 use cleave_contract::Frame;
 use leptos::prelude::*;
 
@@ -38,7 +39,7 @@ pub fn Timeline() -> impl IntoView {
                 <ul class="timeline-lanes" aria-label="Busy time of the last frame">
                     {LANES.into_iter().map(|lane| view! {
                         <li>{lane::label(lane)} <span class="total">{total(index(lane))}</span></li>
-                    }).collect_view()}
+                    }).list()}
                 </ul>
                 <svg class="chart" width="100%" height=HEIGHT role="img" aria-labelledby="timeline-words">
                     {move || drawing.with(draw)}
@@ -69,7 +70,7 @@ fn draw(layout: &Layout) -> impl IntoView + use<> {
 }
 
 /// Lines over the lanes at every so many milliseconds, with their numbers below.
-pub(super) fn ticks(length: f64, step: f64, [top, bottom]: [f64; 2]) -> Vec<impl IntoView + use<>> {
+pub(super) fn ticks(length: f64, step: f64, [top, bottom]: [f64; 2]) -> Vec<AnyView> {
     let n_ticks = if step > 0.0 { (length / step).floor() as usize + 1 } else { 0 };
     let tick = |i: usize| {
         let millis = i as f64 * step;
@@ -81,18 +82,18 @@ pub(super) fn ticks(length: f64, step: f64, [top, bottom]: [f64; 2]) -> Vec<impl
             <text x=x y=bottom + 19.0 text-anchor="middle">{format!("{millis:.decimals$}{unit}")}</text>
         }
     };
-    (0..n_ticks).map(tick).collect()
+    (0..n_ticks).map(tick).list()
 }
 
-fn breaks(layout: &Layout) -> Vec<impl IntoView + use<>> {
+fn breaks(layout: &Layout) -> Vec<AnyView> {
     let mark = |millis: &f64| {
         let x = across(*millis, layout.length);
         view! { <line x1=x.clone() x2=x y1=NUMBERS y2=NUMBERS + 4.0 * LANE></line> }
     };
-    layout.breaks.iter().map(mark).collect()
+    layout.breaks.iter().map(mark).list()
 }
 
-fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
+fn blocks(layout: &Layout) -> Vec<AnyView> {
     let block = |block: &crate::timeline::Block| {
         let y = NUMBERS + index(block.lane) as f64 * LANE + (LANE - BAR) / 2.0;
         let width = format!("{:.3}%", part(block.length, layout.length).max(0.12));
@@ -115,10 +116,10 @@ fn blocks(layout: &Layout) -> Vec<impl IntoView + use<>> {
             {outline}
         }
     };
-    layout.blocks.iter().map(block).collect()
+    layout.blocks.iter().map(block).list()
 }
 
-fn numbers(layout: &Layout) -> Vec<impl IntoView + use<>> {
+fn numbers(layout: &Layout) -> Vec<AnyView> {
     let mut last = f64::NEG_INFINITY;
     let roomy = |(_, millis): &&(u64, f64)| {
         let place = millis / layout.length.max(1e-9);
@@ -129,5 +130,5 @@ fn numbers(layout: &Layout) -> Vec<impl IntoView + use<>> {
         roomy
     };
     let number = |(frame, millis): &(u64, f64)| view! { <text x=across(*millis, layout.length) y="13">{format!("#{frame}")}</text> };
-    layout.starts.iter().filter(roomy).map(number).collect()
+    layout.starts.iter().filter(roomy).map(number).list()
 }

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use cleave_graph::{Graph, Partition, Schedule, Stage, Transfer, ValueId};
-use cleave_wire::cooperate::{Part, Phase, WeightSource};
+use cleave_wire::WeightSource;
+use cleave_wire::cooperate::{Part, Phase};
 use cleave_wire::{Limits, RefusalCode};
 
 use super::EngineCall;

@@ -6,7 +6,8 @@
 mod joined;
 
 use cleave_graph::Graph;
-use cleave_wire::cooperate::{Join, Part, Role, ToCoordinator, ToMember, WeightSource};
+use cleave_wire::WeightSource;
+use cleave_wire::cooperate::{Join, Part, Role, ToCoordinator, ToMember};
 use cleave_wire::{Answer, Limits, ModelHash, PROTOCOL_VERSION, RefusalCode, Subject};
 
 use super::error::{PlanError, about, bad_plan};

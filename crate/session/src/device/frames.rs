@@ -11,7 +11,7 @@ use super::link::{Outgoing, SendError, Sent};
 use super::{Deployment, DeviceEffect, Effects, UnderWay};
 use crate::error::EngineError;
 use crate::ledger::{FrameError, FrameReport, Lane, LocalReason, Outcome, Span, edge_visit};
-use crate::tensors::{Expected, check};
+use crate::tensors::check;
 use crate::time::{Micros, Stopwatch, measured};
 
 /// Where a frame is, with the values it continues from.
@@ -52,7 +52,7 @@ struct Running {
     cost: CostKey,
 }
 
-/// Deployment, first operation, operation behind the last.
+/// Deployment, first node, node behind the last.
 type CostKey = (u32, usize, usize);
 
 /// A result that came from the edge.
@@ -147,8 +147,8 @@ impl Frames {
         if self.order_of(frame.id).is_some() {
             return Err(FrameError::DuplicateId);
         }
-        let expected = Expected::Live(frame.deployment.work.input(0));
-        check(input, expected).map_err(|error| FrameError::BadInput { why: error.to_string() })
+        check(input, frame.deployment.work.cut().graph(), 0)
+            .map_err(|error| FrameError::BadInput { why: error.to_string() })
     }
 
     /// Values are at the start of segment `index`, or are the answer.
@@ -228,7 +228,7 @@ impl Frames {
     pub(super) fn pack(&self, order: u64, now: Micros) -> Result<Outgoing, SendError> {
         let frame = self.get(order).ok_or(SendError::NotWaiting)?;
         let Stage::Uplink { input } = &frame.stage else { return Err(SendError::NotWaiting) };
-        let codec = frame.deployment.work.plan().codec();
+        let codec = frame.deployment.work.mapping().codec();
         let (packed, encode) = measured(self.stopwatch, || Packed::pack(input, codec));
         let message = ToEdge::Frame {
             id: order,
@@ -258,9 +258,9 @@ impl Frames {
         frame.bytes_down += arrival.bytes;
         frame.spans.extend(edge_visit(handed, arrival.now, arrival.timing, arrival.offset));
         let next = frame.segment + 1;
-        let expected = frame.deployment.work.output(frame.segment);
+        let work = &frame.deployment.work;
         let values = unpacked.map_err(|error| error.to_string());
-        let fits = |values: Vec<Array>| match check(&values, expected) {
+        let fits = |values: Vec<Array>| match check(&values, work.cut().graph(), work.start(next)) {
             Ok(()) => Ok(values),
             Err(error) => Err(error.to_string()),
         };
@@ -332,8 +332,9 @@ impl Frames {
 
     fn finish(&mut self, order: u64, values: Vec<Array>, now: Micros, fx: &mut Effects) {
         let Some(mut frame) = self.frames.remove(&order) else { return };
-        let end = frame.deployment.work.plan().architecture().ops().len();
-        if let Err(error) = check(&values, Expected::Logits(frame.deployment.work.task().n_classes)) {
+        let graph = frame.deployment.work.cut().graph();
+        let end = graph.nodes().len();
+        if let Err(error) = check(&values, graph, end) {
             let error = FrameError::Compute { first: end, end, why: error.to_string() };
             return frame.report(Outcome::Failed(error), None, now, fx);
         }
@@ -373,7 +374,7 @@ impl Frame {
     }
 
     fn cost_key(&self, segment: &Segment) -> CostKey {
-        (self.deployment.id, segment.ops.start, segment.ops.end)
+        (self.deployment.id, segment.nodes.start, segment.nodes.end)
     }
 
     fn report(self, outcome: Outcome, output: Option<Array>, now: Micros, fx: &mut Effects) {

@@ -309,7 +309,7 @@ impl Link {
 
     /// True if asking for `deployment` would interrupt another one's weights.
     pub(super) fn would_interrupt(&self, deployment: &Deployment) -> bool {
-        self.up().is_some_and(|up| up.known.is_busy_with_another(deployment.work.model().hash))
+        self.up().is_some_and(|up| up.known.is_busy_with_another(deployment.work.weights().source()))
     }
 
     /// New frames run `deployment`.
@@ -331,7 +331,7 @@ impl Link {
         let Some(up) = self.up_mut() else { return };
         if let Some(held) = up.known.deployments.get_mut(&id) {
             held.state = deployed;
-            if up.upload.as_ref().is_some_and(|upload| upload.model() == held.work.model().hash) {
+            if up.upload.as_ref().is_some_and(|upload| held.work.is_of(upload.model())) {
                 up.upload = None;
             }
         }
@@ -340,7 +340,7 @@ impl Link {
 
     fn start_upload(&mut self, model: ModelHash, now: Micros, fx: &mut Effects) {
         let Some(up) = self.up_mut() else { return };
-        let mut files = up.known.deployments.values().map(|held| held.work.model());
+        let mut files = up.known.deployments.values().filter_map(|held| held.work.weights().file());
         let Some(file) = files.find(|file| file.hash == model).cloned() else { return };
         if let Err(refusal) = up.start_upload::<Offload>(file) {
             up.known.refuse_all(model, &refusal);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cleave_wire::{ModelHash, Offer, Refusal, Subject, ToEdge, ValidationSet};
+use cleave_wire::{ModelHash, Offer, Refusal, Subject, ToEdge, ValidationSet, WeightSource};
 
 use super::Deployment;
 use super::link::LinkStatus;
@@ -81,15 +81,19 @@ impl Known {
         self.askings
     }
 
-    /// True while a deployment with another model is being made ready: the edge receives one model at a time.
-    pub(super) fn is_busy_with_another(&self, model: ModelHash) -> bool {
-        let busy = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash != model;
-        self.deployments.values().any(busy)
+    /// True while a deployment with another file of weights is being made ready: the edge receives one at a time, and none
+    /// for weights that it draws.
+    pub(super) fn is_busy_with_another(&self, weights: WeightSource) -> bool {
+        let is_asked = |held: &Held| matches!(held.state, Deployed::Asked);
+        let is_file = |weights: WeightSource| matches!(weights, WeightSource::File(_));
+        let is_another = |other: WeightSource| is_file(other) && other != weights;
+        let busy = |held: &Held| is_asked(held) && is_another(held.work.weights().source());
+        is_file(weights) && self.deployments.values().any(busy)
     }
 
     pub(super) fn refuse_all(&mut self, model: ModelHash, refusal: &Refusal) {
         for (id, held) in &mut self.deployments {
-            if held.work.model().hash == model && matches!(held.state, Deployed::Asked) {
+            if held.work.is_of(model) && matches!(held.state, Deployed::Asked) {
                 let subject = Subject::Deployment(*id);
                 held.state = Deployed::Refused(Refusal { subject, ..refusal.clone() });
             }
@@ -102,7 +106,7 @@ impl Up {
     pub(super) fn next_piece(&mut self) -> Option<ToEdge> {
         let model = self.upload.as_ref()?.model();
         let current = self.known.deployments.get(&self.known.current);
-        let waits = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.model().hash == model;
+        let waits = |held: &Held| matches!(held.state, Deployed::Asked) && held.work.is_of(model);
         let pace = if current.is_some_and(waits) { Pace::Fast } else { Pace::Background };
         self.piece(pace).map(ToEdge::Link)
     }

@@ -32,7 +32,7 @@ pub struct EdgeConfig {
     pub credit: u16,
     /// Sent to devices that ask for it.
     pub validation: Option<OwnValidation>,
-    /// Most memory that one run of a deployed network may take, by [`cleave_arch::Trace::peak_bytes`].
+    /// Most memory that one run of a deployed network may take, by [`cleave_graph::Graph::peak_bytes`].
     pub max_peak_bytes: u64,
     /// Draws the shaped link's jitter.
     pub seed: u64,

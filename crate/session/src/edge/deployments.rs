@@ -1,10 +1,11 @@
-//! Plans that a device wants run, and what each still lacks.
+//! Graphs that a device wants run, each with its cuts, and what each still lacks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cleave_arch::{LinkCodec, Plan, Segment, Task, Trace};
-use cleave_wire::{ModelHash, RefusalCode};
+use cleave_arch::{LinkCodec, Segment};
+use cleave_graph::{CutGraph, Graph, GraphError, Layout};
+use cleave_wire::{ModelHash, RefusalCode, WeightSource};
 use thiserror::Error;
 
 use super::{EdgeEffect, Effects, MAX_DEPLOYMENTS};
@@ -12,11 +13,10 @@ use crate::refusal::Wrong;
 
 #[derive(Debug)]
 pub(super) struct Deployment {
-    pub(super) plan: Arc<Plan>,
-    pub(super) task: Task,
+    pub(super) cut: CutGraph,
+    pub(super) codec: LinkCodec,
     pub(super) segments: Vec<Segment>,
-    pub(super) trace: Arc<Trace>,
-    model: ModelHash,
+    weights: WeightSource,
     state: State,
     /// Grows with every asking: the least makes room.
     asked: u64,
@@ -24,7 +24,7 @@ pub(super) struct Deployment {
 
 /// The weights came, and are missing all the same.
 #[derive(Debug, Error)]
-#[error("the model file could not be kept on the edge")]
+#[error("the weights could not be kept on the edge")]
 pub(super) struct NotKept;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +74,28 @@ impl Deployments {
         deployment.map(|deployment| deployment.state = State::Ready).is_some()
     }
 
-    /// The model of a deployment that waits for it from now on.
+    /// The model file of a deployment that waits for it from now on.
     pub(super) fn missing(&mut self, id: u32) -> Result<Option<ModelHash>, NotKept> {
         let Some(deployment) = self.all.get_mut(&id) else { return Ok(None) };
-        if deployment.state == State::AskedAgain {
-            return Err(NotKept);
+        match deployment.weights {
+            WeightSource::File(model) if deployment.state != State::AskedAgain => {
+                deployment.state = State::Waiting;
+                Ok(Some(model))
+            }
+            _ => Err(NotKept),
         }
-        deployment.state = State::Waiting;
-        Ok(Some(deployment.model))
     }
 
     /// A model whose coming was interrupted by that of `whole`: it is asked for from its start.
     pub(super) fn next_missing(&self, whole: ModelHash) -> Option<ModelHash> {
-        let waits = |deployment: &&Deployment| deployment.state == State::Waiting && deployment.model != whole;
-        Some(self.all.values().find(waits)?.model)
+        let waiting = self.all.values().filter(|deployment| deployment.state == State::Waiting);
+        waiting.filter_map(Deployment::file).find(|model| *model != whole)
     }
 
     /// The weights are in the cache.
     pub(super) fn ask_again(&mut self, model: ModelHash, fx: &mut Effects) {
         for (id, deployment) in &mut self.all {
-            if deployment.model == model && deployment.state == State::Waiting {
+            if deployment.file() == Some(model) && deployment.state == State::Waiting {
                 deployment.state = State::AskedAgain;
                 fx.push(deployment.need(*id));
             }
@@ -101,7 +103,7 @@ impl Deployments {
     }
 
     pub(super) fn waiting_for(&self, model: ModelHash) -> Vec<u32> {
-        let waits = |deployment: &Deployment| deployment.model == model && deployment.state == State::Waiting;
+        let waits = |deployment: &Deployment| deployment.file() == Some(model) && deployment.state == State::Waiting;
         self.all.iter().filter(|(_, deployment)| waits(deployment)).map(|(id, _)| *id).collect()
     }
 
@@ -118,25 +120,40 @@ impl Deployments {
 
 impl Deployment {
     /// What a device asks for, if this edge can run it: at most `most` bytes at its peak.
-    pub(super) fn new(plan: &str, task: Task, model: ModelHash, codec: LinkCodec, most: u64) -> Result<Self, Wrong> {
+    pub(super) fn new(
+        graph: &str,
+        cuts: Vec<usize>,
+        weights: WeightSource,
+        codec: LinkCodec,
+        most: u64,
+    ) -> Result<Self, Wrong> {
         let bad = |why: String, right: &str| Wrong::new(RefusalCode::BadPlan, why, right);
-        let task = task.checked().map_err(|error| bad(error.to_string(), "send a task that a network can run"))?;
-        let plan = Plan::parse_beside(plan, task.graph)
-            .map_err(|error| bad(error.to_string(), "send a plan's text form as Cleave prints it"))?;
-        let plan = plan.with_codec(codec);
-        let trace = plan.architecture().trace(&task);
-        let peak = trace.peak_bytes();
+        let graph: Graph = graph
+            .parse()
+            .map_err(|error: GraphError| bad(error.to_string(), "send a graph's text form as Cleave prints it"))?;
+        let peak = graph.peak_bytes();
         if peak > most {
-            let wrong = format!("a run of this plan takes {peak} bytes");
+            let wrong = format!("a run of this network takes {peak} bytes");
             return Err(bad(wrong, &format!("this edge allows {most} bytes: use fewer points or channels")));
         }
-        let segments = plan.segments();
-        let state = State::Asked;
-        Ok(Self { plan: Arc::new(plan), task, segments, trace: Arc::new(trace), model, state, asked: 0 })
+        if graph.value(graph.answer()).layout == Layout::Neighbours {
+            return Err(bad("the answer of this network is neighbours".into(), "send one whose answer is numbers"));
+        }
+        let cut = CutGraph::new(Arc::new(graph), cuts)
+            .map_err(|error| bad(error.to_string(), "send nodes before which the tier changes"))?;
+        Ok(Self { segments: cut.segments(), cut, codec, weights, state: State::Asked, asked: 0 })
+    }
+
+    fn file(&self) -> Option<ModelHash> {
+        match self.weights {
+            WeightSource::File(model) => Some(model),
+            WeightSource::Seeded(_) => None,
+        }
     }
 
     fn renew(&mut self, again: &Self, id: u32) -> Result<bool, Wrong> {
-        if (&self.plan, self.task, self.model) != (&again.plan, again.task, again.model) {
+        let key = |of: &Self| (of.codec, of.weights);
+        if key(self) != key(again) || self.cut != again.cut {
             let wrong = format!("deployment {id} exists and runs something else");
             return Err(Wrong::new(RefusalCode::BadPlan, wrong, "give every deployment a number of its own"));
         }
@@ -145,7 +162,6 @@ impl Deployment {
     }
 
     fn need(&self, deployment: u32) -> EdgeEffect {
-        let (model, plan, task) = (self.model, self.plan.clone(), self.task);
-        EdgeEffect::NeedModel { deployment, model, plan, task }
+        EdgeEffect::NeedModel { deployment, weights: self.weights, graph: self.cut.graph().clone() }
     }
 }

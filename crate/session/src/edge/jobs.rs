@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use cleave_arch::array::Array;
-use cleave_arch::{LinkCodec, Tier};
+use cleave_arch::{LinkCodec, Segment, Tier};
 use cleave_wire::{Limits, Packed, RefusalCode, Timing, ToDevice};
 
 use super::deployments::{Deployment, Deployments};
 use super::{EdgeEffect, Effects};
 use crate::error::EngineError;
 use crate::refusal::Wrong;
-use crate::tensors::{Expected, check, check_finite};
+use crate::tensors::{check, check_finite};
 use crate::time::{Micros, Stopwatch, measured};
 
 /// A frame as it came.
@@ -62,11 +62,11 @@ impl Jobs {
             let wrong = format!("deployment {number} is not ready here");
             Wrong::new(RefusalCode::UnknownDeployment, wrong, "deploy it and wait for the answer")
         })?;
-        let (segment, live) = deployment.edge_segment(arrived.segment)?;
+        let segment = deployment.edge_segment(arrived.segment)?;
         let tensors = arrived.tensors.unpack(limits).map_err(|error| bad_tensors(&error))?;
-        check(&tensors, live).map_err(|error| bad_tensors(&error))?;
+        check(&tensors, deployment.cut.graph(), segment.nodes.start).map_err(|error| bad_tensors(&error))?;
         check_finite(&tensors).map_err(|error| bad_tensors(&error))?;
-        let (job, deadline, codec) = (self.next, arrived.deadline, deployment.plan.codec());
+        let (job, deadline, codec) = (self.next, arrived.deadline, deployment.codec);
         self.next += 1;
         let entry = Job { frame: arrived.id, cancelled: false, received: arrived.now, deadline, codec };
         self.jobs.insert(job, entry);
@@ -124,18 +124,18 @@ impl Jobs {
 }
 
 impl Deployment {
-    /// The segment with this position, and the values before it, if this edge is to run it.
-    fn edge_segment(&self, index: u8) -> Result<(cleave_arch::Segment, Expected<'_>), Wrong> {
+    /// The segment with this position, if this edge is to run it.
+    fn edge_segment(&self, index: u8) -> Result<Segment, Wrong> {
         let segment = self.segments.get(usize::from(index));
         let Some(segment) = segment.filter(|segment| segment.tier == Tier::Edge) else {
             let wrong = format!("segment {index} is not one that the edge runs");
             return Err(Wrong::new(RefusalCode::BadTensors, wrong, "send the values before an edge segment"));
         };
-        Ok((segment.clone(), Expected::Live(self.trace.live_before(segment.ops.start))))
+        Ok(segment.clone())
     }
 }
 
 fn bad_tensors(error: &dyn std::error::Error) -> Wrong {
-    let right = "send the live values before the segment, in the order of the trace";
+    let right = "send the live values before the segment, in the order in which the graph makes them";
     Wrong::new(RefusalCode::BadTensors, error.to_string(), right)
 }

@@ -2,11 +2,11 @@
 //! and every run ends.
 
 use cleave_arch::SplitMix64;
-use cleave_session::cooperate::{Line, Member, MemberConfig, MemberEffect, MemberEvent, Weights};
-use cleave_session::{Host, Micros, Model, TokenCheck};
+use cleave_session::cooperate::{Line, Member, MemberConfig, MemberEffect, MemberEvent};
+use cleave_session::{Host, Micros, Model, TokenCheck, Weights};
 use cleave_wire::cooperate::{Missed, Part, Phase, Role, ToCoordinator, ToMember};
 use cleave_wire::header::HEADER_BYTES;
-use cleave_wire::{Answer, Call, Limits, ModelHash, RefusalCode, Subject};
+use cleave_wire::{Answer, Call, Limits, ModelHash, RefusalCode, Subject, WeightSource};
 
 use crate::sim::{RESIDUAL, Settings, World};
 use crate::toy;
@@ -179,7 +179,7 @@ fn a_member_says_what_is_wrong() {
         names: vec!["page".into(), "edge 1".into()],
         graph: world.graph.to_string(),
         partition: plan.partition,
-        weights: cleave_session::cooperate::WeightSource::Seeded(1),
+        weights: WeightSource::Seeded(1),
         uplink: plan.uplinks[0],
     };
     let mut refused = |change: &dyn Fn(&mut cleave_wire::cooperate::Join)| {

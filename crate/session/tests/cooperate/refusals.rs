@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cleave_graph::{Partition, Shares, Split, Step};
 use cleave_session::cooperate::{
-    CoordinatorEvent, MemberError, MemberSpec, MemberStatus, PlanError, RunError, Weights, greeting,
+    CoordinatorEvent, MemberError, MemberSpec, MemberStatus, PlanError, RunError, greeting,
 };
-use cleave_session::{Micros, Model};
+use cleave_session::{Micros, Model, Weights};
 use cleave_wire::cooperate::{Part, ToCoordinator, ToMember};
 use cleave_wire::{Call, Limits, ModelHash, RefusalCode, ToDevice};
 

@@ -9,12 +9,11 @@ use cleave_arch::SplitMix64;
 use cleave_graph::{Graph, Partition};
 use cleave_session::cooperate::{
     Coordinator, CoordinatorConfig, CoordinatorEffect, CoordinatorEvent, EngineCall, EngineEvent, Line, Member,
-    MemberError, MemberEvent, MemberSpec, MemberStatus, Plan, PlanError, RunError, RunReport, Uplink, WeightSource,
-    Weights,
+    MemberError, MemberEvent, MemberSpec, MemberStatus, Plan, PlanError, RunError, RunReport, Uplink,
 };
-use cleave_session::{Micros, SocketEvent};
-use cleave_wire::Limits;
+use cleave_session::{Micros, SocketEvent, Weights};
 use cleave_wire::cooperate::{Part, ToMember};
+use cleave_wire::{Limits, WeightSource};
 
 use crate::toy::{self, Engine};
 use node::Node;

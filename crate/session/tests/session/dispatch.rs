@@ -41,13 +41,14 @@ impl Toys {
     }
 
     fn ops(&self, choice: usize) -> [f64; 2] {
-        let on_device = self.works[choice].plan().cuts().first().map_or(12, |cut| *cut);
+        let on_device = self.works[choice].mapping().cuts().first().map_or(12, |cut| *cut);
         [on_device as f64, (12 - on_device) as f64]
     }
 
     fn bytes_up(&self, choice: usize) -> f64 {
-        let cut = self.works[choice].plan().cuts().first().copied().unwrap_or(0);
-        let values: usize = self.works[choice].trace().live_before(cut).iter().map(|live| live.rows * live.cols).sum();
+        let mapping = self.works[choice].mapping();
+        let cut = mapping.cuts().first().copied().unwrap_or(0);
+        let values: usize = mapping.live_before(cut).iter().map(|crossing| crossing.values()).sum();
         let each = if choice == CUT_BYTES { 1 } else { 4 };
         (values * each) as f64
     }

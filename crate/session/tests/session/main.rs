@@ -1,5 +1,5 @@
 //! Whole sessions: both machines joined by a virtual network on a virtual clock, with a toy engine whose answer depends
-//! on every operation and every value that crosses.
+//! on every node and every value that crosses.
 
 #![allow(clippy::unwrap_used)]
 

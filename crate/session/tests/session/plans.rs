@@ -1,6 +1,8 @@
 //! Every shape of plan gives the whole network's answer, and the ledger shows who did what.
 
-use cleave_session::{DeviceEvent, Lane, LocalReason, Micros, Outcome};
+use cleave_arch::{Compression, LinkCodec, Mapping};
+use cleave_session::{DeviceEvent, Lane, LinkStatus, LocalReason, Micros, Outcome, Weights};
+use cleave_wire::LinkShape;
 
 use crate::sim::{Settings, World};
 use crate::toy;
@@ -47,6 +49,30 @@ fn every_cut_and_codec_gives_the_same_answer() {
     }
 }
 
+/// Within a block of a residual network its input is alive beside what is made of it: both cross, and each must arrive
+/// as itself.
+#[test]
+fn a_residual_network_is_cut_within_a_block() {
+    let resnet = |cuts: &str| Mapping::parse(&format!("resnet{cuts}"), &toy::TASK).unwrap();
+    let both = ["@2", "@3", "@2@3", "@3@3"].map(resnet);
+    assert!(both.iter().all(|mapping| mapping.live_before(mapping.cuts()[0]).len() == 2));
+    let behind = (4..both[0].n_steps()).map(|cut| resnet(&format!("@{cut}")));
+    let all: Vec<Mapping> = both.iter().cloned().chain(behind).collect();
+    for codec in LinkCodec::ALL {
+        for mapping in &all {
+            let crosses = mapping.crossings().first().map_or(0, |first| mapping.cut_bytes(*first, codec.codec));
+            let work = toy::work_of(mapping.clone(), &codec.to_string(), toy::file(1_000));
+            let mut world = World::connected(work, Settings::default());
+            (700..702).for_each(|frame| world.submit(frame, SECOND));
+            world.run_for(SECOND);
+            world.check(|report| report.outcome == Outcome::AsPlanned);
+            let (sent, most) = (world.reports[0].bytes_up, crosses + 100);
+            let least = if codec.compression == Compression::None { crosses } else { 0 };
+            assert!((least..most).contains(&sent), "{mapping}, {codec}: {sent} bytes for {crosses}");
+        }
+    }
+}
+
 /// The edge's clock is 7000 s ahead, one way takes 300 µs below an unshaped link: the ledger must show exactly that.
 #[test]
 fn the_ledger_is_exact_on_a_quiet_link() {
@@ -85,8 +111,42 @@ fn weights_are_sent_once_and_a_new_plan_reuses_them() {
     world.run_for(SECOND);
     world.check(|report| report.outcome == Outcome::AsPlanned);
     assert_eq!(world.stored.len(), 1);
-    let cuts: Vec<_> = world.reports.iter().map(|report| report.work.plan().cuts().to_vec()).collect();
+    let cuts: Vec<_> = world.reports.iter().map(|report| report.work.mapping().cuts().to_vec()).collect();
     assert_eq!(cuts, [[4], [8]], "frame 1 kept the plan it was submitted under");
+}
+
+#[test]
+fn seeded_weights_are_never_sent() {
+    let seeded = |cut: usize, seed| toy::work_of(toy::dgcnn(toy::TASK, &[cut]), "f32", Weights::Seeded(seed));
+    let mut world = World::connected(seeded(4, 9), Settings::default());
+    world.submit(1, SECOND);
+    world.run_for(SECOND);
+    world.device(DeviceEvent::Replan(seeded(8, 10)));
+    world.run_for(SECOND);
+    world.submit(2, SECOND);
+    world.run_for(SECOND);
+    world.check(|report| report.outcome == Outcome::AsPlanned);
+    assert_eq!((world.about_weights, world.stored.len()), (0, 0));
+    let nothing = |status: &LinkStatus| !matches!(status, LinkStatus::Deploying { total: 1.., .. });
+    assert!(world.statuses.iter().all(|(_, status)| nothing(status)), "{:?}", world.statuses);
+}
+
+/// A file that travels for later goes on, and what needs none does not wait for it.
+#[test]
+fn seeded_weights_pass_a_file_that_is_under_way() {
+    let mut world = World::connected(toy::work_with(&[6], "f32", 1_000), Settings::default());
+    let up = LinkShape { bits_per_second: 8_000_000, ..LinkShape::UNSHAPED };
+    world.device(DeviceEvent::Shape { up, down: up });
+    let later = toy::work_with(&[4], "f32", 2_000_000);
+    world.device(DeviceEvent::Prepare(vec![later.clone()]));
+    world.run_for(SECOND);
+    world.device(DeviceEvent::Replan(toy::work_of(toy::dgcnn(toy::TASK, &[0]), "f32", Weights::Seeded(9))));
+    world.run_for(Micros::from_millis(100));
+    assert!(world.is_ready() && !world.device.is_ready_for(&later));
+    world.submit(1, SECOND);
+    world.run_for(Micros::from_millis(1_200));
+    world.check(|report| report.outcome == Outcome::AsPlanned);
+    assert!(world.is_ready() && world.device.is_ready_for(&later), "2 MB take 2 s, from the start 3 s");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What must be refused is refused in words, on both sides, and only what deserves it ends the session.
 
 use cleave_arch::array::Array;
-use cleave_arch::{GraphSource, Task};
+use cleave_arch::{GraphSource, Mapping, Task};
 use cleave_session::{
     DeviceEvent, DeviceSession, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession, FrameError, Host, LinkStatus,
-    LocalReason, Micros, Outcome, StopReason, TokenCheck,
+    LocalReason, Micros, Outcome, StopReason, TokenCheck, Weights, Work,
 };
-use cleave_wire::{Answer, Call, Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WireError};
+use cleave_wire::{
+    Answer, Call, Header, Limits, Packed, Refusal, RefusalCode, Subject, ToDevice, ToEdge, WeightSource, WireError,
+};
 
 use crate::sim::{Settings, World};
 use crate::toy;
@@ -80,12 +82,12 @@ fn a_frame_too_large_for_the_edge_is_run_here() {
     assert_eq!(world.outcomes(), [1, 0, 0]);
 
     let mut settings = Settings::default();
-    settings.edge.host.limits.max_frame_bytes = 200;
+    settings.edge.host.limits.max_frame_bytes = 1_000;
     let mut world = World::connected(toy::work_with(&[4], "f32", 100), settings);
     world.submit(1, SECOND);
     world.run_for(SECOND);
     let Outcome::Local { why: LocalReason::CannotSend { why } } = &world.reports[0].outcome else { panic!() };
-    assert!(why.contains("at most 200"), "{why}");
+    assert!(why.contains("at most 1000"), "{why}");
     assert!(world.is_ready());
 }
 
@@ -100,6 +102,11 @@ fn an_input_of_another_shape_is_an_error() {
 }
 
 // ---- the edge against clients that do not keep to the protocol
+
+fn deploy(deployment: u32, work: &Work) -> ToEdge {
+    let (cut, weights, codec) = (work.cut(), work.weights().source(), work.mapping().codec());
+    ToEdge::Deploy { deployment, graph: cut.graph().to_string(), cuts: cut.cuts().to_vec(), weights, codec }
+}
 
 struct Client {
     edge: EdgeSession,
@@ -120,10 +127,9 @@ impl Client {
         client
     }
 
-    fn deployed() -> Self {
-        let (mut client, work) = (Self::greeted(), toy::work(&[4], "f32"));
-        let (plan, task, codec) = (work.plan().to_string(), *work.task(), work.plan().codec());
-        client.send(&ToEdge::Deploy { deployment: 1, plan, task, model: work.model().hash, codec });
+    fn deployed(work: &Work) -> Self {
+        let mut client = Self::greeted();
+        client.send(&deploy(1, work));
         client.event(EdgeEvent::ModelReady { deployment: 1 });
         assert!(matches!(client.said.pop(), Some(ToDevice::Deployed { deployment: 1 })));
         client.others.clear();
@@ -197,13 +203,15 @@ fn whatever_breaks_the_protocol_ends_the_session() {
     close(Client::greeted(), &|client| client.send(&hello), RefusalCode::Malformed);
     close(Client::greeted(), &|client| client.event(EdgeEvent::Received(vec![1, 2, 3])), RefusalCode::Malformed);
     close(Client::greeted(), &|client| client.event(EdgeEvent::Shutdown), RefusalCode::ShuttingDown);
-    let features = toy::work(&[4], "f32").trace().live_before(4).to_vec();
-    let arrays: Vec<Array> = features
-        .iter()
-        .map(|live| Array::f32(vec![live.rows, live.cols], vec![0.0; live.rows * live.cols]).unwrap())
-        .collect();
+    let work = toy::work(&[4], "f32");
+    let graph = work.cut().graph();
+    let zeros = |value| {
+        let extents = graph.extents(value);
+        Array::f32(extents.clone(), vec![0.0; extents.iter().product()]).unwrap()
+    };
+    let arrays: Vec<Array> = graph.live_before(4).into_iter().map(zeros).collect();
     let flood = |client: &mut Client| (0..5).for_each(|_| client.frame(1, 1, &arrays));
-    close(Client::deployed(), &flood, RefusalCode::CreditExceeded);
+    close(Client::deployed(&work), &flood, RefusalCode::CreditExceeded);
 }
 
 #[test]
@@ -220,68 +228,130 @@ fn silence_ends_the_session() {
 
 #[test]
 fn a_bad_frame_is_refused_and_its_credit_returned() {
-    let graph = |index| Array::u16(vec![4, 2], vec![index; 8]).unwrap();
+    let neighbours = |index| Array::u16(vec![4, 2], vec![index; 8]).unwrap();
     let features = |rows: usize, value| Array::f32(vec![rows, 3], vec![value; rows * 3]).unwrap();
-    let cases: [(u32, u8, Vec<Array>, RefusalCode); 5] = [
-        (2, 1, vec![], RefusalCode::UnknownDeployment),
-        (1, 0, vec![features(4, 0.0)], RefusalCode::BadTensors),
-        (1, 200, vec![features(4, 0.0)], RefusalCode::BadTensors),
-        (1, 1, vec![features(5, 0.0)], RefusalCode::BadTensors),
-        (1, 1, vec![graph(0)], RefusalCode::BadTensors),
+    let cases: [(u32, u8, Vec<Array>, RefusalCode, &str); 9] = [
+        (2, 1, vec![], RefusalCode::UnknownDeployment, "deployment 2"),
+        (1, 0, vec![features(4, 0.0), neighbours(0)], RefusalCode::BadTensors, "segment 0"),
+        (1, 200, vec![features(4, 0.0), neighbours(0)], RefusalCode::BadTensors, "segment 200"),
+        (1, 1, vec![features(4, 0.0)], RefusalCode::BadTensors, "1 tensors"),
+        (1, 1, vec![features(5, 0.0), neighbours(0)], RefusalCode::BadTensors, "[5, 3]"),
+        (1, 1, vec![neighbours(0), features(4, 0.0)], RefusalCode::BadTensors, "[4, 2]"),
+        (1, 1, vec![features(4, 0.0), Array::f32(vec![4, 2], vec![0.0; 8]).unwrap()], RefusalCode::BadTensors, "f32"),
+        (1, 1, vec![features(4, 0.0), neighbours(4)], RefusalCode::BadTensors, "node 4"),
+        (1, 1, vec![features(4, f32::NAN), neighbours(0)], RefusalCode::BadTensors, "NaN"),
     ];
-    let mut client = Client::deployed();
-    for (deployment, segment, arrays, code) in cases {
+    // Behind the first search for neighbours the points are alive, and whom it found.
+    let mut client = Client::deployed(&toy::work(&[1], "f32"));
+    for (deployment, segment, arrays, code, word) in cases {
         client.frame(deployment, segment, &arrays);
         let refusal = client.refusal();
         assert_eq!((refusal.subject, refusal.code), (Subject::Frame(9), code), "{refusal}");
+        assert!(refusal.wrong.contains(word), "{refusal}");
         assert_eq!(client.said.remove(0), ToDevice::Credit { n: 1 });
         assert!(client.others.is_empty() && client.edge.is_open());
     }
+    client.frame(1, 1, &[features(4, 0.0), neighbours(3)]);
+    assert!(client.said.is_empty() && matches!(client.others[..], [EdgeEffect::Compute { .. }]));
 }
 
 #[test]
-fn a_bad_plan_is_refused_alone() {
+fn a_bad_network_or_cut_is_refused_alone() {
     let work = toy::work(&[4], "f32");
-    let deploy = |client: &mut Client, deployment, plan: &str| {
-        let (task, codec) = (*work.task(), work.plan().codec());
-        client.send(&ToEdge::Deploy { deployment, plan: plan.into(), task, model: work.model().hash, codec });
-    };
+    let good = work.cut().graph().to_string();
+    let cases: [(&str, &[usize], &str); 6] = [
+        ("", &[], "colon"),
+        ("4x3: enlarge 5", &[], "enlarge"),
+        ("4x3: readout max, conv 5 k3", &[], "conv 5 k3"),
+        (&good, &[14], "[14]"),
+        (&good, &[5, 4], "[5, 4]"),
+        ("65536x3: combine 4096, readout max, project 5", &[1], "bytes"),
+    ];
     let mut client = Client::greeted();
-    deploy(&mut client, 1, "9 9,9 9");
-    let refusal = client.refusal();
-    assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::BadPlan));
-    deploy(&mut client, 2, &work.plan().to_string());
+    for (graph, cuts, word) in cases {
+        let (weights, codec) = (work.weights().source(), work.mapping().codec());
+        client.send(&ToEdge::Deploy { deployment: 1, graph: graph.into(), cuts: cuts.to_vec(), weights, codec });
+        let refusal = client.refusal();
+        assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::BadPlan));
+        assert!(refusal.wrong.contains(word), "{refusal}");
+        assert!(client.said.is_empty() && client.others.is_empty() && client.edge.is_open());
+    }
+    client.send(&deploy(2, &work));
     assert!(matches!(client.others[..], [EdgeEffect::NeedModel { deployment: 2, .. }]));
-    deploy(&mut client, 2, &work.plan().to_string());
+    client.send(&deploy(2, &work));
     assert!(client.said.is_empty() && client.others.len() == 1, "the same again is no mistake");
-    deploy(&mut client, 2, &toy::work(&[5], "f32").plan().to_string());
-    assert_eq!(client.refusal().code, RefusalCode::BadPlan);
+    let seeded = toy::work_of(work.mapping().clone(), "f32", Weights::Seeded(1));
+    for other in [toy::work(&[5], "f32"), toy::work(&[4], "f16"), toy::work_with(&[4], "f32", 9), seeded] {
+        client.send(&deploy(2, &other));
+        assert_eq!(client.refusal().code, RefusalCode::BadPlan);
+    }
+    assert_eq!(client.others.len(), 1);
 }
 
-/// Devices of before `given:` existed say only by the task that the input brings the graph.
 #[test]
-fn a_plan_on_given_graphs_is_one_plan_in_either_form_and_its_task_must_agree() {
-    let work = toy::work(&[4], "f32");
+fn a_network_is_the_same_however_its_text_is_written() {
     let mut client = Client::greeted();
-    let deploy = |client: &mut Client, graph, plan: &str| {
-        let task = Task { graph, ..*work.task() };
-        let (plan, model, codec) = (plan.into(), work.model().hash, work.plan().codec());
-        client.send(&ToEdge::Deploy { deployment: 1, plan, task, model, codec });
-        client.others.len()
+    let mut ask = |graph: &str| {
+        let (graph, cuts, weights) = (graph.into(), vec![0], WeightSource::Seeded(1));
+        client.send(&ToEdge::Deploy { deployment: 1, graph, cuts, weights, codec: Default::default() });
+        (client.others.len(), client.said.len())
     };
-    assert_eq!(deploy(&mut client, GraphSource::Given, "2 5 1 4,3 0 0 0"), 1);
-    assert_eq!(deploy(&mut client, GraphSource::Given, "given: 2 5 1 4,3 0 0 0"), 1, "the same again");
-    assert!(client.said.is_empty());
-    deploy(&mut client, GraphSource::Sampled, "given: 2 5 1 4,3 0 0 0");
+    assert_eq!(ask("4x3 4n2: aggregate max source, readout max, project 5"), (1, 0));
+    assert_eq!(
+        ask("4×3  4n2:a= aggregate max source of in in1 ,readout max of a, project 5"),
+        (1, 0),
+        "the same again"
+    );
+    assert_eq!(ask("4x3 4n2: aggregate add source, readout max, project 5"), (1, 1));
+}
+
+/// Where the input brings the neighbours they cross the link with it, and the device does not take what the edge would
+/// refuse.
+#[test]
+fn neighbours_that_are_given_must_exist() {
+    let task = Task { graph: GraphSource::Given, ..toy::TASK };
+    let mapping = Mapping::parse("given: 2 5 1 4,3 0 0 0", &task).unwrap().with_cuts(vec![0]).unwrap();
+    let mut world = World::connected(toy::work_of(mapping, "i8+lz4", toy::file(1_000)), Settings::default());
+    world.submit(1, SECOND);
+    world.run_for(SECOND);
+    world.check(|report| report.outcome == Outcome::AsPlanned && report.bytes_up > 0);
+    let features = Array::f32(vec![4, 3], vec![0.0; 12]).unwrap();
+    let mut input = vec![features, Array::u16(vec![4, 2], vec![0, 1, 2, 3, 0, 1, 2, 4]).unwrap()];
+    let deadline = world.now + SECOND;
+    world.device(DeviceEvent::Submit { frame: 2, input: input.clone(), deadline });
+    let Outcome::Failed(FrameError::BadInput { why }) = &world.reports[1].outcome else { panic!() };
+    assert!(why.contains("node 4"), "{why}");
+    input.pop();
+    world.device(DeviceEvent::Submit { frame: 3, input, deadline });
+    let Outcome::Failed(FrameError::BadInput { why }) = &world.reports[2].outcome else { panic!() };
+    assert!(why.contains("1 tensors came, the segment needs 2"), "{why}");
+}
+
+#[test]
+fn seeded_weights_are_asked_of_the_leaf_and_of_nobody_else() {
+    let work = toy::work_of(toy::dgcnn(toy::TASK, &[4]), "f32", Weights::Seeded(77));
+    let mut client = Client::greeted();
+    client.send(&deploy(1, &work));
+    let [EdgeEffect::NeedModel { deployment: 1, weights: WeightSource::Seeded(77), graph }] = &client.others[..] else {
+        panic!("{:?}", client.others)
+    };
+    assert_eq!(graph, work.cut().graph());
+    client.event(EdgeEvent::ModelReady { deployment: 1 });
+    assert_eq!(client.said, [ToDevice::Deployed { deployment: 1 }]);
+    // A leaf that cannot draw them must not make the device send a file.
+    let mut client = Client::greeted();
+    client.send(&deploy(1, &work));
+    client.event(EdgeEvent::ModelMissing { deployment: 1 });
     let refusal = client.refusal();
-    assert!(refusal.code == RefusalCode::BadPlan && refusal.wrong.contains("for given graphs"), "{refusal}");
+    assert_eq!((refusal.subject, refusal.code), (Subject::Deployment(1), RefusalCode::ModelInvalid));
+    assert!(client.said.is_empty() && client.edge.is_open());
 }
 
 #[test]
 fn weights_that_do_not_fit_are_refused() {
     let (mut client, work) = (Client::greeted(), toy::work(&[4], "f32"));
-    let (plan, task, codec, model) = (work.plan().to_string(), *work.task(), work.plan().codec(), work.model().hash);
-    client.send(&ToEdge::Deploy { deployment: 1, plan, task, model, codec });
+    let WeightSource::File(model) = work.weights().source() else { panic!("no file") };
+    client.send(&deploy(1, &work));
     client.event(EdgeEvent::ModelMissing { deployment: 1 });
     assert_eq!(client.said.remove(0), ToDevice::Link(Answer::NeedWeights { model }));
     let piece = |offset, chunk: &[u8]| ToEdge::Link(Call::Weights { model, offset, total: 6, chunk: chunk.to_vec() });
@@ -295,7 +365,7 @@ fn weights_that_do_not_fit_are_refused() {
     assert!(client.edge.is_open());
 
     let mut client = Client::greeted();
-    client.send(&ToEdge::Deploy { deployment: 1, plan: work.plan().to_string(), task, model, codec });
+    client.send(&deploy(1, &work));
     client.event(EdgeEvent::ModelMissing { deployment: 1 });
     client.said.clear();
     client.send(&piece(2, &[1]));

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cleave_arch::array::Array;
+use cleave_graph::Graph;
 use cleave_session::{
     DeviceConfig, DeviceEffect, DeviceEvent, DeviceSession, Echo, EdgeConfig, EdgeEffect, EdgeEvent, EdgeSession,
     EngineError, Fetched, FrameReport, Host, Lane, LinkStatus, MeasureError, Measured, Micros, Outcome, TokenCheck,
     Work,
 };
-use cleave_wire::ModelHash;
+use cleave_wire::{Answer, Call, Limits, ModelHash, ToDevice, ToEdge, WeightSource};
 
 use crate::toy;
 
@@ -71,7 +72,7 @@ pub enum Fate {
 struct Served {
     connection: u32,
     session: EdgeSession,
-    works: BTreeMap<u32, Arc<Work>>,
+    graphs: BTreeMap<u32, Arc<Graph>>,
 }
 
 /// Frames one after another with `depth` under way.
@@ -89,6 +90,8 @@ pub struct World {
     pub connects: Vec<Micros>,
     /// Models that the edge was sent, in order.
     pub stored: Vec<ModelHash>,
+    /// Messages of either side that ask for weights or carry them.
+    pub about_weights: usize,
     pub most_edge_jobs: usize,
     pub measured: Vec<(u32, Result<Measured, MeasureError>)>,
     pub echoed: Vec<(u32, Result<Echo, MeasureError>)>,
@@ -122,6 +125,7 @@ impl World {
             statuses: Vec::new(),
             connects: Vec::new(),
             stored: Vec::new(),
+            about_weights: 0,
             most_edge_jobs: 0,
             measured: Vec::new(),
             echoed: Vec::new(),
@@ -168,7 +172,7 @@ impl World {
     pub fn submit(&mut self, frame: u64, timeout: Micros) {
         let deadline = self.now + timeout;
         assert!(self.deadlines.insert(frame, deadline).is_none(), "test: frame {frame} twice");
-        let input = toy::input(self.device.work().task(), frame);
+        let input = toy::input(self.device.work().cut().graph(), frame);
         self.device(DeviceEvent::Submit { frame, input, deadline });
     }
 
@@ -358,13 +362,14 @@ impl World {
             DeviceEffect::Send { connection, bytes, at } => {
                 assert!(at >= self.now && at >= self.last_sends[0], "sends keep their order");
                 self.last_sends[0] = at;
+                let message = ToEdge::decode(&bytes, &Limits::DEFAULT);
+                self.about_weights += usize::from(matches!(message, Ok(ToEdge::Link(Call::Weights { .. }))));
                 self.at(at, Happening::Leaves { connection, bytes });
             }
             DeviceEffect::Compute { job, work, segment, input, .. } => {
                 assert!(!std::mem::replace(&mut self.device_busy, true), "one job at a time");
-                let n = segment.ops.len() as u64 + u64::from(segment.classifier);
-                let output = toy::run(work.trace(), &segment, &input);
-                let took = Micros(self.settings.device_op.0 * n);
+                let output = toy::run(work.cut().graph(), &segment, &input);
+                let took = Micros(self.settings.device_op.0 * toy::n_ops(work.cut().graph(), &segment));
                 match self.settings.one_thread {
                     true => self.waiting = Some((job, took, output)),
                     false => self.later(took, Happening::DeviceComputed { job, output }),
@@ -388,7 +393,7 @@ impl World {
             return self.later(SOCKET, Happening::Closed { connection, why: "connection refused" });
         }
         let session = EdgeSession::new(self.settings.edge.clone(), self.now + EDGE_AHEAD);
-        self.served = Some(Served { connection, session, works: BTreeMap::new() });
+        self.served = Some(Served { connection, session, graphs: BTreeMap::new() });
         self.later(SOCKET, Happening::Opened { connection });
     }
 
@@ -419,6 +424,8 @@ impl World {
                 let at = at - EDGE_AHEAD;
                 assert!(at >= self.now && at >= self.last_sends[1], "sends keep their order");
                 self.last_sends[1] = at;
+                let message = ToDevice::decode(&bytes, &Limits::DEFAULT);
+                self.about_weights += usize::from(matches!(message, Ok(ToDevice::Link(Answer::NeedWeights { .. }))));
                 self.at(at + self.settings.delay, Happening::AtDevice { connection, bytes });
             }
             EdgeEffect::Close { .. } => {
@@ -426,10 +433,12 @@ impl World {
                 self.served = None;
                 self.later(wait, Happening::Closed { connection, why: "closed by the edge" });
             }
-            EdgeEffect::NeedModel { deployment, model, plan, task } => {
-                let model = cleave_session::Model { hash: model, bytes: Vec::new().into() };
-                let known = self.cache.contains_key(&model.hash);
-                served.works.insert(deployment, Arc::new(Work::new(plan.as_ref().clone(), task, model)));
+            EdgeEffect::NeedModel { deployment, weights, graph } => {
+                served.graphs.insert(deployment, graph);
+                let known = match weights {
+                    WeightSource::Seeded(_) => true,
+                    WeightSource::File(model) => self.cache.contains_key(&model),
+                };
                 match known {
                     true => self.edge(EdgeEvent::ModelReady { deployment }),
                     false => self.edge(EdgeEvent::ModelMissing { deployment }),
@@ -442,11 +451,11 @@ impl World {
                 self.later(Micros(500), Happening::ModelStored { connection, model });
             }
             EdgeEffect::DropDeployment { deployment } => {
-                served.works.remove(&deployment);
+                served.graphs.remove(&deployment);
             }
             EdgeEffect::Compute { job, deployment, segment, tensors, .. } => {
-                let output = Ok(toy::run(served.works[&deployment].trace(), &segment, &tensors));
-                let n = segment.ops.len() as u64 + u64::from(segment.classifier);
+                let graph = &served.graphs[&deployment];
+                let (output, n) = (Ok(toy::run(graph, &segment, &tensors)), toy::n_ops(graph, &segment));
                 let free = self.edge_free_at.iter_mut().min().unwrap();
                 let started = self.now.max(*free);
                 let finished = started + Micros(self.settings.edge_op.0 * n * self.edge_slowness);
@@ -467,7 +476,10 @@ impl World {
 fn check_report(report: &FrameReport, deadline: Micros, allowed: &impl Fn(&FrameReport) -> bool) {
     assert!(report.ended <= deadline, "frame {} ended after its deadline: {:?}", report.id, report.outcome);
     match &report.output {
-        Some(output) => assert_eq!(*output, toy::answer(report.id), "frame {}: {:?}", report.id, report.outcome),
+        Some(output) => {
+            let answer = toy::answer(report.work.cut().graph(), report.id);
+            assert_eq!(*output, answer, "frame {}: {:?}", report.id, report.outcome);
+        }
         None => assert!(matches!(report.outcome, Outcome::Failed(_))),
     }
     assert!(allowed(report), "frame {}: {:?}", report.id, report.outcome);

@@ -1,17 +1,21 @@
-//! An engine without tensors: one number goes through all operations, and every live array carries it in every value,
-//! so that a lost, swapped or stale array shows.
+//! An engine without tensors: one number goes through all nodes, and every live array carries it in every value, so
+//! that a lost, swapped or stale array shows.
 
 use std::sync::Arc;
 
 use cleave_arch::array::{Array, Data};
-use cleave_arch::{Architecture, GraphSource, LinkCodec, Live, Plan, Segment, Slot, Task, Trace};
-use cleave_session::{Model, Work};
+use cleave_arch::{Architecture, GraphSource, LinkCodec, Mapping, Plan, Segment, Task};
+use cleave_graph::{Graph, Layout, ValueId};
+use cleave_session::{Model, Weights, Work};
 use cleave_wire::ModelHash;
 
-/// Whole numbers below this are exact in f32 and f16.
+/// Whole numbers below this are exact in f32 and f16, with a mark too.
 const MODULUS: u64 = 1009;
 
 pub const TASK: Task = Task { n_points: 4, in_channels: 3, k: 2, n_classes: 5, graph: GraphSource::Sampled };
+
+/// Nodes of a classifier, which is one step of a mapping.
+const N_CLASSIFIER: usize = 3;
 
 pub fn work(cuts: &[usize], codec: &str) -> Arc<Work> {
     work_with(cuts, codec, 300_000)
@@ -23,11 +27,21 @@ pub fn work_with(cuts: &[usize], codec: &str, model_bytes: usize) -> Arc<Work> {
 }
 
 pub fn work_for(task: Task, cuts: &[usize], codec: &str, model_bytes: usize) -> Arc<Work> {
-    let codec: LinkCodec = codec.parse().unwrap();
-    let plan = Plan::new(Architecture::dgcnn(), cuts.to_vec(), codec).unwrap();
+    work_of(dgcnn(task, cuts), codec, file(model_bytes))
+}
+
+pub fn work_of(mapping: Mapping, codec: &str, weights: Weights) -> Arc<Work> {
+    Arc::new(Work::new(mapping.with_codec(codec.parse().unwrap()), weights).unwrap())
+}
+
+pub fn dgcnn(task: Task, cuts: &[usize]) -> Mapping {
+    let plan = Plan::new(Architecture::dgcnn(), cuts.to_vec(), LinkCodec::default()).unwrap();
+    Mapping::of_plan(plan, task)
+}
+
+pub fn file(model_bytes: usize) -> Weights {
     let bytes: Vec<u8> = (0..model_bytes).map(|i| (i / 7) as u8).collect();
-    let model = Model { hash: hash(&bytes), bytes: bytes.into() };
-    Arc::new(Work::new(plan, task, model))
+    Weights::File(Model { hash: hash(&bytes), bytes: bytes.into() })
 }
 
 /// Stands in for SHA-256.
@@ -39,67 +53,58 @@ pub fn hash(bytes: &[u8]) -> ModelHash {
     ModelHash(hash)
 }
 
-pub fn input(task: &Task, frame: u64) -> Vec<Array> {
-    let values = vec![(frame % MODULUS) as f32; task.n_points * task.in_channels];
-    vec![Array::f32(vec![task.n_points, task.in_channels], values).unwrap()]
+pub fn input(graph: &Graph, frame: u64) -> Vec<Array> {
+    live(graph, 0, frame % MODULUS)
 }
 
 /// The answer that a frame must get, whoever computes it.
-pub fn answer(frame: u64) -> Array {
-    let n_ops = Architecture::dgcnn().ops().len();
-    logits((0..n_ops).fold(frame % MODULUS, step))
+pub fn answer(graph: &Graph, frame: u64) -> Array {
+    write(graph, graph.answer(), (0..graph.nodes().len()).fold(frame % MODULUS, step))
 }
 
-fn step(value: u64, op: usize) -> u64 {
-    (value * 3 + op as u64 + 1) % MODULUS
-}
-
-fn logits(value: u64) -> Array {
-    Array::f32(vec![TASK.n_classes], (0..TASK.n_classes).map(|class| (value + class as u64) as f32).collect()).unwrap()
+fn step(value: u64, node: usize) -> u64 {
+    (value * 3 + node as u64 + 1) % MODULUS
 }
 
 /// Runs a segment; panics on values that are not those of one frame at the segment's start.
-pub fn run(trace: &Trace, segment: &Segment, input: &[Array]) -> Vec<Array> {
-    let live = trace.live_before(segment.ops.start);
-    assert_eq!(input.len(), live.len());
-    let value = live.iter().zip(input).map(|(live, array)| read(live, array)).next().unwrap();
-    for (live, array) in live.iter().zip(input) {
-        assert!(live.slot == Slot::Graph || read(live, array) == value, "{live:?} belongs to another frame or moment");
-    }
-    let value = segment.ops.clone().fold(value, step);
-    if segment.classifier {
-        return vec![logits(value)];
-    }
-    trace.live_before(segment.ops.end).iter().map(|live| write(live, value)).collect()
+pub fn run(graph: &Graph, segment: &Segment, input: &[Array]) -> Vec<Array> {
+    let before = graph.live_before(segment.nodes.start);
+    assert_eq!(input.len(), before.len());
+    let numbers: Vec<u64> = before.iter().zip(input).filter_map(|(id, array)| read(graph, *id, array)).collect();
+    let number = numbers[0];
+    assert!(numbers.iter().all(|other| *other == number), "{before:?} carry {numbers:?}: not one frame and moment");
+    live(graph, segment.nodes.end, segment.nodes.clone().fold(number, step))
 }
 
-/// Slots other than features hold the number plus the slot's own mark, and reading takes it off.
-fn mark(slot: Slot) -> u64 {
-    match slot {
-        Slot::Features | Slot::Graph => 0,
-        Slot::SkipSource => 1,
-        Slot::Joined(number) => 2 + number as u64,
-    }
+/// How many operations a segment has; the classifier, if it has it, counts as one.
+pub fn n_ops(graph: &Graph, segment: &Segment) -> u64 {
+    let more = if segment.nodes.end == graph.nodes().len() { N_CLASSIFIER - 1 } else { 0 };
+    segment.nodes.len().saturating_sub(more) as u64
 }
 
-fn write(live: &Live, value: u64) -> Array {
-    let n = live.rows * live.cols;
-    match live.slot {
-        Slot::Graph => Array::u16(vec![live.rows, live.cols], (0..n).map(|i| (i % live.rows) as u16).collect()),
-        slot => Array::f32(vec![live.rows, live.cols], vec![(value + mark(slot)) as f32; n]),
-    }
-    .unwrap()
+/// What is alive before a node, carrying a number.
+fn live(graph: &Graph, node: usize, number: u64) -> Vec<Array> {
+    graph.live_before(node).into_iter().map(|id| write(graph, id, number)).collect()
 }
 
-fn read(live: &Live, array: &Array) -> u64 {
-    assert_eq!(array.shape, [live.rows, live.cols]);
-    match &array.data {
-        Data::F32(values) => {
-            // int8's scale is max / 127, so a constant column comes back within a rounding error.
-            let value = values[0].round();
-            assert!(values.iter().all(|other| (other - value).abs() < 0.01), "values differ within {live:?}");
-            value as u64 - mark(live.slot)
-        }
-        Data::U16(_) => 0,
+/// Neighbours carry no number, as they must name nodes. Every other value holds the number plus its own mark, and
+/// reading takes it off; the answer has a mark for each class.
+fn write(graph: &Graph, id: ValueId, number: u64) -> Array {
+    let (extents, of) = (graph.extents(id), graph.value(id));
+    let n: usize = extents.iter().product();
+    if of.layout == Layout::Neighbours {
+        let n_nodes = of.shape.height;
+        return Array::u16(extents, (0..n).map(|i| (i % n_nodes) as u16).collect()).unwrap();
     }
+    let mark = |i: usize| if id == graph.answer() { i } else { id };
+    Array::f32(extents, (0..n).map(|i| (number + mark(i) as u64) as f32).collect()).unwrap()
+}
+
+fn read(graph: &Graph, id: ValueId, array: &Array) -> Option<u64> {
+    assert_eq!(array.shape, graph.extents(id));
+    let Data::F32(values) = &array.data else { return None };
+    // int8's scale is max / 127, so constant columns and maps come back within a rounding error.
+    let value = values[0].round();
+    assert!(values.iter().all(|other| (other - value).abs() < 0.01), "values differ within value {id}");
+    Some((value as u64).checked_sub(id as u64).expect("its mark was added"))
 }

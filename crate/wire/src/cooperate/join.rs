@@ -4,21 +4,12 @@ use cleave_graph::{MAX_NODES, MAX_WORKERS, Partition, Reduce, Shares, Split, Ste
 
 use crate::bytes::{Reader, Writer, check_limit};
 use crate::error::WireError;
-use crate::types::{LinkShape, ModelHash, bad_tag};
+use crate::types::{LinkShape, WeightSource, bad_tag};
 
 /// Most bytes of a worker's name.
 pub const MAX_NAME_BYTES: usize = 64;
 /// Most channels or rows that workers share.
 pub const MAX_UNITS: usize = 1 << 16;
-
-/// Where the weights come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WeightSource {
-    /// Drawn from this seed.
-    Seeded(u64),
-    /// The file of this SHA-256; a member that has it not asks for it.
-    File(ModelHash),
-}
 
 /// Conditions that a worker imposes on the parts that it sends, one after another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,10 +57,7 @@ impl Join {
     pub(super) fn write<'a>(&self, writer: &'a mut Writer) -> &'a mut Writer {
         let writer = writer.u64(self.group).u16(self.worker).list(&self.names, |name, writer| _ = writer.text(name));
         let writer = writer.text(&self.graph).list(&self.partition.steps, write_step);
-        let writer = match &self.weights {
-            WeightSource::Seeded(seed) => writer.u8(0).u64(*seed),
-            WeightSource::File(hash) => writer.u8(1).raw(&hash.0),
-        };
+        let writer = self.weights.write(writer);
         self.uplink.shape.write(writer.u32(self.uplink.setup_micros))
     }
 
@@ -85,11 +73,7 @@ impl Join {
         let steps = reader.u16("steps")?;
         check_limit("steps", steps.into(), MAX_NODES as u64, "")?;
         let steps = (0..steps).map(|_| read_step(reader, workers)).collect::<Result<_, _>>()?;
-        let weights = match reader.u8("weights")? {
-            0 => WeightSource::Seeded(reader.u64("seed")?),
-            1 => WeightSource::File(ModelHash(reader.hash("model")?)),
-            found => return Err(bad_tag("weights", found, "0 (seeded) or 1 (file)")),
-        };
+        let weights = WeightSource::read(reader)?;
         let setup_micros = reader.u32("set-up")?;
         check_limit("set-up", setup_micros.into(), LinkShape::MAX_DELAY_MICROS.into(), "microseconds")?;
         let uplink = Uplink { setup_micros, shape: LinkShape::read(reader)? };

@@ -1,5 +1,6 @@
 //! How one value of a tensor is written.
 
+use cleave_arch::Codec;
 use cleave_arch::array::{Array, Data};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -15,7 +16,7 @@ pub(super) enum Element {
     F32,
     /// IEEE half precision, rounded to nearest even: relative error ≤ 2⁻¹¹ for normal values.
     F16,
-    /// round(v / scale) with scale = max|v| / 127 of the column (the last dimension): error ≤ scale / 2.
+    /// round(v / scale) with scale = max|v| / 127 of the values that share it ([`Codec::scales`]): error ≤ scale / 2.
     I8,
     U16,
 }
@@ -60,10 +61,10 @@ impl Element {
         }
     }
 
-    /// Payload bytes of so many values in so many columns; saturates.
-    pub(super) fn bytes(self, values: u64, columns: u64) -> u64 {
+    /// Payload bytes of so many values with so many scales; saturates.
+    pub(super) fn bytes(self, values: u64, scales: u64) -> u64 {
         match self {
-            Self::I8 => values.saturating_add(columns.saturating_mul(4)),
+            Self::I8 => values.saturating_add(scales.saturating_mul(4)),
             _ => values.saturating_mul(self.plane_bytes() as u64),
         }
     }
@@ -74,7 +75,7 @@ impl Element {
             Data::U16(values) => Ok(le_bytes(values.iter().map(|v| v.to_le_bytes()))),
             Data::F32(values) => match self {
                 Self::F16 => write_f16(values, tensor),
-                Self::I8 => write_i8(values, array.shape.last().copied().unwrap_or(1), tensor),
+                Self::I8 => write_i8(values, Codec::scales(&array.shape), tensor),
                 Self::F32 | Self::U16 => Ok(le_bytes(values.iter().map(|v| v.to_le_bytes()))),
             },
         }
@@ -86,7 +87,7 @@ impl Element {
             Self::F32 => Data::F32(chunks(payload).map(f32::from_le_bytes).collect()),
             Self::U16 => Data::U16(chunks(payload).map(u16::from_le_bytes).collect()),
             Self::F16 => Data::F32(read_f16(payload)),
-            Self::I8 => Data::F32(read_i8(payload, shape.last().copied().unwrap_or(1))?),
+            Self::I8 => Data::F32(read_i8(payload, Codec::scales(&shape))?),
         };
         Ok(Array { shape, data })
     }
@@ -129,22 +130,26 @@ fn read_f16(payload: &[u8]) -> Vec<f32> {
     values
 }
 
-fn write_i8(values: &[f32], columns: usize, tensor: usize) -> Result<Vec<u8>, WireError> {
+fn write_i8(values: &[f32], (n_scales, run): (usize, usize), tensor: usize) -> Result<Vec<u8>, WireError> {
     check_range(values, tensor, "i8", f32::MAX)?;
-    let scales = column_scales(values, columns);
+    let scales = scales(values, n_scales, run);
     let mut out = le_bytes(scales.iter().map(|s| s.to_le_bytes()));
     out.reserve(values.len());
-    for row in values.chunks_exact(columns) {
-        out.extend(row.iter().zip(&scales).map(|(&v, &scale)| quantise(v, scale) as u8));
+    for round in values.chunks(n_scales * run) {
+        for (part, &scale) in round.chunks(run).zip(&scales) {
+            out.extend(part.iter().map(|v| quantise(*v, scale) as u8));
+        }
     }
     Ok(out)
 }
 
-/// max|v| / 127 of every column; 0 for a column of zeros. Never subnormal: dividing by such a scale overflows.
-fn column_scales(values: &[f32], columns: usize) -> Vec<f32> {
-    let mut largest = vec![0.0f32; columns];
-    for row in values.chunks_exact(columns) {
-        largest.iter_mut().zip(row).for_each(|(most, v)| *most = most.max(v.abs()));
+/// max|v| / 127 of what shares a scale; 0 for zeros. Never subnormal: dividing by such a scale overflows.
+fn scales(values: &[f32], n_scales: usize, run: usize) -> Vec<f32> {
+    let mut largest = vec![0.0f32; n_scales];
+    for round in values.chunks(n_scales * run) {
+        for (part, most) in round.chunks(run).zip(&mut largest) {
+            *most = part.iter().fold(*most, |most, v| most.max(v.abs()));
+        }
     }
     let scale = |most: f32| if most == 0.0 { 0.0 } else { (most / I8_LARGEST).max(f32::MIN_POSITIVE) };
     largest.into_iter().map(scale).collect()
@@ -157,16 +162,18 @@ fn quantise(value: f32, scale: f32) -> i8 {
     (value / scale).round().clamp(-I8_LARGEST, I8_LARGEST) as i8
 }
 
-fn read_i8(payload: &[u8], columns: usize) -> Result<Vec<f32>, WireError> {
-    let (scales, values) = payload.split_at(columns * 4);
+fn read_i8(payload: &[u8], (n_scales, run): (usize, usize)) -> Result<Vec<f32>, WireError> {
+    let (scales, values) = payload.split_at(n_scales * 4);
     let scales: Vec<f32> = chunks(scales).map(f32::from_le_bytes).collect();
     if let Some(bad) = scales.iter().find(|s| !s.is_finite() || **s < 0.0) {
         let right = "the bits of a finite f32 that is not negative";
         return Err(WireError::Value { field: "scale", found: bad.to_bits().into(), right });
     }
     let mut out = Vec::with_capacity(values.len());
-    for row in values.chunks_exact(columns) {
-        out.extend(row.iter().zip(&scales).map(|(&q, scale)| f32::from(q as i8) * scale));
+    for round in values.chunks(n_scales * run) {
+        for (part, scale) in round.chunks(run).zip(&scales) {
+            out.extend(part.iter().map(|q| f32::from(*q as i8) * scale));
+        }
     }
     Ok(out)
 }

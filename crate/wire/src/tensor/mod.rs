@@ -3,15 +3,15 @@
 //! | field | bytes |
 //! |---|---|
 //! | number of tensors | u16 |
-//! | of each: element | u8: 0 f32, 1 f16, 2 i8 with a scale per column, 3 u16 |
+//! | of each: element | u8: 0 f32, 1 f16, 2 i8 with scales, 3 u16 |
 //! | packing | u8: 0 none, 1 LZ4 block, 2 LZ4 block over byte planes |
 //! | rank | u8 |
 //! | dimensions | u32 × rank |
 //! | stored bytes | u32 |
-//! | payload | row-major; i8: all scales (f32 × columns) first |
+//! | payload | row-major; i8: all scales (f32) first, of columns, of maps, or of 16 values of a single row |
 //!
 //! Neighbour indexes stay u16 under every codec, and a tensor of rank 1 (an answer's logits) stays f32: it is small,
-//! and a scale per value would be larger than the value. The unpacked size follows from element and shape alone, so a
+//! and every digit of it counts. The unpacked size follows from element and shape alone, so a
 //! compressed payload cannot claim one. Where LZ4 does not make a tensor smaller it is stored as it is.
 
 mod element;
@@ -120,8 +120,7 @@ fn read_array(reader: &mut Reader<'_>, tensor: usize, limits: &Limits, room: &mu
     let packing = Packing::from_tag(reader.u8("packing")?)?;
     let shape = read_shape(reader, limits)?;
     let values = shape.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim as u64)).unwrap_or(u64::MAX);
-    let columns = shape.last().copied().unwrap_or(1) as u64;
-    let needed = element.bytes(values, columns);
+    let needed = element.bytes(values, Codec::scales(&shape).0 as u64);
     let in_memory = needed.max(values.saturating_mul(element.memory_bytes()));
     check_limit("unpacked tensors", in_memory, *room, "bytes")?;
     *room -= in_memory;

@@ -1,10 +1,10 @@
 //! One sample of every message kind, with values that make each field visible in its bytes.
 
 use cleave_arch::array::Array;
-use cleave_arch::{Codec, Compression, GraphSource, LinkCodec, Task};
+use cleave_arch::{Codec, Compression, LinkCodec};
 use cleave_wire::{
     Answer, Call, LinkShape, ModelHash, Offer, Packed, Refusal, RefusalCode, Subject, Timing, ToDevice, ToEdge,
-    ValidationSet, limits::Limits,
+    ValidationSet, WeightSource, limits::Limits,
 };
 
 pub fn codec(codec: Codec, compression: Compression) -> LinkCodec {
@@ -23,21 +23,18 @@ pub fn tensors(codec: LinkCodec) -> Packed {
     Packed::pack(&[features, graph], codec).unwrap()
 }
 
+pub fn deploy(cuts: &[usize], weights: WeightSource) -> ToEdge {
+    let graph = "1x8x8: conv 4 k3 p1, relu, conv 2 k3".into();
+    let codec = codec(Codec::I8, Compression::Lz4);
+    ToEdge::Deploy { deployment: 2, graph, cuts: cuts.to_vec(), weights, codec }
+}
+
 pub fn to_edge() -> Vec<(&'static str, ToEdge)> {
-    let task = Task { n_points: 1024, in_channels: 3, k: 20, n_classes: 10, graph: GraphSource::Sampled };
     let frame = |codec| ToEdge::Frame { id: 7, deployment: 2, segment: 1, deadline_ms: 500, tensors: tensors(codec) };
     vec![
         ("hello", ToEdge::Link(Call::Hello { token: "s3cret".into(), name: "tab é".into(), role: () })),
-        (
-            "deploy",
-            ToEdge::Deploy {
-                deployment: 2,
-                plan: "3 6 5 4,0 0 0 0".into(),
-                task,
-                model: hash(),
-                codec: codec(Codec::I8, Compression::Lz4),
-            },
-        ),
+        ("deploy-file", deploy(&[1, 2], WeightSource::File(hash()))),
+        ("deploy-seeded", deploy(&[], WeightSource::Seeded(0x0102_0304_0506_0708))),
         ("weights", ToEdge::Link(Call::Weights { model: hash(), offset: 256, total: 260, chunk: vec![9, 8, 7, 6] })),
         ("frame-f32", frame(codec(Codec::F32, Compression::None))),
         ("frame-f16", frame(codec(Codec::F16, Compression::None))),

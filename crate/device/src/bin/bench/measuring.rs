@@ -1,18 +1,17 @@
 //! The measurements: times of a forward pass, bytes of a plan's part on the device, candidates a second of a search.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use cleave_app::network::{Named, Network};
-use cleave_arch::{Array, GraphSource, Live, Plan, Slot, SplitMix64, Task, Tier, space};
+use cleave_arch::{GraphSource, Mapping, Plan, SplitMix64, Task, Tier, space};
 use cleave_contract::Backend;
 use cleave_cost::graph::{FEATURES, PlanGraph};
 use cleave_cost::{Machines, Profile};
 use cleave_device::browser::{fetch, now_ms};
-use cleave_device::engine::{self, measure_forward, timed};
+use cleave_device::engine::{self, timed};
 use cleave_device::engines::load;
 use cleave_device::gpu;
-use cleave_graph::{Graph, zoo};
-use cleave_model::exec::{self, Executor, Params};
-use cleave_model::{Gin, GinWeights, Gnn};
+use cleave_model::exec::{self, Way};
+use cleave_model::{Gin, GinWeights};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use wasm_bindgen::JsError;
@@ -37,30 +36,32 @@ impl Engine {
     }
 }
 
-/// Times of a network's forward pass.
+/// Times of a network's forward pass, its input given and its answer read as plain numbers.
 pub async fn forward(name: &str, engine: &Engine, [runs, warm]: [usize; 2], plain: bool) -> Result<Value, JsError> {
     let Engine { backend, device, adapter } = engine;
-    if let Ok(network) = zoo::network(name) {
-        return image(name, &network, [runs, warm], engine).await;
-    }
     let network = open(name).await?;
-    let gnn = load(&network, device)?;
-    let pass = |gnn: &Gnn, points| if plain { gnn.forward_plain(points) } else { gnn.forward(points) };
-    let times = measure_forward(&gnn, warm, runs.max(1), pass).await?;
+    let (graph, loaded) = (&network.graph, load(&network, device)?);
+    let input = exec::noise(graph, 0, 7);
+    let answer = || loaded.compute_by(0..graph.nodes().len(), &input, way(plain));
+    let times = timed(warm, runs.max(1), answer).await?;
     Ok(json!({
         "network": name,
         "plain": plain,
         "backend": backend,
         "adapter": adapter,
-        "n_points": network.card.task.n_points,
-        "k": network.card.task.k,
-        "classes": network.card.task.n_classes,
+        "input": network.input(),
+        "classes": network.classes.len(),
+        "macs": graph.macs(),
         "batch": 1,
         "runs": times.len(),
         "median_ms": times[times.len() / 2],
         "min_ms": times[0],
         "max_ms": times[times.len() - 1],
     }))
+}
+
+fn way(plain: bool) -> Way {
+    if plain { Way::Plain } else { Way::Fast }
 }
 
 async fn open(name: &str) -> Result<Network, JsError> {
@@ -70,58 +71,23 @@ async fn open(name: &str) -> Result<Network, JsError> {
     })
 }
 
-/// An image network with seeded weights on a seeded image.
-async fn image(
-    name: &str,
-    network: &Graph,
-    [runs, warm]: [usize; 2],
-    Engine { device, adapter, .. }: &Engine,
-) -> Result<Value, JsError> {
-    let executor = Executor::whole(network, &Params::Seeded(1), device)?;
-    let (shape, mut rng) = (network.input(), SplitMix64::new(7));
-    let values: Vec<f32> = (0..shape.values()).map(|_| 2.0 * rng.unit_f32() - 1.0).collect();
-    let image = TensorData::new(values, [1, shape.channels, shape.height, shape.width]);
-    let image = Tensor::<4>::from_data(image, device);
-    executor.answer(exec::Value::Map(image.clone()))?;
-    // It has just answered, and does so again.
-    let answer = || match executor.answer(exec::Value::Map(image.clone())) {
-        Ok(exec::Value::Map(logits)) => logits,
-        _ => image.clone(),
-    };
-    let times = timed(warm, runs.max(1), || answer().into_data_async()).await?;
-    Ok(json!({
-        "network": name, "adapter": adapter, "macs": network.macs(), "batch": 1, "runs": times.len(),
-        "median_ms": times[times.len() / 2], "min_ms": times[0], "max_ms": times[times.len() - 1],
-    }))
-}
-
 /// Most bytes that the engine holds while it runs the device's segments of a plan, weights included and the values that
 /// it is given left out: as `peak_bytes` of `cleave-cost` predicts.
 pub async fn memory(name: &str, plan: &str, plain: bool) -> Result<Value, JsError> {
     let network = open(name).await?;
-    let plan: Plan = plan.parse()?;
+    let task = network.mapping.plan().map_or_else(Task::modelnet10, |(_, _, task)| *task);
+    let plan = Mapping::parse(plan, &task)?;
+    let cut = plan.cut_graph()?;
     let counter = PeakAlloc;
     let before = counter.current_usage();
-    let gnn = load(&network, &Device::flex())?;
+    let loaded = load(&network, &Device::flex())?;
     let held = counter.current_usage() - before;
     let mut most = held;
-    for segment in plan.segments().into_iter().filter(|segment| segment.tier == Tier::Device) {
-        let zeros = |live: &Live| match live.slot {
-            Slot::Graph => Array::u16([live.rows, live.cols], vec![0; live.rows * live.cols]),
-            _ => Array::f32([live.rows, live.cols], vec![0.5; live.rows * live.cols]),
-        };
-        let inputs = gnn.trace().live_before(segment.ops.start).iter().map(zeros);
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+    for segment in cut.segments().into_iter().filter(|segment| segment.tier == Tier::Device) {
+        let inputs = exec::noise(cut.graph(), segment.nodes.start, 1);
         let given = counter.current_usage();
         counter.reset_peak_usage();
-        let state = gnn.upload(&inputs, segment.ops.start)?;
-        if plain {
-            let logits = gnn.forward_plain(state.features())?;
-            logits.into_data_async().await?;
-        } else {
-            let state = gnn.run(&segment, state)?;
-            state.download().await?;
-        }
+        loaded.compute_by(segment.nodes, &inputs, way(plain)).await?;
         most = most.max(held + counter.peak_usage() - given);
     }
     Ok(
@@ -147,7 +113,8 @@ pub async fn throughput(candidates: usize) -> Result<Value, JsError> {
     let sum: f64 = plans.iter().map(|plan| machines.latency_ms(plan, &task)).sum();
     let filtered = now_ms() - start;
     let start = now_ms();
-    let graphs: Vec<PlanGraph> = plans[..PREDICTED].iter().map(|plan| graph(plan, &task, &machines)).collect();
+    let of = |plan: &Plan| PlanGraph::new(&Mapping::of_plan(plan.clone(), task), &machines);
+    let graphs: Vec<PlanGraph> = plans[..PREDICTED].iter().filter_map(of).collect();
     let built = now_ms() - start;
     let gin = Gin::new(&GinWeights::random(FEATURES, WIDTH, 1), &Device::flex());
     // Twice by the same code: a search is long, and the first pass is half of it the browser's compiling.
@@ -174,8 +141,4 @@ async fn predict(gin: &Gin, graphs: &[PlanGraph]) -> Result<(), JsError> {
         out?;
     }
     Ok(())
-}
-
-fn graph(plan: &Plan, task: &Task, machines: &Machines) -> PlanGraph {
-    PlanGraph::new(plan, &plan.architecture().trace(task), task, machines)
 }

@@ -151,34 +151,34 @@ fn edges_get_into_the_address_and_their_tokens_do_not() {
 fn a_stroke_is_answered_at_once_by_workers_that_are_there() {
     let mut state = planned("lenet5");
     let drawn = |value: u8| Image::Drawn(vec![value; 28 * 28]);
-    assert!(state.act(Act::Stroke(drawn(1))).is_empty(), "nobody is there");
+    assert!(state.act(Act::Stroke(Looker::Workers, drawn(1))).is_empty(), "nobody is there");
     state.act(Act::Cooperate(vec![Mixed]));
     state.hear(there());
-    assert!(state.act(Act::Stroke(drawn(2))).is_empty());
+    assert!(state.act(Act::Stroke(Looker::Workers, drawn(2))).is_empty());
     assert!(state.hear(came(Mixed, "lenet5")).is_empty(), "a run that was asked for is followed by nothing");
-    let request = asked(state.act(Act::Stroke(drawn(3))));
+    let request = asked(state.act(Act::Stroke(Looker::Workers, drawn(3))));
     assert_eq!((request.strategy, request.runs, request.check), (Mixed, 1, false));
     assert!(matches!(request.image, ImageRequest::Pixels { rgba, .. } if rgba[..4] == [3, 3, 3, 255]));
-    assert!(state.act(Act::Stroke(drawn(4))).is_empty());
+    assert!(state.act(Act::Stroke(Looker::Workers, drawn(4))).is_empty());
     let next = asked(state.hear(came(Mixed, "lenet5")));
     assert!(matches!(next.image, ImageRequest::Pixels { rgba, .. } if rgba[0] == 4), "the last stroke is answered too");
     assert!(state.hear(came(Mixed, "lenet5")).is_empty());
     state.hear(Event::Workers(vec![]));
-    assert!(state.act(Act::Stroke(drawn(5))).is_empty(), "they were dismissed");
+    assert!(state.act(Act::Stroke(Looker::Workers, drawn(5))).is_empty(), "they were dismissed");
 }
 
 #[test]
 fn an_image_stays_as_long_as_the_network_can_look_at_it() {
     let mut state = planned("alexnet");
-    let shape = state.looks_at().unwrap();
-    state.act(Act::Look(Image::of_file("cat".into(), vec![0; 4 * 224 * 224], shape)));
+    let shape = state.looks_at(Looker::Workers).unwrap();
+    state.act(Act::Look(Looker::Workers, Image::of_file("cat".into(), vec![0; 4 * 224 * 224], shape)));
     let choose = |network: &str| Act::PartitionForm(Form { network: network.into(), ..Form::of(&first_request()) });
     state.act(choose("vgg11"));
-    assert_ne!(*state.partition.cooperation.image, Image::Noise);
+    assert_ne!(**state.input.image(Looker::Workers), Image::Noise);
     state.act(choose("lenet"));
-    assert_ne!(*state.partition.cooperation.image, Image::Noise, "a mistake changes nothing");
+    assert_ne!(**state.input.image(Looker::Workers), Image::Noise, "a mistake changes nothing");
     state.act(choose("lenet5"));
-    assert_eq!(*state.partition.cooperation.image, Image::Noise);
+    assert_eq!(**state.input.image(Looker::Workers), Image::Noise);
 }
 
 #[test]

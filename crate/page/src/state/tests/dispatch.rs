@@ -62,7 +62,7 @@ fn a_switch_is_shown_and_answered_by_nothing_and_the_stream_goes_on() {
     assert_eq!((state.run, state.dispatcher.dispatching), (Run::Stream, Dispatching::On));
     assert_eq!(state.settings.cuts, Cuts::At(vec![3]), "the address says what runs");
     assert_eq!((state.network_name().as_str(), state.network.in_use.as_str()), ("small", "small"));
-    assert!(state.network.held.as_ref().is_some_and(|held| held.plan.cuts() == [3]));
+    assert!(state.network.held.as_ref().is_some_and(|held| held.mapping.cuts() == [3]));
     assert_eq!(state.frames.answer.as_ref().map(|answer| answer.freshness), Some(Freshness::Stale));
     let prices = crate::price::tests::prices("3 2 1 4,0 6 3 0");
     assert!(state.hear(Event::Prices(prices)).is_empty());

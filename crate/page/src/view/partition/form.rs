@@ -6,6 +6,7 @@ use crate::partition::member::{FIRST_ADDRESS, place_of};
 use crate::state::{Act, Run};
 use crate::view::Page;
 use crate::view::control::choices;
+use crate::view::list::List;
 use cleave_contract::{MAX_PARTITION_WORKERS, MIN_PARTITION_WORKERS};
 use cleave_graph::zoo::NETWORKS;
 use leptos::prelude::*;
@@ -123,7 +124,7 @@ fn Network(form: Memo<Form>) -> impl IntoView {
         <div class="field broad">
             <label>"network"
                 <select on:change=chosen>
-                    {NETWORKS.into_iter().map(|(name, _)| option(name, name)).collect_view()}
+                    {NETWORKS.into_iter().map(|(name, _)| option(name, name)).list()}
                     {option(OWN, "a chain of your own")}
                 </select>
             </label>
@@ -154,7 +155,7 @@ fn Workers(form: Memo<Form>) -> impl IntoView {
     view! {
         <div class="field broad">
             <label>"workers"
-                <select on:change=chosen>{(MIN_PARTITION_WORKERS..=MAX_PARTITION_WORKERS).map(option).collect_view()}</select>
+                <select on:change=chosen>{(MIN_PARTITION_WORKERS..=MAX_PARTITION_WORKERS).map(option).list()}</select>
             </label>
         </div>
         <fieldset class="wish broad workers">

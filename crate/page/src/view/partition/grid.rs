@@ -3,6 +3,7 @@
 use super::Drawn;
 use crate::partition::grid::{Pair, Row, Share, answer, rows, summary};
 use crate::partition::words;
+use crate::view::list::List;
 use cleave_contract::{OperatorRow, PartitionPlan};
 use leptos::prelude::*;
 
@@ -21,7 +22,7 @@ pub fn grids(drawn: &Drawn) -> impl IntoView + use<> {
 fn grid(operators: &[OperatorRow], plan: &PartitionPlan) -> impl IntoView + use<> {
     let n_workers = plan.memory_bytes.len().max(plan.steps.first().map_or(0, |step| step.units.len()));
     let columns = n_workers + 2;
-    let heads = (1..=n_workers).map(|i| view! { <th scope="col">{format!("worker {i}")}</th> }).collect_view();
+    let heads = (1..=n_workers).map(|i| view! { <th scope="col">{format!("worker {i}")}</th> }).list();
     let label = format!("{}, shares of each worker", words(plan.strategy));
     view! {
         <p class="summary">{summary(operators, plan)}</p>
@@ -29,7 +30,7 @@ fn grid(operators: &[OperatorRow], plan: &PartitionPlan) -> impl IntoView + use<
             <table class="share-table">
                 <thead><tr><td></td><th scope="col">"operator and output"</th><th scope="col">"split by"</th>{heads}</tr></thead>
                 <tbody>
-                    {rows(operators, plan).into_iter().enumerate().map(|(i, row)| operator(i, row, columns)).collect_view()}
+                    {rows(operators, plan).into_iter().enumerate().map(|(i, row)| operator(i, row, columns)).list()}
                     {sent(answer(plan), columns)}
                 </tbody>
             </table>
@@ -52,7 +53,7 @@ fn operator(i: usize, row: Row, columns: usize) -> impl IntoView {
             {bracket}
             <th scope="row"><span class="number">{i + 1}</span> " " <code>{row.layer}</code> " " <span class="unit">{row.output}</span></th>
             <td class="way">{row.how}</td>
-            {row.shares.into_iter().map(share).collect_view()}
+            {row.shares.into_iter().map(share).list()}
         </tr>
         {sent(row.after, columns)}
     }

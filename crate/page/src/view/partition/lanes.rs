@@ -8,6 +8,7 @@ use crate::partition::ran::MEASURED;
 use crate::partition::{Memory, memory, words, worst_memory};
 use crate::timeline::tick;
 use crate::view::lane;
+use crate::view::list::List;
 use crate::view::timeline::{across, part, ticks};
 use cleave_contract::{Lane, PartitionPlan, WorkerActivity};
 use leptos::prelude::*;
@@ -31,7 +32,7 @@ pub fn timelines(drawn: &Drawn) -> impl IntoView + use<> {
             let id = format!("partition-words-{which}-{}", of.replace(' ', "-"));
             view! { <h3>{head}</h3>{timeline(drawn, plan, of, id, length)} }
         };
-        (drawn.missing_of(which), drawn.shown_of(which).into_iter().map(own).collect_view())
+        (drawn.missing_of(which), drawn.shown_of(which).into_iter().map(own).list())
     };
     view! {
         {one(0)}{one(1)}
@@ -62,16 +63,16 @@ fn timeline(drawn: &Drawn, plan: &PartitionPlan, of: &str, id: String, length: f
     let names = (1..=lanes.len()).map(|i| view! { <li style:height=format!("{LANE}px")>{format!("worker {i}")}</li> });
     let own = |(i, marks): (usize, &Vec<Mark>)| {
         let top = TOTAL + LANE * i as f64;
-        marks.iter().map(|own| mark(own, top, length)).collect_view()
+        marks.iter().map(|own| mark(own, top, length)).list()
     };
     let end = across(plan.millis, length);
     let (anchor, dx) = if part(plan.millis, length) > LATE { ("end", "-6") } else { ("start", "6") };
     view! {
         <div class="timeline-grid">
-            <ul class="worker-names" style:padding-top=format!("{TOTAL}px") aria-hidden="true">{names.collect_view()}</ul>
+            <ul class="worker-names" style:padding-top=format!("{TOTAL}px") aria-hidden="true">{names.list()}</ul>
             <svg class="chart" width="100%" height=bottom + AXIS role="img" aria-labelledby=id.clone()>
                 <g class="grid">{ticks(length, tick(length.max(1e-6)), [TOTAL, bottom])}</g>
-                {lanes.iter().enumerate().map(own).collect_view()}
+                {lanes.iter().enumerate().map(own).list()}
                 <line class="end" x1=end.clone() x2=end.clone() y1="2" y2=bottom></line>
                 <text class="end" x=end dx=dx y="14" text-anchor=anchor>{format::millis(plan.millis)}</text>
             </svg>

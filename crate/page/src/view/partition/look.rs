@@ -1,8 +1,8 @@
-//! What the shared network looks at: noise, an image file that is cropped to the network's size, or a drawing.
+//! What an image network looks at, the held one or the shared one: noise, an image file that is cropped to the network's size, or a drawing.
 
 use super::pad::Canvas;
 use crate::partition::image::{Image, crop};
-use crate::state::{Act, Notice};
+use crate::state::{Act, Looker, Notice};
 use crate::view::Page;
 use crate::view::icon::{Icon, icon};
 use crate::view::input::{chosen, dropped};
@@ -15,17 +15,17 @@ use web_sys::{CanvasRenderingContext2d, DragEvent, File, HtmlCanvasElement, Imag
 
 /// The image, where it comes from and what is done with it.
 #[component]
-pub fn Look() -> impl IntoView {
+pub fn Look(looker: Looker) -> impl IntoView {
     let page = Page::of_here();
-    let shape = page.part(|state| state.looks_at());
-    let image = page.part(|state| state.partition.cooperation.image.clone());
+    let shape = page.part(move |state| state.looks_at(looker));
+    let image = page.part(move |state| state.input.image(looker).clone());
     let over = RwSignal::new(false);
     let take = move |file: File| {
         let Some(shape) = shape.get_untracked() else { return };
         leptos::task::spawn_local(async move {
             let name = file.name();
             match read(&file, shape).await {
-                Ok(rgba) => page.act(Act::Look(Image::of_file(name, rgba, shape))),
+                Ok(rgba) => page.act(Act::Look(looker, Image::of_file(name, rgba, shape))),
                 Err(_) => page.act(Act::Complain(Notice {
                     what: format!("{name} could not be shown to the network."),
                     why: "The browser cannot read it as an image.".into(),
@@ -54,20 +54,20 @@ pub fn Look() -> impl IntoView {
     let invert = move |event| {
         if let Image::File { name, rgba, .. } = &*image.get_untracked() {
             let invert = Some(event_target_checked(&event));
-            page.act(Act::Look(Image::File { name: name.clone(), rgba: rgba.clone(), invert }));
+            page.act(Act::Look(looker, Image::File { name: name.clone(), rgba: rgba.clone(), invert }));
         }
     };
     view! {
         <div class="look input" class:over=over on:drop=drop on:dragover=drag_over on:dragleave=move |_| over.set(false)>
             <h3>"What the network looks at"</h3>
-            {move || shape.get().map(|shape| view! { <Canvas shape image /> })}
+            {move || shape.get().map(|shape| view! { <Canvas looker shape image /> })}
             <p class="muted" aria-live="polite">{words}</p>
             <div class="buttons">
                 <label class="button">
                     <input type="file" class="unseen" accept="image/*" on:change=move |event| chosen(&event).into_iter().for_each(take) />
                     {icon(Icon::Open)} "Image file"
                 </label>
-                <button type="button" disabled=is_noise on:click=move |_| page.act(Act::Look(Image::Noise))>"Clear"</button>
+                <button type="button" disabled=is_noise on:click=move |_| page.act(Act::Look(looker, Image::Noise))>"Clear"</button>
             </div>
             <Show when=move || inverts.with(Option::is_some)>
                 <label class="check">
@@ -78,6 +78,7 @@ pub fn Look() -> impl IntoView {
             <p class="hint">"or drop a file here; without one it is noise"</p>
         </div>
     }
+    .into_any()
 }
 
 /// The middle of an image file at the network's size.

@@ -3,7 +3,7 @@
 
 use super::look::context;
 use crate::partition::image::{Image, stroke};
-use crate::state::{Act, Shared};
+use crate::state::{Act, Looker, Shared};
 use crate::view::Page;
 use cleave_graph::Shape;
 use leptos::html;
@@ -22,7 +22,7 @@ struct Pen {
 
 /// The canvas.
 #[component]
-pub fn Canvas(shape: Shape, image: Memo<Shared<Image>>) -> impl IntoView {
+pub fn Canvas(looker: Looker, shape: Shape, image: Memo<Shared<Image>>) -> impl IntoView {
     let page = Page::of_here();
     let canvas = NodeRef::<html::Canvas>::new();
     let middle = [shape.width, shape.height].map(|side| (side / 2) as f64 + 0.5);
@@ -59,7 +59,7 @@ pub fn Canvas(shape: Shape, image: Memo<Shared<Image>>) -> impl IntoView {
     // A pad that is taken away loses the focus after its signals are gone.
     let end = move || {
         if pen.try_get_untracked().is_some_and(|pen| pen.is_down) {
-            page.act(Act::Stroke(Image::Drawn(values.get_value())));
+            page.act(Act::Stroke(looker, Image::Drawn(values.get_value())));
             pen.update(|pen| pen.is_down = false);
         }
     };

@@ -5,11 +5,12 @@ use super::{Drawn, progress, row, table};
 use crate::format;
 use crate::partition::ran::{notes, rows, summary, verdict};
 use crate::partition::{conditions, plan_of, words};
-use crate::state::{Act, Run, Shared};
+use crate::state::{Act, Looker, Run, Shared};
 use crate::view::Page;
 use crate::view::answer::{Class, bar};
 use crate::view::control::{Range, amount};
 use crate::view::icon::{Icon, icon};
+use crate::view::list::List;
 use cleave_contract::{Cooperated, MAX_COOPERATION_RUNS, Score, WorkerState};
 use leptos::prelude::*;
 
@@ -18,7 +19,7 @@ use leptos::prelude::*;
 pub fn Runs(drawn: Memo<Option<Drawn>>) -> impl IntoView {
     view! {
         <div class="cooperation">
-            <Look />
+            <Look looker=Looker::Workers />
             <div class="runs">
                 <Buttons drawn />
                 <Crew />
@@ -117,7 +118,7 @@ fn Crew() -> impl IntoView {
         }
     };
     view! {
-        <ul class="crew" aria-label="Workers of the run" aria-live="polite">{move || (0..n.get()).map(one).collect_view()}</ul>
+        <ul class="crew" aria-label="Workers of the run" aria-live="polite">{move || (0..n.get()).map(one).list()}</ul>
     }
 }
 
@@ -135,7 +136,7 @@ fn Answer() -> impl IntoView {
         view! {
             {random}
             <ul class="classes" aria-label="Probability of the likeliest classes">
-                {run.scores.iter().enumerate().map(class).collect_view()}
+                {run.scores.iter().enumerate().map(class).list()}
             </ul>
             <p class="muted">{format!("Looked at: {}. Weights: {}.", run.image, run.weights.trim_end_matches('.'))}</p>
         }
@@ -169,7 +170,7 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
         runs
     };
     let is_there = Memo::new(move |_| !all().is_empty());
-    let body = move || all().iter().flat_map(|run| rows(run)).map(row).collect_view();
+    let body = move || all().iter().flat_map(|run| rows(run)).map(row).list();
     let about = |run: &Shared<Cooperated>| {
         let verdict = run.whole.map(verdict).map(|(is_equal, words)| badge(is_equal, words));
         view! {
@@ -178,7 +179,7 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
                 {verdict}
                 <ul>
                     <li>{conditions(&run.request.partition)} "."</li>
-                    {notes(run).into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}
+                    {notes(run).into_iter().map(|note| view! { <li>{note}</li> }).list()}
                 </ul>
             </div>
         }
@@ -191,7 +192,7 @@ fn Results(drawn: Memo<Option<Drawn>>) -> impl IntoView {
                 {table("Runs, predicted and measured", "run", body.into_any())}
                 <p class="muted">"Percentages are of the measurement against what was predicted for this run."</p>
             </div>
-            <div class="shares">{move || all().iter().map(about).collect_view()}</div>
+            <div class="shares">{move || all().iter().map(about).list()}</div>
         </Show>
     }
 }

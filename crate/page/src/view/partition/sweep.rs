@@ -3,6 +3,7 @@
 use super::Told;
 use crate::partition::sweep::{Line, Sweep, polyline, summary, sweep};
 use crate::partition::words;
+use crate::view::list::List;
 use leptos::prelude::*;
 
 /// The plotting area, and the room for the axes' numbers and the lines' names, CSS pixels.
@@ -59,10 +60,10 @@ fn draw(drawing: &Sweep) -> impl IntoView + use<> {
         view! { <line class="wished" x1=x x2=x y1=up(1.0) y2=up(0.0)>{leptos::svg::title().child("the set-up time of the table")}</line> }
     });
     view! {
-        <g class="grid">{drawing.up.iter().map(time).collect_view()}</g>
-        {drawing.across.iter().map(setup).collect_view()}
+        <g class="grid">{drawing.up.iter().map(time).list()}</g>
+        {drawing.across.iter().map(setup).list()}
         {asked}
-        {drawing.lines.iter().enumerate().map(|(i, own)| line(i, own)).collect_view()}
+        {drawing.lines.iter().enumerate().map(|(i, own)| line(i, own)).list()}
         <text x=across(0.5) y=ABOVE + HEIGHT + BELOW - 4.0 text-anchor="middle">"set-up of a message, ms; upwards: until the answer, ms"</text>
     }
 }
@@ -76,8 +77,7 @@ fn line(i: usize, line: &Line) -> impl IntoView + use<> {
     let dashes = DASHES[i % DASHES.len()];
     let name = words(line.strategy);
     let stretch = |stretch: &Vec<[f64; 2]>| {
-        let dots =
-            stretch.iter().map(|[x, y]| view! { <circle cx=across(*x) cy=up(*y) r="2.5"></circle> }).collect_view();
+        let dots = stretch.iter().map(|[x, y]| view! { <circle cx=across(*x) cy=up(*y) r="2.5"></circle> }).list();
         view! { <polyline points=polyline(stretch, across, up) stroke-dasharray=dashes></polyline>{dots} }
     };
     let end = line.stretches.last().and_then(|stretch| stretch.last()).copied();
@@ -89,7 +89,7 @@ fn line(i: usize, line: &Line) -> impl IntoView + use<> {
     });
     view! {
         <g class=format!("strategy {}", line.strategy)>
-            {line.stretches.iter().map(stretch).collect_view()}
+            {line.stretches.iter().map(stretch).list()}
             {label}
             {leptos::svg::title().child(name)}
         </g>

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cleave_graph::{COORDINATOR, Schedule};
-use cleave_wire::cooperate::{Join, Missed, Neighbour, ToMember, WeightSource};
+use cleave_wire::cooperate::{Join, Missed, Neighbour, ToMember};
 use cleave_wire::{Limits, ModelHash};
 
 use super::peer::Peer;
@@ -14,9 +14,10 @@ use crate::cooperate::group::{Group, schedule};
 use crate::cooperate::report::MemberStatus;
 use crate::cooperate::uplink::Uplink;
 use crate::cooperate::walk::Walk;
-use crate::cooperate::{EngineCall, Plan, Weights};
+use crate::cooperate::{EngineCall, Plan};
 use crate::time::Micros;
 use crate::work::Model;
+use crate::work::Weights;
 
 /// Workers with a plan.
 #[derive(Debug)]
@@ -92,10 +93,7 @@ impl Coordinator {
 
     fn form(&mut self, plan: Plan, schedule: Arc<Schedule>, now: Micros, fx: &mut Effects) {
         self.dissolve(fx);
-        let weights = match &plan.weights {
-            Weights::Seeded(seed) => WeightSource::Seeded(*seed),
-            Weights::File(file) => WeightSource::File(file.hash),
-        };
+        let weights = plan.weights.source();
         let (id, graph) = (self.rng.next_u64(), plan.graph.clone());
         let names: Vec<String> = plan.places.iter().map(|place| self.name(*place).to_owned()).collect();
         let text = graph.to_string();
