@@ -13,6 +13,8 @@ use cleave_arch::{Pool, Reducer, SplitMix64};
 const BATCH: usize = 2;
 const NODES: usize = 70;
 const NEIGHBOURS: usize = 9;
+/// Nodes of which a part is made.
+const ROWS: usize = 24;
 /// Inputs and outputs of a classifier's layers, which multiply one row: aligned, with few classes, and with a rest. For a
 /// product of one row cubek chooses other kernels than for many, some of which rest on features that a device may lack.
 const ONE_ROW: [(usize, usize); 3] = [(512, 256), (256, 10), (37, 5)];
@@ -71,8 +73,12 @@ fn probes(device: &Device) -> Vec<(String, Probe)> {
             let far = distance_reduce(x.clone(), graph.clone(), reducer);
             push(&format!("{reducer:?} of distances"), channels, Probe::Values(far));
         }
-        let convolved = edge_max(x.clone(), x + 0.25, graph.clone(), SLOPE);
+        let convolved = edge_max(x.clone(), x.clone() + 0.25, graph.clone(), SLOPE);
         push("edge convolution", channels, Probe::Values(convolved));
+        // Of some nodes, as a worker of several computes it.
+        let (some, own) = (graph.clone().narrow(1, 20, ROWS), x.clone().narrow(1, 20, ROWS));
+        push("maximum of some nodes", channels, Probe::Values(gather_reduce(x.clone(), some.clone(), Reducer::Max)));
+        push("edge convolution of some nodes", channels, Probe::Values(edge_max(x, own, some, SLOPE)));
     }
     for (inputs, outputs) in ONE_ROW {
         let row = tensor(&random(inputs, 7), [1, 1, inputs], device);

@@ -9,7 +9,7 @@ pub const UNITS: usize = 64;
 const LANES: usize = 8;
 
 /// `out[b, i, c] = reduce over j of x[b, indexes[b, i, j], c]`, one thread per node and `N` channels.
-/// `width` is channels / N, `total` the number of threads that have work.
+/// `width` is channels / N, `total` the number of threads that have work; of each cloud's nodes `rows` are made.
 #[cube(launch)]
 pub fn gather_reduce_kernel<N: Size>(
     x: &[Vector<f32, N>],
@@ -17,6 +17,7 @@ pub fn gather_reduce_kernel<N: Size>(
     out: &mut [Vector<f32, N>],
     total: usize,
     nodes: usize,
+    rows: usize,
     width: usize,
     neighbours: usize,
     #[comptime] reducer: Reducer,
@@ -26,7 +27,7 @@ pub fn gather_reduce_kernel<N: Size>(
     }
     let node = ABSOLUTE_POS / width;
     let channel = ABSOLUTE_POS % width;
-    let cloud = node / nodes * nodes;
+    let cloud = node / rows * nodes;
     let list = node * neighbours;
     let mut sum = x[(cloud + indexes[list] as usize) * width + channel];
     for slot in 1..neighbours {
@@ -55,6 +56,7 @@ pub fn edge_max_kernel<N: Size>(
     out: &mut [Vector<f32, N>],
     total: usize,
     nodes: usize,
+    rows: usize,
     width: usize,
     neighbours: usize,
     slope: f32,
@@ -64,7 +66,7 @@ pub fn edge_max_kernel<N: Size>(
     }
     let node = ABSOLUTE_POS / width;
     let channel = ABSOLUTE_POS % width;
-    let cloud = node / nodes * nodes;
+    let cloud = node / rows * nodes;
     let list = node * neighbours;
     let mut largest = x[(cloud + indexes[list] as usize) * width + channel];
     for slot in 1..neighbours {

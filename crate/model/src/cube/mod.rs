@@ -47,12 +47,11 @@ impl GraphOps for CubeBackend {
 
     fn gather_reduce(x: FloatTensor<Self>, indexes: IntTensor<Self>, reducer: Reducer) -> FloatTensor<Self> {
         let (x, indexes) = (floats(x), ints(indexes));
-        let [batch, nodes, channels] = dims(&x);
+        let ([batch, nodes, channels], [_, rows, neighbours]) = (dims(&x), dims(&indexes));
         let vector = vector(channels);
-        let total = batch * nodes * channels / vector;
-        let out = like(&x, [batch, nodes, channels], DType::F32);
+        let total = batch * rows * channels / vector;
+        let out = like(&x, [batch, rows, channels], DType::F32);
         let (count, dim) = elementwise(&x, total);
-        let neighbours = dims(&indexes)[2];
         gather::gather_reduce_kernel::launch(
             &x.client.clone(),
             count,
@@ -63,6 +62,7 @@ impl GraphOps for CubeBackend {
             out.clone().into_buffer_arg(),
             total,
             nodes,
+            rows,
             channels / vector,
             neighbours,
             reducer,
@@ -186,12 +186,11 @@ impl GraphOps for CubeBackend {
         slope: f32,
     ) -> FloatTensor<Self> {
         let (x, centre, indexes) = (floats(neighbour), floats(centre), ints(indexes));
-        let [batch, nodes, channels] = dims(&x);
+        let ([batch, nodes, channels], [_, rows, neighbours]) = (dims(&x), dims(&indexes));
         let vector = vector(channels);
-        let total = batch * nodes * channels / vector;
-        let out = like(&x, [batch, nodes, channels], DType::F32);
+        let total = batch * rows * channels / vector;
+        let out = like(&x, [batch, rows, channels], DType::F32);
         let (count, dim) = elementwise(&x, total);
-        let neighbours = dims(&indexes)[2];
         gather::edge_max_kernel::launch(
             &x.client.clone(),
             count,
@@ -203,6 +202,7 @@ impl GraphOps for CubeBackend {
             out.clone().into_buffer_arg(),
             total,
             nodes,
+            rows,
             channels / vector,
             neighbours,
             slope,
