@@ -48,6 +48,20 @@ async function everyNetwork(names) {
   await step(`the first frame of ${names.join(', ')} was split as planned`);
 }
 
+// Image networks between the tab and the edge, a residual one among them, with every codec in turn.
+async function everyImage(names) {
+  const codecs = ['f32', 'f16', 'i8'];
+  for (const name of names) {
+    say({ Network: name });
+    const { cuts } = await until((event) => (event.Prices?.network === name ? event.Prices : null));
+    for (let cut = 0; cut < cuts.length; cut += 1) {
+      const answer = await runSplit(`${name}@${cut}`, codecs[cut % codecs.length]);
+      if (!(answer.delta <= answer.bound)) throw new Error(`${answer.plan}: ${answer.delta}, ${answer.bound} is allowed`);
+    }
+  }
+  await step(`every cut of ${names.join(', ')} in ${codecs.join(', ')} gave the unsplit answer`);
+}
+
 async function everyCodec(network) {
   const codecs = ['f16', 'i8', 'f32+lz4'];
   for (const codec of codecs) await runSplit(cutAt(network.plan, 5), codec);
@@ -232,6 +246,9 @@ try {
   await everyCut(network);
   await everyCodec(network);
   await everyNetwork(['gnn10-small', 'gnn10-s1', 'gnn10-s2', 'gnn10-s3', 'dgcnn10', 'gnn10']);
+  await everyImage(['lenet5', 'resnet']);
+  say({ Network: 'gnn10' });
+  await until((event) => event.Network);
   const frames = await stream(network);
   await search();
   await judged();

@@ -43,6 +43,9 @@ pub(crate) struct InferArgs {
     deadline_ms: u32,
     #[command(flatten)]
     predict: PredictArgs,
+    /// Cut where the latency is predicted to be least, with so many cuts at most, instead of --cut
+    #[arg(long, value_name = "CUTS", value_parser = clap::value_parser!(u8).range(0..=2))]
+    fastest: Option<u8>,
     /// Frames to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -57,12 +60,16 @@ pub(crate) struct InferArgs {
 /// Runs the subcommand.
 pub(crate) fn run(args: &InferArgs) -> Result<()> {
     let network = args.network.load()?;
+    let pricer = args.predict.pricer(&args.edge.shape()?)?;
+    let network = match args.fastest {
+        None => network,
+        Some(cuts) => network.with(pricer.prices.machines().fastest(&network.mapping, usize::from(cuts))),
+    };
     let input = args.input.load(&network.input(), args.network.seed)?;
     let engine = Arc::new(Engine::new(network.load(&args.device.open()?)?));
     let unsplit = engine.whole(&input.values)?;
     let started = Instant::now();
-    let shape = args.edge.shape()?;
-    let prediction = args.predict.pricer(&shape)?.price(&network.mapping);
+    let prediction = pricer.price(&network.mapping);
     let deadline = Duration::from_millis(args.deadline_ms.into());
     let (edge, frames, seconds) = match args.edge.settings(deadline)? {
         None => (here(&network), in_process(args, &network, &engine, &input)?, started.elapsed().as_secs_f64()),

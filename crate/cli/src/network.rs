@@ -226,6 +226,11 @@ impl Network {
         Ok(self.held.work(mapping)?)
     }
 
+    /// The same with another mapping of it.
+    pub(crate) fn with(&self, mapping: Mapping) -> Self {
+        Self { mapping, ..self.clone() }
+    }
+
     /// What it reads.
     pub(crate) fn input(&self) -> NetworkInput {
         self.held.input()

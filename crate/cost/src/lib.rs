@@ -5,6 +5,7 @@
 //! that leaves out; a [`Calibration`] corrects both from real frames. Nothing here measures, reads a clock or opens
 //! anything.
 
+mod best;
 mod calibration;
 mod energy;
 mod filter;
@@ -20,6 +21,7 @@ mod roofline;
 pub mod stats;
 mod table;
 
+pub use best::mappings;
 pub use calibration::{Calibration, Stages};
 pub use energy::EnergyProfile;
 pub use link::{Direction, Echo, LinkFigures, dispersion, wire_ms};

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use cleave_app::pricing::{Conditions, Prices, Pricing};
 use cleave_app::profiling::Profiling;
 use cleave_arch::{Array, LinkCodec, Mapping};
-use cleave_cost::{Profile, Subject, Table};
+use cleave_cost::{Profile, Subject, Table, mappings};
 use cleave_session::{DeviceEffect, DeviceEvent, FrameReport, Lane};
 use cleave_wire::LinkShape;
 use image::codecs::jpeg::JpegEncoder;
@@ -259,7 +259,8 @@ impl Bench<'_> {
 
 /// The cut within the network that is predicted to be the fastest.
 fn best_cut(mapping: &Mapping, prices: &Prices) -> Result<Mapping> {
-    let cuts = (1..mapping.n_steps()).map(|at| mapping.with_cuts(vec![at])).collect::<Result<Vec<_>, _>>()?;
-    let latency = |mapping: &Mapping| prices.price(mapping).latency_ms();
-    cuts.into_iter().min_by(|a, b| latency(a).total_cmp(&latency(b))).context("a network of one step cannot be cut")
+    let within = mappings(mapping, 1).into_iter().filter(|mapping| mapping.cuts() != [0]);
+    let priced = within.map(|mapping| (prices.price(&mapping).latency_ms(), mapping));
+    let best = priced.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, mapping)| mapping).context("a network of one step cannot be cut within")
 }
