@@ -54,7 +54,8 @@ fn planning_goes_step_by_step_and_sweeps_over_set_up_times() {
     }
     let planned = planning.finish();
     let told = partitions(request().partition, &planned);
-    assert_eq!((steps, told.plans.len(), told.sweep.len()), (9 * 5, 5, 8));
+    let strategies = PartitionStrategy::ALL.len();
+    assert_eq!((steps, told.plans.len(), told.sweep.len()), (9 * strategies, strategies, 8));
     assert!(told.sweep.windows(2).all(|two| two[0].setup_ms < two[1].setup_ms));
     // The request's own set-up is among them, and planned the same but for the strategy that is made less effort for.
     let own = told.sweep.iter().find(|point| point.setup_ms == 0.3).unwrap();
@@ -125,7 +126,7 @@ fn strategies_that_find_no_plan_say_so_in_their_place() {
     let told = partitions(request().partition, &planned);
     assert_eq!(told.plans.iter().map(|plan| plan.strategy).collect::<Vec<_>>(), PartitionStrategy::ALL);
     assert!(told.plans.iter().all(|plan| plan.failed.is_some() && plan.steps.is_empty()), "{:?}", told.plans);
-    assert!(told.sweep.iter().all(|point| point.millis == [None; 5]), "{:?}", told.sweep);
+    assert!(told.sweep.iter().all(|point| point.millis == [None; PartitionStrategy::ALL.len()]), "{:?}", told.sweep);
     let mut on_show = OnShow::default();
     on_show.put(request().partition, planned);
     assert_eq!(on_show.of(&request().partition, Strategy::Iop), Shown::Other, "what failed is not on show");
