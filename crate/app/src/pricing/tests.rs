@@ -5,7 +5,9 @@ use cleave_arch::{LinkCodec, Probe, SplitMix64, space};
 use cleave_cost::graph::{FEATURES, Meta, Standard};
 use cleave_cost::stats::Estimate;
 use cleave_cost::{Effort, Lut, Roofline, Size, Subject, Table};
+use cleave_graph::{Graph, Partition, Region, Schedule, Split, Step, Tier};
 use cleave_model::GinWeights;
+use cleave_partition::{Cluster, ComputeTimes, Link, Medium, Problem};
 use cleave_session::{Micros, Outcome, Span};
 
 fn table(name: &str, roofline: Roofline, seed: u64) -> Table {
@@ -299,4 +301,47 @@ fn an_image_network_is_priced_by_its_own_rows_or_by_the_roofline() {
     let list = learned(with_rows).under(native(40.0)).list(&split);
     assert_eq!((list.basis, &list.op_ms[..]), (PriceBasis::Table, &[4.0; 5][..]));
     assert!(list.plan.device_ms > 8.0 && list.plan.edge_ms > 12.0 && list.whole.device_ms > 20.0);
+}
+
+/// The table's times of a graph's operators on two tiers.
+struct Tiers<'a>(&'a Machines, &'a Graph);
+
+impl ComputeTimes for Tiers<'_> {
+    fn layer_ms(&self, worker: usize, operator: usize, _: usize, _: &Region) -> f64 {
+        let lut = if worker == 0 { &self.0.device } else { &self.0.edge };
+        lut.operator_ms(self.1, operator)
+    }
+
+    fn tail_ms(&self, _: usize, _: usize, _: &Region) -> f64 {
+        0.0
+    }
+
+    fn add_ms(&self, _: usize, _: u64) -> f64 {
+        0.0
+    }
+}
+
+/// What a frame is priced by and what a partition is simulated by are one thing: two workers, each of which computes its
+/// steps alone. Prices know besides what it takes to bring values to an engine, and the head of a message.
+#[test]
+fn a_cut_is_priced_as_two_workers_are_simulated() {
+    for text in ["lenet5@2", "alexnet@3", "resnet@4", "resnet@4@9", "vgg11@0"] {
+        let mapping = mapping(text);
+        let prices = Pricing::default().under(native(40.0));
+        let (machines, graph) = (prices.machines(), mapping.graph().unwrap());
+        let link = Link { setup_ms: 0.0, mbps: machines.link.up_mbps, delay_ms: machines.link.rtt_ms / 2.0 };
+        let (cluster, times) = (Cluster::uniform(2, link, Medium::Switched).unwrap(), Tiers(machines, graph));
+        let problem = Problem::new(graph, &cluster, &times).unwrap();
+        let worker = |step: usize| usize::from(mapping.tier_of(step) == Tier::Edge);
+        let steps = (0..mapping.n_steps()).map(|step| Step::new(Split::Alone(worker(step)))).collect();
+        let plan = cleave_partition::Plan::new(&problem, Partition { workers: 2, steps }).unwrap();
+        let Price { stages, device_peak_bytes, edge_peak_bytes, .. } = prices.price(&mapping);
+        let priced = stages.device + stages.up + stages.edge + stages.down;
+        let simulated = plan.total_ms();
+        assert!(priced >= simulated && priced <= 1.02 * simulated + 0.2, "{text}: {priced} ms, simulated {simulated}");
+        let values = [0, 1].map(|worker| plan.memory[worker].activations);
+        let whole = Schedule::new(graph, &Partition::whole(1, mapping.n_steps(), 0)).unwrap();
+        let weights = whole.memory(graph)[0].weights;
+        assert_eq!([device_peak_bytes, edge_peak_bytes], values.map(|values| values + weights), "{text}");
+    }
 }
