@@ -26,8 +26,18 @@ pub struct Mapping(Network);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Network {
-    Architecture { plan: Plan, task: Task, trace: Arc<Trace> },
-    Graph { graph: Arc<Graph>, cuts: Vec<usize>, codec: LinkCodec },
+    Architecture {
+        plan: Plan,
+        task: Task,
+        trace: Arc<Trace>,
+    },
+    /// With its name, or its text: finding a name compares whole networks, and every frame tells it.
+    Graph {
+        graph: Arc<Graph>,
+        name: Arc<str>,
+        cuts: Vec<usize>,
+        codec: LinkCodec,
+    },
 }
 
 /// A value that crosses the link.
@@ -69,7 +79,8 @@ impl Mapping {
 
     /// A graph, everything on the device.
     pub fn of_graph(graph: Graph) -> Self {
-        Self(Network::Graph { graph: Arc::new(graph), cuts: Vec::new(), codec: LinkCodec::default() })
+        let name = zoo::name_of(&graph).map_or_else(|| graph.to_string(), str::to_owned).into();
+        Self(Network::Graph { graph: Arc::new(graph), name, cuts: Vec::new(), codec: LinkCodec::default() })
     }
 
     /// Reads the text form; an architecture is for this task.
@@ -140,7 +151,7 @@ impl Mapping {
             Network::Architecture { plan, task, trace } => {
                 Network::Architecture { plan: plan.with_cuts(cuts)?, task: *task, trace: trace.clone() }
             }
-            Network::Graph { graph, codec, .. } => {
+            Network::Graph { graph, name, codec, .. } => {
                 if cuts.len() > MAX_CUTS {
                     return Err(ArchError::TooManyCuts { n_cuts: cuts.len() });
                 }
@@ -150,7 +161,7 @@ impl Mapping {
                 if let Some(pair) = cuts.windows(2).find(|pair| pair[0] > pair[1]) {
                     return Err(ArchError::CutsOutOfOrder { first: pair[0], second: pair[1] });
                 }
-                Network::Graph { graph: graph.clone(), cuts, codec: *codec }
+                Network::Graph { graph: graph.clone(), name: name.clone(), cuts, codec: *codec }
             }
         }))
     }
@@ -296,7 +307,7 @@ impl Mapping {
     pub fn network(&self) -> String {
         match &self.0 {
             Network::Architecture { plan, .. } => plan.architecture().to_string(),
-            Network::Graph { graph, .. } => zoo::name_of(graph).map_or_else(|| graph.to_string(), str::to_owned),
+            Network::Graph { name, .. } => name.to_string(),
         }
     }
 
@@ -310,8 +321,8 @@ impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Network::Architecture { plan, .. } => write!(f, "{plan}"),
-            Network::Graph { cuts, .. } => {
-                f.write_str(&self.network())?;
+            Network::Graph { name, cuts, .. } => {
+                f.write_str(name)?;
                 cuts.iter().try_for_each(|cut| write!(f, "{CUT}{cut}"))
             }
         }

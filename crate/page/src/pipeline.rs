@@ -19,8 +19,6 @@ pub struct Held {
     pub mapping: Mapping,
     /// The mapping as it came with the network.
     own: Mapping,
-    /// The network without cuts, as prices name it: finding a name compares whole networks.
-    network: String,
 }
 
 /// One step: of an architecture an operation, or the classifier at the end; of an image network an operation with what
@@ -69,7 +67,7 @@ impl Held {
     /// The network's own error if the text form is not one.
     pub fn new(about: Network, codec: LinkCodec) -> Result<Held, ArchError> {
         let mapping = read(&about, &about.plan)?.with_codec(codec);
-        Ok(Held { network: mapping.network(), own: mapping.clone(), mapping, about })
+        Ok(Held { own: mapping.clone(), mapping, about })
     }
 
     /// The same network, cut elsewhere.
@@ -88,7 +86,7 @@ impl Held {
 
     /// The same network under another mapping of it.
     pub fn with_mapping(&self, mapping: Mapping) -> Held {
-        Held { about: self.about.clone(), own: self.own.clone(), network: self.network.clone(), mapping }
+        Held { about: self.about.clone(), own: self.own.clone(), mapping }
     }
 
     /// The mapping that a text is, if it is of the same network.
@@ -98,7 +96,7 @@ impl Held {
 
     /// Whether this is its network's text without cuts.
     pub fn is_called(&self, network: &str) -> bool {
-        self.network == network
+        self.mapping.network() == network
     }
 
     /// Extents of the image that it reads, if it reads one.

@@ -8,8 +8,8 @@ use cleave_model::ModelError;
 use cleave_model::exec::Params;
 use cleave_session::Model;
 use cleave_session::Weights;
-use cleave_wire::ModelHash;
-use sha2::{Digest, Sha256};
+
+use crate::network::hash;
 
 /// Weights with what is known of them.
 #[derive(Clone, Debug)]
@@ -33,8 +33,7 @@ impl Trained {
     pub fn from_file(network: &Graph, bytes: Vec<u8>) -> Result<Self, ModelError> {
         Params::stored(network, cleave_model::Weights::from_safetensors(&bytes)?)?;
         let card = ImageCard::from_safetensors(&bytes)?;
-        let hash = ModelHash(Sha256::digest(&bytes).into());
-        Ok(Self { weights: Weights::File(Model { hash, bytes: Arc::from(bytes) }), card })
+        Ok(Self { weights: Weights::File(Model { hash: hash(&bytes), bytes: Arc::from(bytes) }), card })
     }
 
     /// What they are, for people.

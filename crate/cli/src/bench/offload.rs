@@ -111,8 +111,7 @@ fn measure(network: &Network, edge: &LoopbackEdge) -> Result<Profile> {
     let engine = Arc::new(Engine::new(network.load(&device)?));
     let settings = Settings { address: edge.address().clone(), shape: LinkShape::UNSHAPED, deadline: PATIENCE };
     let remote = Remote::ready(settings, network.work(network.mapping.clone())?, engine, PATIENCE)?;
-    let tables = [Table::new("cleave", "CPU"), Table::new("edge", "CPU")];
-    let [own, theirs] = tables;
+    let (own, theirs) = (Table::new("cleave", "CPU"), Table::new("edge", "CPU"));
     let mut profiling = Profiling::new(false, &Subject::of(&network.mapping), None, own, Some(theirs), 0);
     profile::drive(&mut profiling, &device, Some(&remote), |_| Ok(()))?;
     Ok(profiling.profile().clone())
